@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+# One file, one output folder. V=1 shows commands, DEV=1 adds -Werror and sanitizers.
+
+MAKEFLAGS += --no-builtin-rules
+.DELETE_ON_ERROR:
+.SUFFIXES:
+
+VERSION := 0.1.0
+BUILD ?= build
+prefix ?= /usr/local
+CC ?= gcc
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+CLANG ?= clang
+BPFTOOL ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+Q := $(if $(V),,@)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prototypes -Wtype-limits \
+	-Wpointer-arith -Wvla -Wwrite-strings -fno-common
+CFLAGS ?= -O2 -g
+ALL_CFLAGS = -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DABIDRIFT_VERSION='"$(VERSION)"' -I. -I$(BUILD) \
+	-fstack-protector-strong -fPIE $(CFLAGS) -MMD -MP
+ifdef DEV
+BUILD := build/dev
+CFLAGS := -O1 -g -Werror -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+endif
+LDFLAGS += -pie -Wl,-z,relro,-z,now
+BPF_CFLAGS := -target bpf -D__TARGET_ARCH_x86 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf -mcpu=v2
+
+# Rooms of the house, in the order in which data flows; each is a library, and a library sees only those before it.
+PURE := base stream abi fingerprint drift
+ROOMS := $(PURE) store collect notify serve
+LIBS := $(ROOMS:%=$(BUILD)/lib%.a)
+sources = $(wildcard userspace/$(1)/*.c)
+objects = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
+MAIN_SOURCES := $(wildcard userspace/*.c userspace/commands/*.c)
+MAIN_OBJECTS := $(MAIN_SOURCES:%.c=$(BUILD)/%.o)
+
+PURE_LIBS := -ljansson -lcrypto -linih
+STORE_LIBS := -lsqlite3 $(PURE_LIBS)
+ALL_LIBS := -lbpf -lelf -lz -lsystemd -lsmartcols $(STORE_LIBS)
+
+all: $(BUILD)/abidrift
+
+# ---- kernel side
+BPF_SOURCES := $(wildcard bpf/*.bpf.c)
+BPF_OBJECTS := $(BPF_SOURCES:%.c=$(BUILD)/%.o)
+$(BUILD)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  BPF     $@"
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+$(BUILD)/bpf/abidrift.linked.o: $(BPF_OBJECTS)
+	@echo "  BPFLINK $@"
+	$(Q)$(BPFTOOL) gen object $@ $^
+$(BUILD)/bpf/abidrift.skel.h: $(BUILD)/bpf/abidrift.linked.o
+	@echo "  SKEL    $@"
+	$(Q)$(BPFTOOL) gen skeleton $< name abidrift_bpf > $@
+
+# ---- userspace
+$(BUILD)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
+$(call objects,collect): | $(BUILD)/bpf/abidrift.skel.h
+define room_rule
+$(BUILD)/lib$(1).a: $(call objects,$(1))
+	@rm -f $$@
+	$(Q)ar rcs $$@ $$^
+endef
+$(foreach room,$(ROOMS),$(eval $(call room_rule,$(room))))
+
+reverse = $(if $(1),$(call reverse,$(wordlist 2,$(words $(1)),$(1))) $(firstword $(1)))
+$(BUILD)/abidrift: $(MAIN_OBJECTS) $(LIBS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJECTS) $(call reverse,$(LIBS)) $(ALL_LIBS)
+
+# ---- unit tests: pure ones link the pure rooms and nothing else, so that the linker keeps the rule
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)
+PURE_ARCHIVES := $(call reverse,$(PURE:%=$(BUILD)/lib%.a))
+$(BUILD)/tests/unit/test_store%: $(BUILD)/tests/unit/test_store%.o $(BUILD)/libstore.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
+$(BUILD)/tests/unit/test_collect%: $(BUILD)/tests/unit/test_collect%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lbpf -lelf -lz $(PURE_LIBS)
+$(BUILD)/tests/unit/test_config: $(BUILD)/tests/unit/test_config.o $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -linih
+$(BUILD)/tests/unit/test_options: $(BUILD)/tests/unit/test_options.o $(BUILD)/userspace/commands/options.o $(BUILD)/libbase.a
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+$(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)
+# BPF tests (test-run) and the benchmark load the real object.
+BPF_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c tests/bench/*.c))
+$(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lbpf -lelf -lz $(PURE_LIBS)
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
+$(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c tests/bench/*.c)): | $(BUILD)/bpf/abidrift.skel.h
+# The micro-VMM runs inside hosts of other distributions: static.
+$(BUILD)/tests/live/microvmm: tests/live/microvmm.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -static -pthread -o $@ $<
+
+tests-build: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/abidrift
+
+deps:
+	@packaging/install-deps
+run: deps
+	@$(MAKE) --no-print-directory all
+	@mkdir -p state
+	@$(BUILD)/abidrift run --store sqlite:state/abidrift.db --listen 127.0.0.1:10917
+test: deps
+	@$(MAKE) --no-print-directory tests-build
+	@tests/run
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo
+bench: deps
+	@$(MAKE) --no-print-directory tests-build
+	@tests/bench/run
+test-hosts: deps
+	@$(MAKE) --no-print-directory tests-build
+	@tests/hosts/run
+clean:
+	rm -rf build
+
+.PHONY: all deps run test demo bench test-hosts tests-build clean
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/* Ports and MMIO: evidence that only grows within a boot, read, all ones, answered. */
+#ifndef ABIDRIFT_EVIDENCE_BPF_H
+#define ABIDRIFT_EVIDENCE_BPF_H
+
+#include "facts.bpf.h"
+
+enum {
+	EVIDENCE_ABSENT = 1,   /* all ones often enough: only another answer would be new */
+	EVIDENCE_ANSWERED = 2, /* nothing more to learn: the value is not looked at */
+};
+
+struct evidence_cache {
+	__u64 vcpu;
+	__u64 key;
+	__u32 epoch;
+	__u32 is;
+};
+
+#define STRING_BYTES 64 /* how much of a string IN is looked at */
+
+/* An answer of 1, 2 or 4 bytes. The compiler must not know the size so well that it leaves out the bound that the verifier asks for. */
+static __always_inline __u32 read_answer(const void *data, __u32 size)
+{
+	__u64 value = 0;
+
+	asm volatile("" : "+r"(size));
+	bpf_probe_read_kernel(&value, size & 7, data);
+	return value;
+}
+
+/* Strings, and what is wider than 4 bytes: a function of its own for the stack's sake. */
+static __noinline bool wide_answered(const void *data, __u32 size, __u32 count)
+{
+	__u64 words[2 * STRING_BYTES / 8]; /* twice: the verifier's bound is a mask */
+	__u32 bytes = size * count;
+
+	if (!bytes || size > 8)
+		return false;
+	if (bytes > STRING_BYTES)
+		bytes = STRING_BYTES;
+	__builtin_memset(words, 0xff, sizeof(words));
+	asm volatile("" : "+r"(bytes));
+	if (bpf_probe_read_kernel(words, bytes & (2 * STRING_BYTES - 1), data))
+		return false;
+	return (words[0] & words[1] & words[2] & words[3] & words[4] & words[5] & words[6] & words[7]) != ~0ull;
+}
+
+/* Whether any byte of `count` answers is not all ones. An answer that cannot be read tells nothing: no. */
+static __always_inline bool answered(const void *data, __u32 size, __u32 count)
+{
+	__u64 value = ~0ull;
+
+	if (!data)
+		return false;
+	if (count != 1 || size > 4)
+		return wide_answered(data, size, count);
+	asm volatile("" : "+r"(size));
+	return !bpf_probe_read_kernel(&value, size & 7, data) && value != ~0ull;
+}
+
+static __noinline int evidence(struct subject *s, const struct observe_key *key, bool answer, struct evidence_cache *c, __u32 at)
+{
+	__u32 class = key->kind == OBSERVE_PORT ? OBSERVE_CLASS_PORT : OBSERVE_CLASS_MMIO;
+	struct observe_value in = { 0 }, *v;
+	__u32 is = 0;
+
+	in.flags = answer ? OBSERVE_ANSWERED : 0;
+	in.all_ones = !answer;
+	observed(s, &in);
+	v = first_sight(s, key, &in, class);
+	if (!v) {
+		/* New, or refused: a refused one is not looked for again until something happens. */
+		is = answer ? EVIDENCE_ANSWERED : 0;
+	} else if (v->flags & OBSERVE_ANSWERED) {
+		is = EVIDENCE_ANSWERED;
+	} else if (answer) {
+		v->flags |= OBSERVE_ANSWERED;
+		v->changed_ns = s->now;
+		signal_fact(s, key, v);
+		is = EVIDENCE_ANSWERED;
+	} else if (v->all_ones >= OBSERVE_ABSENT_READS) {
+		is = EVIDENCE_ABSENT;
+	} else if (++v->all_ones >= OBSERVE_ABSENT_READS) {
+		v->changed_ns = s->now;
+		signal_fact(s, key, v);
+		is = EVIDENCE_ABSENT;
+	}
+	if (!is || !c)
+		return 0;
+	c->vcpu = s->vcpu;
+	c->key = key->kind == OBSERVE_PORT ? key->selector | (__u64)key->width << 32 : (key->address | key->width);
+	c->is = is;
+	c->epoch = at;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * remember(): per-CPU cache → facts map → news ring. The maps and words that all families share are weak: every object
+ * defines them, the linker keeps one.
+ *
+ * A cache entry carries the vCPU and the epoch it was made in. Everything that could make a cached "known" wrong (another
+ * VM, another boot, a changed fact, a new ECAM window, a suspected reset) moves the epoch on, which empties all caches at
+ * once. Each family has a cache of its own: a raw_tp program never re-enters itself on a CPU, but another one may interrupt it.
+ */
+#ifndef ABIDRIFT_FACTS_BPF_H
+#define ABIDRIFT_FACTS_BPF_H
+
+#include "kvm_types.h"
+#include "observe.h"
+#include "private.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+
+char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
+
+/* Set before loading; constant for the verifier, so that what they switch off does not exist. */
+const volatile bool testing SEC(".rodata") __weak = false;
+const volatile __u32 quota[OBSERVE_CLASSES] SEC(".rodata") __weak = { 1024, 1024, 1024, 2048, 1024, 1024, 1024, 1024 };
+const volatile __u32 ring_urgent_bytes SEC(".rodata") __weak = 65536;
+
+__u32 epoch SEC(".data") __weak = 1;
+struct test_subject fake SEC(".data") __weak = { 0 };
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 65536);
+	__type(key, struct observe_key);
+	__type(value, struct observe_value);
+} facts SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct vm_state);
+} vms SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 1 << 20);
+} news SEC(".maps") __weak;
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, OBSERVE_COUNTERS);
+	__type(key, __u32);
+	__type(value, __u64);
+} counters SEC(".maps") __weak;
+
+#define CACHE_ENTRIES 64
+#define RIP_REGISTER 16          /* enum kvm_reg: VCPU_REGS_RIP */
+#define RESET_VECTOR 0xfff0      /* RIP after INIT and power-on, SDM vol. 3A table "Processor states after reset" */
+#define CR0_PE 1
+
+/* Whom an event is about; made on the slow path only. */
+struct subject {
+	__u64 vcpu;
+	__u64 kvm;
+	__u64 now;
+	struct vm_state *vm;
+	__u32 vcpu_id;
+	__u32 tgid;
+};
+
+static __always_inline void count(__u32 counter)
+{
+	__u64 *n = bpf_map_lookup_elem(&counters, &counter);
+
+	if (n)
+		*n += 1;
+}
+
+/* The vCPU that the current thread has loaded, or 0. */
+static __always_inline __u64 current_vcpu(void)
+{
+	struct task_struct *task;
+	__u64 notifier = 0;
+
+	if (testing)
+		return fake.vcpu;
+	task = (void *)bpf_get_current_task();
+	bpf_probe_read_kernel(&notifier, sizeof(notifier), &task->preempt_notifiers.first);
+	if (!notifier)
+		return 0;
+	return notifier - bpf_core_field_offset(struct preempt_notifier, link) -
+		bpf_core_field_offset(struct kvm_vcpu, preempt_notifier);
+}
+
+/* KVM hangs nothing else on a task, but a vCPU without operations or VM would be none. */
+static __always_inline __u64 vcpu_kvm(__u64 vcpu)
+{
+	struct kvm_vcpu *v = (void *)vcpu;
+
+	if (testing)
+		return fake.kvm;
+	if (!BPF_CORE_READ(v, preempt_notifier.ops))
+		return 0;
+	return (__u64)BPF_CORE_READ(v, kvm);
+}
+
+/* The vCPU has run, and on the current thread: not an ioctl of another thread, not before its first KVM_RUN. */
+static __always_inline bool vcpu_is_running_here(__u64 vcpu)
+{
+	struct kvm_vcpu *v = (void *)vcpu;
+
+	if (testing)
+		return fake.ran;
+	return (__u32)BPF_CORE_READ(v, pid, numbers[0].nr) == (__u32)bpf_get_current_pid_tgid();
+}
+
+static __always_inline bool vcpu_protected(__u64 vcpu)
+{
+	struct kvm_vcpu *v = (void *)vcpu;
+
+	if (testing)
+		return fake.protected_mode;
+	return BPF_CORE_READ(v, arch.cr0) & CR0_PE;
+}
+
+static __always_inline bool vcpu_at_reset_vector(__u64 vcpu)
+{
+	struct kvm_vcpu *v = (void *)vcpu;
+
+	if (testing)
+		return fake.at_reset_vector;
+	return BPF_CORE_READ(v, arch.regs[RIP_REGISTER]) == RESET_VECTOR && !vcpu_protected(vcpu);
+}
+
+static __always_inline __u32 vcpu_id_of(__u64 vcpu)
+{
+	struct kvm_vcpu *v = (void *)vcpu;
+
+	return testing ? fake.vcpu_id : (__u32)BPF_CORE_READ(v, vcpu_id);
+}
+
+static __always_inline __u32 boot_vcpu_id(__u64 kvm)
+{
+	struct kvm *k = (void *)kvm;
+
+	return testing ? fake.bsp_vcpu_id : BPF_CORE_READ(k, arch.bsp_vcpu_id);
+}
+
+static __always_inline __u32 current_tgid(void)
+{
+	if (testing && fake.tgid)
+		return fake.tgid;
+	return bpf_get_current_pid_tgid() >> 32;
+}
+
+/* What a tracepoint's pointer argument points to. */
+static __always_inline const void *data_of(__u64 argument)
+{
+	return testing && argument ? fake.data : (const void *)argument;
+}
+
+static __always_inline void forget_caches(void)
+{
+	__sync_fetch_and_add(&epoch, 1);
+}
+
+static __always_inline __u64 news_wakeup(bool urgent)
+{
+	if (urgent || bpf_ringbuf_query(&news, BPF_RB_AVAIL_DATA) > ring_urgent_bytes)
+		return BPF_RB_FORCE_WAKEUP;
+	return BPF_RB_NO_WAKEUP;
+}
+
+/* VM, BOOT and VCPU wake the collector, facts only when the ring fills: it looks every 100 ms anyway. */
+static __noinline __attribute__((unused)) int signal_vm(struct subject *s, __u32 type)
+{
+	struct observe_news *n = bpf_ringbuf_reserve(&news, sizeof(*n), 0);
+	struct vm_state *vm = s->vm;
+
+	if (!n || !vm) {
+		if (n)
+			bpf_ringbuf_discard(n, BPF_RB_NO_WAKEUP);
+		count(OBSERVE_COUNT_DROPPED);
+		return 0;
+	}
+	__builtin_memset(n, 0, sizeof(*n));
+	n->type = type;
+	n->reason = vm->seen.reason;
+	n->at_ns = s->now;
+	n->kvm = s->kvm;
+	n->tgid = s->tgid;
+	n->vcpu_id = s->vcpu_id;
+	n->key.vm = vm->seen.vm;
+	n->value.boot = vm->seen.boot;
+	bpf_ringbuf_submit(n, news_wakeup(true));
+	return 0;
+}
+
+static __noinline __attribute__((unused)) int signal_fact(struct subject *s, const struct observe_key *key, const struct observe_value *value)
+{
+	struct observe_news *n = bpf_ringbuf_reserve(&news, sizeof(*n), 0);
+
+	if (!n) {
+		count(OBSERVE_COUNT_DROPPED);
+		return 0;
+	}
+	n->type = OBSERVE_NEWS_FACT;
+	n->reason = 0;
+	n->at_ns = s->now;
+	n->kvm = s->kvm;
+	n->tgid = s->tgid;
+	n->vcpu_id = s->vcpu_id;
+	n->key = *key;
+	n->value = *value;
+	bpf_ringbuf_submit(n, news_wakeup(false));
+	return 0;
+}
+
+/* Unique on this host until it reboots: a time and a pointer, mixed (the finaliser of MurmurHash3). */
+static __always_inline __u64 vm_id(__u64 kvm, __u64 now)
+{
+	__u64 x = kvm ^ (now * 0x9e3779b97f4a7c15ull);
+
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdull;
+	x ^= x >> 33;
+	return x ? x : 1;
+}
+
+/* Makes the entry of s->kvm and sets s->vm. `replace`: another VM had this address; else an entry that is there by now stays. */
+static __noinline __attribute__((unused)) int vm_begin(struct subject *s, __u32 reason, bool replace)
+{
+	struct vm_state fresh = { 0 };
+	long err;
+
+	fresh.seen.vm = vm_id(s->kvm, s->now);
+	fresh.seen.kvm = s->kvm;
+	fresh.seen.created_ns = s->now;
+	fresh.seen.boot_ns = s->now;
+	fresh.seen.boot = 1;
+	fresh.seen.reason = reason;
+	fresh.seen.tgid = s->tgid;
+	if (reason == OBSERVE_REASON_CREATED)
+		fresh.seen.flags = OBSERVE_VM_FROM_RESET;
+	forget_caches();
+	/* Two vCPUs may find their VM at once: only one of them makes it, and signals. */
+	err = bpf_map_update_elem(&vms, &s->kvm, &fresh, replace ? BPF_ANY : BPF_NOEXIST);
+	s->vm = bpf_map_lookup_elem(&vms, &s->kvm);
+	if (!s->vm)
+		count(OBSERVE_COUNT_MAP_FULL);
+	else if (!err)
+		signal_vm(s, OBSERVE_NEWS_VM);
+	return 0;
+}
+
+static __noinline __attribute__((unused)) int boot_begin(struct subject *s, __u32 reason)
+{
+	struct vm_state *vm = s->vm;
+
+	if (!vm)
+		return 0;
+	vm->seen.boot += 1;
+	vm->seen.boot_ns = s->now;
+	vm->seen.reason = reason;
+	vm->seen.flags = OBSERVE_VM_FROM_RESET;
+	vm->seen.ecam_base = 0;
+	vm->seen.ecam_bytes = 0;
+	vm->seen.pci_latch = 0;
+	vm->seen.pciexbar[0] = 0;
+	vm->seen.pciexbar[1] = 0;
+	__builtin_memset(vm->seen.overflow, 0, sizeof(vm->seen.overflow));
+	vm->suspect = 0;
+	forget_caches();
+	signal_vm(s, OBSERVE_NEWS_BOOT);
+	return 0;
+}
+
+/* A reset was suspected: does this event of a vCPU confirm it? */
+static __noinline __attribute__((unused)) int settle_suspicion(struct subject *s)
+{
+	struct vm_state *vm = s->vm;
+	__u32 flags;
+
+	if (!vm)
+		return 0;
+	flags = vm->seen.flags;
+	if ((flags & VM_STATE_SHUTDOWN) && vm->suspect == s->vcpu)
+		return boot_begin(s, OBSERVE_REASON_SHUTDOWN);
+	if (!(flags & OBSERVE_VM_PENDING))
+		return 0;
+	if (!vcpu_protected(s->vcpu)) {
+		if (s->vcpu_id == boot_vcpu_id(s->kvm))
+			return boot_begin(s, OBSERVE_REASON_PORT);
+	} else if (vm->suspect == s->vcpu) {
+		vm->seen.flags &= ~OBSERVE_VM_PENDING;
+	}
+	return 0;
+}
+
+static __always_inline bool subject_of(struct subject *s, __u64 vcpu)
+{
+	s->vcpu = vcpu;
+	s->kvm = vcpu ? vcpu_kvm(vcpu) : 0;
+	if (!s->kvm) {
+		count(OBSERVE_COUNT_NO_VCPU);
+		return false;
+	}
+	s->now = bpf_ktime_get_ns();
+	s->vcpu_id = vcpu_id_of(vcpu);
+	s->tgid = current_tgid();
+	s->vm = bpf_map_lookup_elem(&vms, &s->kvm);
+	return true;
+}
+
+/* Slow path of every event of a running vCPU: its VM (made if it is not known), its boot. */
+static __always_inline bool enter(struct subject *s, __u64 vcpu)
+{
+	if (!subject_of(s, vcpu))
+		return false;
+	/* A VM runs in the process that made it only: another process, another VM at the same address. */
+	if (!s->vm)
+		vm_begin(s, OBSERVE_REASON_FOUND, false);
+	else if (s->vm->seen.tgid != s->tgid)
+		vm_begin(s, OBSERVE_REASON_FOUND, true);
+	if (!s->vm)
+		return false;
+	if (s->vm->seen.flags & (OBSERVE_VM_PENDING | VM_STATE_SHUTDOWN))
+		settle_suspicion(s);
+	if (s->vm && !(s->vm->seen.flags & OBSERVE_VM_RAN))
+		s->vm->seen.flags |= OBSERVE_VM_RAN;
+	return s->vm;
+}
+
+/* As enter, for what is no sign that a vCPU goes on. */
+static __always_inline bool look(struct subject *s, __u64 vcpu)
+{
+	if (!subject_of(s, vcpu))
+		return false;
+	if (!s->vm)
+		vm_begin(s, OBSERVE_REASON_FOUND, false);
+	return s->vm;
+}
+
+static __always_inline bool is_now(struct subject *s, const struct observe_value *v)
+{
+	return v && s->vm && v->boot == s->vm->seen.boot;
+}
+
+/* Puts a fact into the map that was not there. Returns it, or NULL: no room, and that is counted. */
+static __noinline __attribute__((unused)) struct observe_value *admit(struct subject *s, const struct observe_key *key, const struct observe_value *value, __u32 class)
+{
+	struct vm_state *vm = s->vm;
+	long err;
+
+	if (!vm || class >= OBSERVE_CLASSES)
+		return NULL;
+	if (vm->seen.facts[class] >= quota[class]) {
+		__sync_fetch_and_add(&vm->seen.overflow[class], 1);
+		count(OBSERVE_COUNT_OVERFLOW);
+		return NULL;
+	}
+	err = bpf_map_update_elem(&facts, key, value, BPF_NOEXIST);
+	if (err == 0) {
+		__sync_fetch_and_add(&vm->seen.facts[class], 1);
+	} else if (err != -BPF_EEXIST) {
+		__sync_fetch_and_add(&vm->seen.overflow[class], 1);
+		count(OBSERVE_COUNT_MAP_FULL);
+		return NULL;
+	}
+	return bpf_map_lookup_elem(&facts, key);
+}
+
+/* A fact of this boot got another value: counted, signalled until it has turned out to be state. */
+static __noinline __attribute__((unused)) int changed(struct subject *s, const struct observe_key *key, struct observe_value *v)
+{
+	v->changed_ns = s->now;
+	v->changes += 1;
+	if (v->flags & OBSERVE_VOLATILE)
+		return 0;
+	if (v->changes >= OBSERVE_VOLATILE_CHANGES)
+		v->flags |= OBSERVE_VOLATILE;
+	forget_caches();
+	signal_fact(s, key, v);
+	return 0;
+}
+
+static __always_inline void renew(struct observe_value *v, const struct observe_value *in)
+{
+	v->changed_ns = in->changed_ns;
+	v->changes = 0;
+	v->all_ones = in->all_ones;
+	v->flags = in->flags;
+	v->known = in->known;
+	v->data[0] = in->data[0];
+	v->data[1] = in->data[1];
+	v->data[2] = in->data[2];
+	v->data[3] = in->data[3];
+	v->boot = in->boot;
+}
+
+static __always_inline void observed(struct subject *s, struct observe_value *in)
+{
+	in->changed_ns = s->now;
+	in->boot = s->vm ? s->vm->seen.boot : 0;
+}
+
+/*
+ * The first sight of a fact in this boot: into the map, and signalled. Returns NULL if it was dealt with (or refused),
+ * else the fact as this boot knows it already.
+ */
+static __always_inline struct observe_value *first_sight(struct subject *s, const struct observe_key *key, const struct observe_value *in, __u32 class)
+{
+	struct observe_value *v = bpf_map_lookup_elem(&facts, key);
+
+	if (is_now(s, v))
+		return v;
+	if (!v) {
+		if (!admit(s, key, in, class))
+			return NULL;
+	} else {
+		renew(v, in);
+	}
+	count(OBSERVE_COUNT_FACTS + class);
+	signal_fact(s, key, in);
+	return NULL;
+}
+
+#endif

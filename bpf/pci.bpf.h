@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * PCI configuration as facts, however it is reached (0xCF8/0xCFC or ECAM). Registers: PCI Local Bus 3.0 chapter 6,
+ * PCI-to-PCI Bridge 1.2 chapter 3, PCI Express ECAM: bus << 20 | device << 15 | function << 12 | register.
+ */
+#ifndef ABIDRIFT_PCI_BPF_H
+#define ABIDRIFT_PCI_BPF_H
+
+#include "facts.bpf.h"
+
+#define PCI_REG_ID 0x00
+#define PCI_REG_COMMAND 0x04
+#define PCI_REG_CLASS 0x08
+#define PCI_REG_HEADER 0x0c
+#define PCI_REG_BAR0 0x10
+#define PCI_REG_BAR1 0x14
+#define PCI_REG_BAR5 0x24
+#define PCI_REG_BUSES 0x18         /* bridge */
+#define PCI_REG_IO_WINDOW 0x1c     /* bridge: base and limit, then secondary status */
+#define PCI_REG_ROM 0x30
+#define PCI_REG_ROM_BRIDGE 0x38
+#define PCI_REG_INTERRUPT 0x3c
+#define PCI_REG_BODY 0x40
+#define PCI_CLASS_BRIDGE_PCI 0x0604
+#define PCI_STATUS_CAP_LIST (1u << 20) /* in the dword of command and status */
+#define Q35_DEVICE 0x29c0          /* 82G33 host bridge: the q35 machine's 00:00.0 */
+#define Q35_PCIEXBAR 0x60
+
+/* One access: where it goes and what it carries, in place within the dword. */
+struct pci_access {
+	__u32 bdf;
+	__u32 reg;   /* dword aligned */
+	__u32 data;
+	__u32 known; /* bit n = byte n */
+};
+
+/* The bits that `known` bytes cover. */
+static __always_inline __u32 byte_mask(__u32 known)
+{
+	return (known & 1 ? 0xffu : 0) | (known & 2 ? 0xff00u : 0) | (known & 4 ? 0xff0000u : 0) | (known & 8 ? 0xff000000u : 0);
+}
+
+/* where: bdf << 12 | register; width 1, 2 or 4. What would reach into the next dword is left out. */
+static __always_inline void pci_access_of(struct pci_access *a, __u32 where, __u32 width, __u32 raw)
+{
+	__u32 offset = where & 3;
+
+	a->bdf = where >> 12;
+	a->reg = where & 0xffc;
+	a->known = (((1u << (width & 7)) - 1) << offset) & 0xf;
+	a->data = (raw << offset * 8) & byte_mask(a->known);
+}
+
+static __always_inline void pci_key(struct observe_key *key, struct subject *s, __u8 kind, __u32 selector, __u32 address)
+{
+	key->vm = s->vm ? s->vm->seen.vm : 0;
+	key->address = address;
+	key->selector = selector;
+	key->kind = kind;
+	key->width = 0;
+	key->zero = 0;
+}
+
+static __always_inline bool is_absent(__u32 known, __u32 data)
+{
+	return (known & 3) == 3 && (data & 0xffff) == 0xffff;
+}
+
+/* What this boot knows of a register of the function, or NULL. */
+static __always_inline struct observe_value *pci_known(struct subject *s, __u32 bdf, __u32 reg)
+{
+	struct observe_key key;
+	struct observe_value *v;
+
+	pci_key(&key, s, OBSERVE_PCI, bdf, reg);
+	v = bpf_map_lookup_elem(&facts, &key);
+	return is_now(s, v) ? v : NULL;
+}
+
+/* Firmware hands out bus numbers before it looks at the header type: until then the class tells. */
+static __always_inline bool pci_is_bridge(struct subject *s, __u32 bdf)
+{
+	struct observe_value *v = pci_known(s, bdf, PCI_REG_HEADER);
+
+	if (v && (v->known & 4))
+		return (v->data[0] >> 16 & 0x7f) == 1;
+	v = pci_known(s, bdf, PCI_REG_CLASS);
+	return v && (v->known & 0xc) == 0xc && v->data[0] >> 16 == PCI_CLASS_BRIDGE_PCI;
+}
+
+/* Registers that firmware and OS put addresses, windows and bus numbers into. */
+static __always_inline bool pci_is_placeable(__u32 reg, bool bridge)
+{
+	if (bridge)
+		return (reg >= PCI_REG_BAR0 && reg <= PCI_REG_ROM) || reg == PCI_REG_ROM_BRIDGE;
+	return (reg >= PCI_REG_BAR0 && reg <= PCI_REG_BAR5) || reg == PCI_REG_ROM;
+}
+
+static __always_inline bool pci_is_rom(__u32 reg, bool bridge)
+{
+	return reg == (bridge ? PCI_REG_ROM_BRIDGE : PCI_REG_ROM);
+}
+
+static __always_inline bool pci_is_bar(__u32 reg, bool bridge)
+{
+	return reg >= PCI_REG_BAR0 && reg <= (bridge ? PCI_REG_BAR1 : PCI_REG_BAR5);
+}
+
+/* Bytes of a register that are identity, in the form of `known`; what is left of them is in *ret_bits. */
+static __always_inline __u32 pci_identity(__u32 reg, __u32 *ret_bits)
+{
+	*ret_bits = 0xffffffff;
+	switch (reg) {
+	case PCI_REG_COMMAND:
+		*ret_bits = PCI_STATUS_CAP_LIST;
+		return 4;
+	case PCI_REG_HEADER:
+		return 4;
+	case PCI_REG_INTERRUPT:
+		return 2;
+	}
+	return 0xf;
+}
+
+/* A register's value joins what is known of it. */
+static __noinline int pci_take(struct subject *s, const struct pci_access *a, __u8 kind, __u32 class)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key;
+	__u32 both, fresh;
+
+	pci_key(&key, s, kind, a->bdf, a->reg);
+	in.known = a->known;
+	in.data[0] = a->data;
+	observed(s, &in);
+	v = first_sight(s, &key, &in, class);
+	if (!v)
+		return 0;
+	both = byte_mask(v->known & a->known);
+	fresh = a->known & ~v->known;
+	if (kind == OBSERVE_PCI && a->reg == PCI_REG_ID && is_absent(v->known, v->data[0]) != is_absent(a->known, a->data) && (v->known & a->known)) {
+		/* A function came or went: what the other one had is not half true of this one. */
+		v->known = a->known;
+		v->data[0] = a->data;
+		return changed(s, &key, v);
+	}
+	if ((v->data[0] ^ a->data) & both) {
+		v->data[0] = (v->data[0] & ~byte_mask(a->known)) | a->data;
+		v->known |= a->known;
+		return changed(s, &key, v);
+	}
+	if (fresh) {
+		v->data[0] |= a->data & byte_mask(fresh);
+		v->known |= fresh;
+		v->changed_ns = s->now;
+		signal_fact(s, &key, v);
+	}
+	return 0;
+}
+
+/* What a placeable register holds in this boot, or NULL: nothing is known. */
+static __always_inline struct observe_value *pci_current(struct subject *s, __u32 bdf, __u32 reg)
+{
+	struct observe_key key;
+	struct observe_value *v;
+
+	pci_key(&key, s, OBSERVE_PCI_CURRENT, reg << 16 | bdf, 0);
+	v = bpf_map_lookup_elem(&facts, &key);
+	return is_now(s, v) ? v : NULL;
+}
+
+/* As pci_current, but made, with nothing known, where there is none. NULL: no room. */
+static __noinline struct observe_value *pci_current_make(struct subject *s, const struct pci_access *a)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key;
+
+	pci_key(&key, s, OBSERVE_PCI_CURRENT, a->reg << 16 | a->bdf, 0);
+	v = bpf_map_lookup_elem(&facts, &key);
+	if (is_now(s, v))
+		return v;
+	observed(s, &in);
+	if (v) {
+		renew(v, &in);
+		return v;
+	}
+	return admit(s, &key, &in, OBSERVE_CLASS_PCI_HEADER);
+}
+
+/*
+ * The low bits of a BAR tell its kind and are read-only: what is read back differs there from what was written. Not so in the
+ * upper half of a 64-bit BAR; where the register before could be a lower half and is not known, they count as address.
+ */
+static __always_inline __u32 pci_kind_bits(struct subject *s, const struct pci_access *a, const struct observe_value *current, bool bridge)
+{
+	struct observe_value *before;
+
+	if (!pci_is_bar(a->reg, bridge))
+		return 0;
+	if (a->reg != PCI_REG_BAR0) {
+		before = pci_current(s, a->bdf, a->reg - 4);
+		if (!before || !(before->known & 1) || (before->data[0] & 7) == 4)
+			return 0;
+	}
+	return current->known & 1 && current->data[0] & 1 ? 3 : 0xf;
+}
+
+/* The register holds `dword` now: a fact of its own, its time the newest. */
+static __noinline int pci_placed(struct subject *s, const struct pci_access *a, struct observe_value *current)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key;
+
+	pci_key(&key, s, OBSERVE_PCI_PLACED, a->reg << 16 | a->bdf, current->data[0]);
+	in.known = current->known;
+	observed(s, &in);
+	current->changes += 1;
+	v = first_sight(s, &key, &in, OBSERVE_CLASS_PCI_PLACED);
+	if (!v)
+		return 0;
+	v->known |= in.known;
+	v->changed_ns = s->now;
+	if (current->changes <= PLACED_SIGNALS)
+		signal_fact(s, &key, v);
+	else
+		v->flags |= OBSERVE_VOLATILE;
+	return 0;
+}
+
+/* The register was seen to hold `a`, by reading or writing it. */
+static __always_inline int pci_place(struct subject *s, struct pci_access *a, struct observe_value *current, bool bridge, bool write)
+{
+	__u32 bytes, kind, merged, moved, fresh;
+
+	if (bridge && a->reg == PCI_REG_BUSES)
+		a->known &= 7; /* the latency timer is state */
+	if (bridge && a->reg == PCI_REG_IO_WINDOW)
+		a->known &= 3; /* so is the secondary status */
+	if (!a->known)
+		return 0;
+	bytes = byte_mask(a->known);
+	kind = pci_kind_bits(s, a, current, bridge);
+	if (write)
+		bytes &= ~(kind & byte_mask(current->known));
+	merged = (current->data[0] & ~bytes) | (a->data & bytes);
+	moved = (current->data[0] ^ merged) & ~kind;
+	fresh = a->known & ~current->known;
+	current->data[0] = merged;
+	current->known |= a->known;
+	return moved || fresh ? pci_placed(s, a, current) : 0;
+}
+
+static __noinline int pci_place_read(struct subject *s, struct pci_access *a, bool bridge)
+{
+	struct observe_value *current = pci_current_make(s, a);
+
+	if (!current)
+		return 0;
+	if (current->flags & OBSERVE_SIZING)
+		return pci_take(s, a, OBSERVE_PCI_SIZE, OBSERVE_CLASS_PCI_HEADER);
+	return pci_place(s, a, current, bridge, false);
+}
+
+static __noinline int pci_place_write(struct subject *s, struct pci_access *a, bool bridge)
+{
+	struct observe_value *current = pci_current_make(s, a);
+	bool rom = pci_is_rom(a->reg, bridge);
+
+	if (!current)
+		return 0;
+	if (a->known == 0xf && (rom || pci_is_bar(a->reg, bridge)) && (a->data | (rom ? 0x7ff : 0)) == 0xffffffff) {
+		current->flags |= OBSERVE_SIZING;
+		return 0;
+	}
+	if (a->known == 0xf)
+		current->flags &= ~OBSERVE_SIZING;
+	else if (current->flags & OBSERVE_SIZING)
+		return 0;
+	return pci_place(s, a, current, bridge, true);
+}
+
+static __noinline int pci_read(struct subject *s, __u32 where, __u32 width, __u32 raw)
+{
+	struct observe_value *id;
+	struct pci_access a;
+	__u32 bits;
+	bool bridge;
+
+	pci_access_of(&a, where, width, raw);
+	id = pci_known(s, a.bdf, PCI_REG_ID);
+	if (a.reg == PCI_REG_ID) {
+		/* All ones in other bytes than the vendor's tell nothing by themselves. */
+		if (!(a.known & 3) && a.data == byte_mask(a.known) && (!id || is_absent(id->known, id->data[0])))
+			return 0;
+		return pci_take(s, &a, OBSERVE_PCI, is_absent(a.known, a.data) ? OBSERVE_CLASS_PCI_ABSENT : OBSERVE_CLASS_PCI_HEADER);
+	}
+	if (id ? is_absent(id->known, id->data[0]) : a.data == byte_mask(a.known))
+		return 0;
+	if (a.reg >= PCI_REG_BODY)
+		return pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_BODY);
+	bridge = pci_is_bridge(s, a.bdf);
+	if (pci_is_placeable(a.reg, bridge))
+		return pci_place_read(s, &a, bridge);
+	a.known &= pci_identity(a.reg, &bits);
+	a.data &= bits & byte_mask(a.known);
+	return a.known ? pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER) : 0;
+}
+
+/* q35 tells where its ECAM window is: bit 0 enable, bits 2:1 length (256, 128, 64 MiB). Other chipsets have other things there. */
+static __noinline int q35_pciexbar(struct subject *s, const struct pci_access *a)
+{
+	struct observe_value *id = pci_known(s, a->bdf, PCI_REG_ID);
+	struct vm_state *vm = s->vm;
+	__u32 length, bytes = 0;
+	__u64 base = 0;
+
+	if (!vm || !id || (id->known & 0xc) != 0xc || id->data[0] >> 16 != Q35_DEVICE)
+		return 0;
+	if (a->reg == Q35_PCIEXBAR)
+		vm->seen.pciexbar[0] = (vm->seen.pciexbar[0] & ~byte_mask(a->known)) | a->data;
+	else
+		vm->seen.pciexbar[1] = (vm->seen.pciexbar[1] & ~byte_mask(a->known)) | a->data;
+	length = vm->seen.pciexbar[0] >> 1 & 3;
+	if ((vm->seen.pciexbar[0] & 1) && length != 3) {
+		bytes = (256u << 20) >> length;
+		base = ((__u64)vm->seen.pciexbar[1] << 32 | vm->seen.pciexbar[0]) & ~(__u64)(bytes - 1);
+	}
+	if (base == vm->seen.ecam_base && bytes == vm->seen.ecam_bytes)
+		return 0;
+	vm->seen.ecam_base = base;
+	vm->seen.ecam_bytes = base ? bytes : 0;
+	forget_caches();
+	return 0;
+}
+
+static __noinline int pci_write(struct subject *s, __u32 where, __u32 width, __u32 raw)
+{
+	struct observe_value *id;
+	struct pci_access a;
+	bool bridge;
+
+	pci_access_of(&a, where, width, raw);
+	if (a.bdf == 0 && (a.reg == Q35_PCIEXBAR || a.reg == Q35_PCIEXBAR + 4))
+		return q35_pciexbar(s, &a);
+	if (a.reg < PCI_REG_BAR0 || a.reg > PCI_REG_ROM_BRIDGE)
+		return 0;
+	id = pci_known(s, a.bdf, PCI_REG_ID);
+	if (id && is_absent(id->known, id->data[0]))
+		return 0;
+	bridge = pci_is_bridge(s, a.bdf);
+	return pci_is_placeable(a.reg, bridge) ? pci_place_write(s, &a, bridge) : 0;
+}
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the programs and collect/kernel.c share beside the contract (observe.h): nobody else sees it.
+ * Included after observe.h.
+ */
+#ifndef ABIDRIFT_BPF_PRIVATE_H
+#define ABIDRIFT_BPF_PRIVATE_H
+
+/* Value of map `vms`: what others see, and what only the programs need. */
+struct vm_state {
+	struct observe_vm seen;
+	__u64 suspect; /* vCPU that wrote a reset port or shut down, while PENDING or VM_STATE_SHUTDOWN */
+};
+
+/* Private bits of observe_vm.flags. */
+#define VM_STATE_SHUTDOWN (1u << 16) /* a vCPU triple-faulted: it goes on only after a reset */
+
+/*
+ * A private fact: what a placeable PCI register (BAR, ROM, bridge window, bus numbers) holds now. selector as
+ * OBSERVE_PCI_PLACED, address 0; data[0] = dword of which `known` bytes are known, changes = times it was programmed in this
+ * boot, flag OBSERVE_SIZING while it holds all ones. Counts as OBSERVE_CLASS_PCI_HEADER, is never signalled.
+ */
+#define OBSERVE_PCI_CURRENT 0x80
+
+/* Programmed more often than this in a boot: placement that is no longer signalled, only kept. */
+#define PLACED_SIGNALS 64
+
+/* Iterator record behind a VM's slots: where the next page begins. bucket SLOT_PAGE_END: there is none. */
+#define INVENTORY_PAGE 100
+struct inventory_page {
+	__u32 bucket;
+	__u32 skip;
+	__u64 generation; /* of the slot array after the last slot was read */
+};
+#define SLOT_PAGE_END 0xffffffffu
+#define SLOT_PAGE_SLOTS 256
+
+/* Where the iterator's walk over the slots is: in memory, so that the verifier sees one loop and not one for every state. */
+struct slot_walk {
+	__u64 kvm;
+	__u64 slots;
+	__u64 node;
+	__u64 node_offset; /* of id_node[active] in the slot */
+	__u32 bucket;
+	__u32 position;    /* in the bucket */
+	__u32 skip;
+	__u32 written;
+};
+
+/* What the programs take for the current vCPU when .rodata `testing` is set (BPF_PROG_TEST_RUN has none). */
+struct test_subject {
+	__u64 vcpu; /* 0 = there is none */
+	__u64 kvm;
+	__u32 vcpu_id;
+	__u32 vcpu_idx;
+	__u32 bsp_vcpu_id;
+	__u32 tgid;     /* 0 = the test's own */
+	__u8 ran;       /* vcpu->pid is the current thread */
+	__u8 protected_mode;
+	__u8 at_reset_vector;
+	__u8 zero;
+	__u32 zero2;
+	__u64 quirks;
+	__u8 data[128]; /* what a pointer argument points to, whatever its value, if it is not NULL */
+};
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Creations and resets. No tracepoint tells them, but kvm_write_tsc_offset (vcpu_id, previous, next) fires when a vCPU is
+ * created, and when a VMM writes the state after a reset into it; hardly ever otherwise.
+ */
+#include "facts.bpf.h"
+
+#define EXIT_SHUTDOWN 8      /* KVM_EXIT_SHUTDOWN: triple fault */
+#define EXIT_SYSTEM_EVENT 24 /* KVM_EXIT_SYSTEM_EVENT */
+
+static __always_inline bool vcpu_ran(__u64 vcpu)
+{
+	struct kvm_vcpu *v = (void *)vcpu;
+
+	return testing ? fake.ran : BPF_CORE_READ(v, pid) != NULL;
+}
+
+static __always_inline __u32 vcpu_index(__u64 vcpu)
+{
+	struct kvm_vcpu *v = (void *)vcpu;
+
+	return testing ? fake.vcpu_idx : (__u32)BPF_CORE_READ(v, vcpu_idx);
+}
+
+/* A vCPU that never ran: it is being created, or the VMM (QEMU: three times) writes its first state. */
+static __noinline int created(struct subject *s)
+{
+	struct vm_state *vm = s->vm;
+
+	if (vcpu_index(s->vcpu) == 0) {
+		/* The VM that had this address before had run, or belonged to another process: this is another one. */
+		if (!vm || (vm->seen.flags & OBSERVE_VM_RAN) || vm->seen.boot > 1 || vm->seen.tgid != s->tgid) {
+			vm_begin(s, OBSERVE_REASON_CREATED, true);
+		} else if (!(vm->seen.flags & OBSERVE_VM_FROM_RESET)) {
+			/* The inventory was quicker: it could not know how this VM began. */
+			vm->seen.flags |= OBSERVE_VM_FROM_RESET;
+			vm->seen.reason = OBSERVE_REASON_CREATED;
+			signal_vm(s, OBSERVE_NEWS_VM);
+		}
+	} else if (!vm) {
+		vm_begin(s, OBSERVE_REASON_FOUND, false);
+	}
+	return s->vm ? signal_vm(s, OBSERVE_NEWS_VCPU) : 0;
+}
+
+SEC("raw_tp/kvm_write_tsc_offset")
+int resets(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u64 vcpu = current_vcpu();
+	__u32 reason = OBSERVE_REASON_VMM;
+	struct subject s;
+
+	if (!subject_of(&s, vcpu))
+		return 0;
+	if (!vcpu_ran(vcpu))
+		return created(&s);
+	if (!s.vm || !(s.vm->seen.flags & OBSERVE_VM_RAN) || s.vcpu_id != boot_vcpu_id(s.kvm) || !vcpu_at_reset_vector(vcpu))
+		return 0;
+	if (s.vm->seen.flags & VM_STATE_SHUTDOWN)
+		reason = OBSERVE_REASON_SHUTDOWN;
+	else if (s.vm->seen.flags & OBSERVE_VM_PENDING)
+		reason = OBSERVE_REASON_PORT;
+	return boot_begin(&s, reason);
+}
+
+/* (reason, errno): at the end of every KVM_RUN. */
+SEC("raw_tp/kvm_userspace_exit")
+int shutdowns(struct bpf_raw_tracepoint_args *ctx)
+{
+	__u32 reason = ctx->args[0];
+	struct subject s;
+
+	if ((reason != EXIT_SHUTDOWN && reason != EXIT_SYSTEM_EVENT) || (__s32)ctx->args[1] < 0)
+		return 0;
+	/* Not enter(): a VMM that runs a vCPU on after its shutdown without resetting it gets the same exit again. */
+	if (!look(&s, current_vcpu()))
+		return 0;
+	s.vm->suspect = s.vcpu;
+	s.vm->seen.flags |= reason == EXIT_SHUTDOWN ? VM_STATE_SHUTDOWN : OBSERVE_VM_PENDING;
+	forget_caches();
+	return 0;
+}

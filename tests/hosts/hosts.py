@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stock Debian kernels as KVM hosts: each boots under QEMU's own emulation of an AMD processor with SVM, so that the host's kernel
+can be another one without hardware to spare. What a host prints between markers comes back as files."""
+import base64
+import glob
+import lzma
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+CACHE = os.environ.get("ABIDRIFT_CACHE", "/var/cache/abidrift-tests")
+KERNELS = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
+BOOT_SECONDS = 240
+
+INIT = """#!/bin/busybox sh
+/bin/busybox --install -s /bin
+mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
+for m in $(cat /modules); do insmod $m || echo "HOST-NOTE insmod $m failed"; done
+ip link set lo up 2>/dev/null
+sh /job > /tmp/job.log 2>&1
+echo "HOST-NOTE job exit $?"
+cd /out && for f in * ; do [ -f "$f" ] && { echo "HOST-FILE $f"; base64 "$f"; echo "HOST-END"; }; done
+echo HOST-FILE job.log; base64 /tmp/job.log; echo HOST-END
+echo HOST-DONE
+poweroff -f
+"""
+
+
+def fetch(version):
+    """The unpacked kernel package of that series, or a skip with the reason why it cannot be had."""
+    if shutil.which("qemu-system-x86_64") is None:
+        raise unittest.SkipTest("qemu-system-x86_64 is not installed")
+    folder = os.path.join(CACHE, f"kernel-{KERNELS[version]}")
+    done = subprocess.run([os.path.join(ROOT, "tests", "hosts", "fetch"), KERNELS[version], "linux-image-cloud-amd64", folder], capture_output=True, text=True)
+    if done.returncode:
+        raise unittest.SkipTest(f"kernel {version} cannot be fetched: {done.stderr.strip()}")
+    return folder
+
+
+def libraries(program):
+    """What a dynamically linked program needs to run, its loader included."""
+    out = subprocess.run(["ldd", program], capture_output=True, text=True).stdout
+    return sorted(set(re.findall(r"(/\S+\.so[.\d]*)", out)))
+
+
+def plain_module(path, folder):
+    """A module as plain ELF in folder (newer kernels ship them compressed); returns its path."""
+    name = re.sub(r"\.(xz)$", "", os.path.basename(path))
+    target = os.path.join(folder, name)
+    if path.endswith(".xz"):
+        with lzma.open(path) as source, open(target, "wb") as out:
+            shutil.copyfileobj(source, out)
+    else:
+        shutil.copy(path, target)
+    return target
+
+
+def modules(kernel, wanted, folder):
+    """Copies modules and what they depend on; returns the order of loading."""
+    known = {}
+    for path in glob.glob(os.path.join(kernel, "**", "*.ko*"), recursive=True):
+        known[re.sub(r"\.ko(\.xz)?$", "", os.path.basename(path)).replace("-", "_")] = path
+    order = []
+
+    def add(name):
+        name = name.replace("-", "_")
+        if name not in known or any(n == name for n, _ in order):
+            return
+        plain = plain_module(known[name], folder)
+        with open(plain, "rb") as f:
+            depends = re.search(rb"\0depends=([^\0]*)", f.read())
+        for other in depends.group(1).decode().split(",") if depends else []:
+            if other:
+                add(other)
+        if not any(n == name for n, _ in order):
+            order.append((name, plain))
+    for name in wanted:
+        add(name)
+    return [os.path.basename(path) for _, path in order]
+
+
+def initramfs(kernel, job, programs, target):
+    """Packs busybox, the modules for KVM, the programs with their libraries, and the job."""
+    tree = tempfile.mkdtemp(prefix="abidrift-host-")
+    try:
+        for name in ("bin", "proc", "sys", "dev", "tmp", "out", "lib/modules"):
+            os.makedirs(os.path.join(tree, name))
+        shutil.copy("/bin/busybox", os.path.join(tree, "bin", "busybox"))
+        order = modules(kernel, ["kvm", "kvm-amd"], os.path.join(tree, "lib/modules"))
+        with open(os.path.join(tree, "modules"), "w") as f:
+            f.write("\n".join("/lib/modules/" + n for n in order))
+        for program in programs:
+            shutil.copy(program, os.path.join(tree, "bin"))
+            for lib in libraries(program):
+                place = tree + lib
+                os.makedirs(os.path.dirname(place), exist_ok=True)
+                shutil.copy(lib, place)
+        for name, text in (("init", INIT), ("job", job)):
+            with open(os.path.join(tree, name), "w") as f:
+                f.write(text)
+            os.chmod(os.path.join(tree, name), 0o755)
+        with open(target, "wb") as out:
+            files = subprocess.Popen(["find", ".", "-print0"], cwd=tree, stdout=subprocess.PIPE)
+            subprocess.run(["cpio", "--null", "-o", "-H", "newc", "--quiet"], cwd=tree, stdin=files.stdout, stdout=out, check=True)
+            files.stdout.close()
+            files.wait()
+    finally:
+        shutil.rmtree(tree)
+
+
+def boot(version, job, programs):
+    """Boots that kernel as a host, runs the job there (a shell script; what it leaves in /out comes back). Returns {file: bytes}."""
+    package = fetch(version)
+    kernel = glob.glob(os.path.join(package, "boot", "vmlinuz-*"))[0]
+    with tempfile.TemporaryDirectory(prefix="abidrift-host-") as folder:
+        image = os.path.join(folder, "initramfs")
+        initramfs(package, job, programs, image)
+        # Without cx16: QEMU 7.2's emulation corrupts flags after cmpxchg16b.
+        child = subprocess.Popen(
+            ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "EPYC,-cx16", "-m", "1024", "-nodefaults", "-display", "none", "-serial", "stdio",
+             "-no-reboot", "-kernel", kernel, "-initrd", image, "-append", "console=ttyS0 quiet panic=-1"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        try:
+            out, _ = child.communicate(timeout=BOOT_SECONDS)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            out, _ = child.communicate()
+            raise AssertionError(f"host with kernel {version} did not end within {BOOT_SECONDS} s:\n{out[-2000:].decode(errors='replace')}") from None
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+    text = out.decode(errors="replace").replace("\r", "")
+    if "HOST-DONE" not in text:
+        raise AssertionError(f"host with kernel {version} ended early:\n{text[-2000:]}")
+    files = {m[1]: base64.b64decode(m[2]) for m in re.finditer(r"HOST-FILE (\S+)\n(.*?)HOST-END", text, re.S)}
+    files["notes"] = "\n".join(re.findall(r"HOST-NOTE .*", text)).encode()
+    return files

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Debian's kernels 5.10, 6.1 and 6.12 as hosts: the programs load and attach there, and the micro-VMM's exits become the same facts
+as under the kernel that this test runs on."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import unittest
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import hosts  # noqa: E402
+
+ABIDRIFT = os.path.join(hosts.BUILD, "abidrift")
+MICROVMM = os.path.join(hosts.BUILD, "tests", "live", "microvmm")
+
+# One story for every host: a boot, then a reset after which a port answers no more.
+JOB = """
+until_line() { n=0; while ! grep -q "$2" "$1" 2>/dev/null; do n=$((n+1)); [ $n -gt 600 ] && { echo "waited in vain for $2"; cat "$1"; return 1; }; usleep 100000; done; }
+mkdir -p OUT
+ABIDRIFT doctor --json > OUT/doctor.json 2> OUT/doctor.err
+ABIDRIFT record -v -o OUT/trace > OUT/record.log 2>&1 &
+recorder=$!
+until_line OUT/record.log recording
+mkfifo OUT/fifo
+MICROVMM --stdin --answer port:0x510:0x51 --answer mmio:0xfed00000:0x8086 < OUT/fifo > OUT/vmm.log 2>&1 &
+vmm=$!
+exec 3> OUT/fifo
+echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0; cpuid 1 0; mmio-read 0xfed00000 4; mmio-read 0xfed10000 4" >&3
+until_line OUT/vmm.log "op done"
+printf 'answer clear\\nreset\\n' >&3
+echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0" >&3
+n=0; while [ $(grep -c "op done" OUT/vmm.log) -lt 2 ] && [ $n -lt 600 ]; do n=$((n+1)); usleep 100000; done
+usleep 1500000
+kill -INT $recorder
+wait $recorder
+exec 3>&-
+kill $vmm 2>/dev/null
+rm -f OUT/fifo
+"""
+
+
+def job(abidrift, microvmm, out):
+    return JOB.replace("ABIDRIFT", abidrift).replace("MICROVMM", microvmm).replace("OUT", out)
+
+
+def replay(folder):
+    """The recorded story through the analyst: its guest, its changes, and its fingerprint's entries that the story made."""
+    done = subprocess.run([ABIDRIFT, "replay", os.path.join(folder, "trace"), "--json"], capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise AssertionError(f"replay: {done.returncode} {done.stderr}")
+    return json.loads(done.stdout), done.returncode
+
+
+def summary(result):
+    guest = result["guests"][0]
+    changes = sorted((c["facet"], c["key"], c["from"], c["to"]) for c in result["changes"])
+    return {"guests": len(result["guests"]), "boot": guest["boot"], "changes": changes,
+            "coverage": {f: guest["coverage"][f] for f in ("cpuid", "memory", "ports", "mmio")}}
+
+
+class Hosts(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        if os.geteuid() != 0 or not os.path.exists("/dev/kvm"):
+            raise unittest.SkipTest("needs root and /dev/kvm")
+        with tempfile.TemporaryDirectory() as out:
+            shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 1500000", "sleep 1.5")
+            done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
+            try:
+                cls.here = summary(replay(out)[0])
+            except (AssertionError, OSError, IndexError) as why:
+                raise AssertionError(f"the story failed on this host: {why}\n{done.stdout}{done.stderr}") from None
+
+    def story(self, version):
+        files = hosts.boot(version, job("abidrift", "microvmm", "/out"), [ABIDRIFT, MICROVMM])
+        with tempfile.TemporaryDirectory() as folder:
+            for name, data in files.items():
+                with open(os.path.join(folder, name), "wb") as f:
+                    f.write(data)
+            logs = {n: files[n].decode(errors="replace")[-1500:] for n in ("job.log", "record.log", "doctor.err") if n in files}
+            if "trace" not in files:
+                self.fail(f"no trace from kernel {version}: {logs}")
+            try:
+                result, _ = replay(folder)
+                there = summary(result)
+            except (AssertionError, IndexError) as why:
+                self.fail(f"kernel {version}: {why} {logs}")
+        self.assertEqual(there, self.here, logs)
+        doctor = json.loads(files["doctor.json"])
+        covered = {f["facet"]: f["coverage"] for f in doctor["facets"]}
+        for facet in ("cpuid", "memory", "ports", "mmio", "pci"):
+            self.assertNotEqual(covered[facet], "none", doctor)
+
+    def test_the_story_here_is_what_the_guest_did(self):
+        self.assertEqual(self.here["guests"], 1)
+        self.assertEqual(self.here["boot"], 2)
+        self.assertEqual(self.here["changes"], [("ports", "0x0510/r8", "answered", "absent")])
+
+    def test_kernel_5_10(self):
+        self.story("5.10")
+
+    def test_kernel_6_1(self):
+        self.story("6.1")
+
+    def test_kernel_6_12(self):
+        self.story("6.12")

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/config.h"
+#include "userspace/base/error.h"
+
+/* A folder of its own for each test. */
+struct place {
+	char folder[64];
+	char file[96];
+	char dropins[112];
+	struct config *config;
+	struct error e;
+};
+
+static int set_up(void **state)
+{
+	struct place *p = calloc(1, sizeof *p);
+
+	strcpy(p->folder, "/tmp/abidrift-test-XXXXXX");
+	if (!mkdtemp(p->folder))
+		return -1;
+	snprintf(p->file, sizeof p->file, "%s/a.conf", p->folder);
+	snprintf(p->dropins, sizeof p->dropins, "%s.d", p->file);
+	p->config = config_new();
+	*state = p;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	struct place *p = *state;
+	char command[128];
+
+	snprintf(command, sizeof command, "rm -rf '%s'", p->folder);
+	config_free(p->config);
+	free(p);
+	return system(command);
+}
+
+static void put(const char *path, const char *text)
+{
+	FILE *file = fopen(path, "w");
+
+	assert_non_null(file);
+	fputs(text, file);
+	fclose(file);
+}
+
+static void refuses(struct place *p, const char *text, const char *where, const char *what)
+{
+	char place[160];
+
+	put(p->file, text);
+	p->e.text[0] = 0;
+	assert_true(config_read(p->config, p->file, &p->e) < 0);
+	snprintf(place, sizeof place, "%s:%s: ", p->file, where);
+	if (strncmp(p->e.text, place, strlen(place)) || !strstr(p->e.text, what))
+		fail_msg("\"%s\" does not begin with \"%s\" or does not say \"%s\"", p->e.text, place, what);
+}
+
+static void a_setting_in_the_file_is_used(void **state)
+{
+	struct place *p = *state;
+
+	put(p->file, "# a comment\n[monitor]\nsettle = 500ms\n\n; another\n[store]\n  keep=7d ; why not\n");
+	assert_int_equal(config_read(p->config, p->file, &p->e), 0);
+	assert_int_equal(config_ns(p->config, "monitor.settle"), 500000000);
+	assert_int_equal(config_ns(p->config, "store.keep"), 7ull * 86400 * 1000000000);
+	assert_string_equal(config_get(p->config, "monitor.baseline"), "auto");
+	assert_true(config_is_set(p->config, "store.keep"));
+	assert_false(config_is_set(p->config, "monitor.baseline"));
+}
+
+static void a_mistyped_key_is_not_ignored(void **state)
+{
+	struct place *p = *state;
+
+	refuses(p, "[monitor]\nsettle = 1s\nsetle = 2s\n", "3", "monitor.setle");
+	refuses(p, "[monitor]\n[monitr]\n", "2", "[monitr]");
+	refuses(p, "[monitr]\nsettle = 1s\n", "1", "[monitr]");
+	refuses(p, "settle = 1s\n", "1", "settle");
+}
+
+static void a_bad_value_is_named_with_file_and_line(void **state)
+{
+	struct place *p = *state;
+
+	refuses(p, "[monitor]\nsettle = 1.5s\n", "2", "monitor.settle");
+	refuses(p, "[monitor]\n\nbaseline = maybe\n", "3", "auto or manual");
+	refuses(p, "[monitor]\nquota = 3\n", "2", "monitor.quota");
+	refuses(p, "[store]\nurl = /var/lib/x\n", "2", "sqlite:PATH");
+	refuses(p, "[serve]\nlisten = here\n", "2", "serve.listen");
+}
+
+static void the_first_of_several_errors_is_told(void **state)
+{
+	struct place *p = *state;
+
+	refuses(p, "[monitor]\nnonsense\nsettle = x\n", "2", "neither");
+	refuses(p, "[monitor]\nsettle = x\nnonsense\n", "2", "monitor.settle");
+}
+
+static void a_long_line_is_not_cut_silently(void **state)
+{
+	struct place *p = *state;
+	char text[400];
+
+	snprintf(text, sizeof text, "[store]\nurl = sqlite:/%0300d\n", 0);
+	refuses(p, text, "2", "too long");
+}
+
+static void an_indented_key_is_a_key(void **state)
+{
+	struct place *p = *state;
+
+	put(p->file, "[monitor]\nquota = auto\n\tsettle = 3s\n");
+	assert_int_equal(config_read(p->config, p->file, &p->e), 0);
+	assert_int_equal(config_ns(p->config, "monitor.settle"), 3000000000);
+}
+
+static void drop_ins_win_in_the_order_of_their_names(void **state)
+{
+	struct place *p = *state;
+	char path[160];
+
+	put(p->file, "[monitor]\nsettle = 1s\nsettle_max = 9s\n");
+	assert_int_equal(mkdir(p->dropins, 0700), 0);
+	snprintf(path, sizeof path, "%s/20-b.conf", p->dropins);
+	put(path, "[monitor]\nsettle = 3s\n");
+	snprintf(path, sizeof path, "%s/10-a.conf", p->dropins);
+	put(path, "[monitor]\nsettle = 2s\n");
+	snprintf(path, sizeof path, "%s/30-c.conf.off", p->dropins);
+	put(path, "[monitor]\nsettle = 4s\n");
+	assert_int_equal(config_load(p->config, p->file, &p->e), 0);
+	assert_int_equal(config_ns(p->config, "monitor.settle"), 3000000000);
+	assert_int_equal(config_ns(p->config, "monitor.settle_max"), 9000000000);
+}
+
+static void a_named_file_that_is_missing_is_an_error(void **state)
+{
+	struct place *p = *state;
+
+	assert_true(config_load(p->config, p->file, &p->e) < 0);
+	assert_non_null(strstr(p->e.text, p->file));
+}
+
+static void assignments_win_and_are_checked(void **state)
+{
+	struct place *p = *state;
+
+	assert_int_equal(config_assign(p->config, "monitor.quota=100", &p->e), 0);
+	assert_int_equal(config_number(p->config, "monitor.quota"), 100);
+	assert_int_equal(config_assign(p->config, "monitor.quota=auto", &p->e), 0);
+	assert_int_equal(config_number(p->config, "monitor.quota"), 0);
+	assert_true(config_assign(p->config, "monitor.quota", &p->e) < 0);
+	assert_true(config_assign(p->config, "quota=1", &p->e) < 0);
+	assert_true(config_assign(p->config, "monitor.=1", &p->e) < 0);
+	assert_true(config_assign(p->config, "monitor.settle=", &p->e) < 0);
+	assert_true(config_assign(p->config, "monitor.settle=1", &p->e) < 0);
+}
+
+static void what_is_printed_can_be_read_back(void **state)
+{
+	struct place *p = *state;
+	struct buffer before = BUFFER_INIT, after = BUFFER_INIT;
+	struct config *again = config_new();
+
+	assert_int_equal(config_assign(p->config, "monitor.settle=7s", &p->e), 0);
+	config_print(p->config, &before);
+	put(p->file, before.data);
+	if (config_read(again, p->file, &p->e) < 0)
+		fail_msg("%s", p->e.text);
+	config_print(again, &after);
+	assert_string_equal(before.data, after.data);
+	assert_non_null(strstr(before.data, "settle = 7s"));
+	assert_non_null(strstr(before.data, "default: 10s"));
+	buffer_release(&before);
+	buffer_release(&after);
+	config_free(again);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_setting_in_the_file_is_used),
+		TEST(a_mistyped_key_is_not_ignored),
+		TEST(a_bad_value_is_named_with_file_and_line),
+		TEST(the_first_of_several_errors_is_told),
+		TEST(a_long_line_is_not_cut_silently),
+		TEST(an_indented_key_is_a_key),
+		TEST(drop_ins_win_in_the_order_of_their_names),
+		TEST(a_named_file_that_is_missing_is_an_error),
+		TEST(assignments_win_and_are_checked),
+		TEST(what_is_printed_can_be_read_back),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/sides.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "userspace/drift/drift.h"
+#include "userspace/drift/view.h"
+
+#define COLUMNS 100
+
+static json_t *diff_of(const char *from, const char *to)
+{
+	struct abi_entries a = ABI_ENTRIES_INIT, b = ABI_ENTRIES_INIT;
+	const struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
+	struct drift d = DRIFT_INIT;
+	json_t *diff;
+
+	side_make(from, &a);
+	side_make(to, &b);
+	assert_int_equal(drift_compare(&a, NULL, &b, NULL, &options, &d), 0);
+	diff = drift_json(&d, SEVERITY_NONE);
+	assert_non_null(diff);
+	drift_release(&d);
+	entries_release(&a);
+	entries_release(&b);
+	return diff;
+}
+
+static json_t *diff_read(const char *text)
+{
+	json_error_t e;
+	json_t *diff = json_loads(text, 0, &e);
+
+	if (!diff)
+		fail_msg("%s at %d in %s", e.text, e.position, text);
+	return diff;
+}
+
+static char *text_of(const json_t *diff, bool color)
+{
+	struct buffer out = BUFFER_INIT;
+
+	drift_text(diff, color, &out);
+	return buffer_take(&out, NULL);
+}
+
+static char *summary_of(const json_t *diff, size_t width)
+{
+	struct buffer out = BUFFER_INIT;
+
+	drift_summary(diff, width, &out);
+	return buffer_take(&out, NULL);
+}
+
+static void expect_text(const char *json, const char *expected)
+{
+	json_t *diff = diff_read(json);
+	char *text = text_of(diff, false);
+
+	assert_string_equal(text, expected);
+	free(text);
+	json_decref(diff);
+}
+
+static void a_script_finds_every_promised_field(void **state)
+{
+	json_t *diff = diff_of("# coverage pci complete\n# coverage placement complete\n# coverage ports witnessed\n"
+		"pci 0000:00:03.0/id 8086:100e\n"
+			       "placement 0000:00:03.0/bar0 0xc000\nplacement window/0x80000000 1\nports 0x0510/r8 answered\n",
+			       "# coverage pci complete\n# coverage placement complete\n# coverage ports witnessed\n");
+	char *text;
+	const json_t *change = json_array_get(json_object_get(diff, "changes"), 0);
+
+	(void)state;
+	assert_int_equal(json_object_size(change), 13);
+	text = json_dumps(json_object_get(change, "moved"), JSON_COMPACT);
+	assert_string_equal(text, "[{\"key\":\"0000:00:03.0/bar0\",\"from\":\"0xc000\",\"to\":null},{\"key\":\"window/0x80000000\","
+		"\"from\":\"1\",\"to\":null}]");
+	free(text);
+	assert_string_equal(json_string_value(json_object_get(change, "facet")), "pci");
+	assert_string_equal(json_string_value(json_object_get(change, "change")), "lost");
+	assert_string_equal(json_string_value(json_object_get(change, "severity")), "warning");
+	assert_true(json_is_null(json_object_get(change, "to")));
+	assert_true(json_is_array(json_object_get(change, "fields")));
+	assert_true(json_is_null(json_object_get(change, "verdict")));
+	assert_true(json_is_null(json_object_get(change, "cause")));
+	assert_true(json_is_null(json_object_get(change, "impact")));
+	assert_true(json_is_null(json_object_get(change, "suppressed_by")));
+	assert_non_null(json_object_get(change, "meaning"));
+	text = json_dumps(json_object_get(diff, "unknown"), JSON_COMPACT);
+	assert_string_equal(text, "[{\"facet\":\"ports\",\"key\":\"0x0510/r8\",\"reason\":\"not seen since\"}]");
+	free(text);
+	assert_string_equal(json_string_value(json_object_get(diff, "result")), "drift");
+	assert_int_equal(json_array_size(json_object_get(diff, "context")), 0);
+	assert_int_equal(json_array_size(json_object_get(diff, "moved")), 0);
+	json_decref(diff);
+}
+
+static void bytes_that_are_no_text_make_json_all_the_same(void **state)
+{
+	struct drift_factor factor = { .factor = (char *)"option.name", .from = (char *)"web\xff\xc3", .to = NULL };
+	struct drift d = { .context = &factor, .context_count = 1 };
+	json_t *diff = drift_json(&d, SEVERITY_NONE);
+	char *text = json_dumps(json_object_get(diff, "context"), JSON_COMPACT);
+
+	(void)state;
+	assert_string_equal(text, "[{\"factor\":\"option.name\",\"from\":\"web\xef\xbf\xbd\xef\xbf\xbd\",\"to\":null}]");
+	free(text);
+	json_decref(diff);
+}
+
+#define CHANGE(facet, key, change, from, to, fields, meaning, moved) \
+	"{\"facet\":\"" facet "\",\"key\":\"" key "\",\"change\":\"" change "\",\"from\":" from ",\"to\":" to ",\"fields\":[" fields "]," \
+	"\"meaning\":" meaning ",\"severity\":\"warning\",\"moved\":[" moved "]}"
+#define MOVED "{\"key\":\"0000:00:03.0/bar0\",\"from\":\"0xc000\",\"to\":null}"
+
+#define STORY_CPUID \
+	CHANGE("cpuid", "0x00000001.0.ecx", "changed", "\"0x00002000\"", "\"0x00000000\"", \
+	       "{\"name\":\"cx16\",\"bits\":\"ecx[13]\",\"from\":\"1\",\"to\":\"0\"}", "null", "")
+#define STORY_PCI \
+	CHANGE("pci", "0000:00:03.0/class", "lost", "\"020000\"", "null", "", "null", "") "," \
+	CHANGE("pci", "0000:00:03.0/id", "lost", "\"8086:100e\"", "null", "", "\"Intel 82540EM\"", MOVED "," MOVED) "," \
+	CHANGE("pci", "0000:00:04.0/class", "gained", "null", "\"020000\"", "", "null", "") "," \
+	CHANGE("pci", "0000:00:04.0/id", "gained", "null", "\"8086:100e\"", "", "\"Intel 82540EM\"", MOVED)
+#define STORY "{\"result\":\"drift\",\"changes\":[" STORY_CPUID "," STORY_PCI "],\"moved\":[],\"unknown\":[],\"context\":[]}"
+
+static void a_person_reads_which_feature_and_which_slots(void **state)
+{
+	(void)state;
+	expect_text(STORY,
+		    "  cpuid  0x00000001.0  changed  cx16 1 → 0 (ecx[13])\n"
+		    "  pci    0000:00:03.0  lost     8086:100e Intel 82540EM\n"
+		    "                                class 020000\n"
+		    "                                (2 placement changes folded)\n"
+		    "  pci    0000:00:04.0  gained   8086:100e Intel 82540EM\n"
+		    "                                class 020000\n"
+		    "                                (1 placement change folded)\n"
+		    "drift: 5 changes (1 changed, 2 lost, 2 gained), 3 moved\n");
+}
+
+static void a_bit_without_a_name_is_not_hidden_behind_one_with_a_name(void **state)
+{
+	(void)state;
+	expect_text("{\"result\":\"drift\",\"changes\":["
+		    CHANGE("cpuid", "0x00000001.0.ecx", "changed", "\"0x00002001\"", "\"0x00000000\"",
+			   "{\"name\":\"cx16\",\"bits\":\"ecx[13]\",\"from\":\"1\",\"to\":\"0\"}", "null", "") ","
+		    CHANGE("cpuid", "0x80000008.0.eax", "changed", "\"0x00003028\"", "\"0x00003027\"",
+			   "{\"name\":\"physical_address_bits\",\"bits\":\"eax[7:0]\",\"from\":\"40\",\"to\":\"39\"}", "null", "") "]}",
+		    "  cpuid  0x00000001.0  changed  cx16 1 → 0 (ecx[13])\n"
+		    "                                ecx 0x00002001 → 0x00000000\n"
+		    "  cpuid  0x80000008.0  changed  physical_address_bits 40 → 39 (eax[7:0])\n"
+		    "drift: 2 changes (2 changed)\n");
+}
+
+static void the_two_sides_the_host_and_the_unknown_are_told(void **state)
+{
+	(void)state;
+	expect_text("{\"from\":{\"guest\":\"web01\",\"revision\":1,\"digest\":\"sha256:05c9d4df0f4f03050f46\",\"at\":null},"
+		    "\"to\":{\"guest\":{\"id\":\"x\",\"name\":\"web01\"},\"revision\":2},\"result\":\"unknown\",\"changes\":[],"
+		    "\"moved\":[{\"key\":\"0000:00:02.0/bar0\",\"from\":\"0xf0000000\",\"to\":\"0xe0000000\"}],"
+		    "\"context\":[{\"factor\":\"kernel\",\"from\":\"6.1\",\"to\":\"6.12\"},"
+		    "{\"factor\":\"option.device\",\"from\":\"a; b\",\"to\":\"b; c\"},{\"factor\":\"vmm.path\",\"from\":null,\"to\":\"/q\"}],"
+		    "\"unknown\":[{\"facet\":\"ports\",\"key\":\"p1\",\"reason\":\"not seen since\"},{\"facet\":\"pci\",\"key\":null,"
+		    "\"reason\":\"attached late\"},"
+		    "{\"facet\":\"ports\",\"key\":\"p2\",\"reason\":\"not seen since\"},{\"facet\":null,\"key\":null,\"reason\":\"no baseline yet\"}]}",
+		    "web01 revision 1 sha256:05c9d4df0f4f → web01 revision 2\n"
+		    "  moved 0000:00:02.0/bar0 0xf0000000 → 0xe0000000\n"
+		    "changed on the host side:\n"
+		    "  kernel         6.1 → 6.12\n"
+		    "  option.device\n"
+		    "    - a\n"
+		    "    + c\n"
+		    "  vmm.path       (none) → /q\n"
+		    "unknown, so not compared:\n"
+		    "  ports  2 not seen since: p1, p2\n"
+		    "  pci    attached late\n"
+		    "         no baseline yet\n"
+		    "unknown: no change, 1 moved, 4 unknown\n");
+}
+
+static void same_is_one_short_line(void **state)
+{
+	json_t *diff = diff_of("# coverage cpuid complete\ncpuid k 1\n", "# coverage cpuid complete\ncpuid k 1\n");
+	char *text = text_of(diff, true), *summary = summary_of(diff, COLUMNS);
+
+	(void)state;
+	assert_string_equal(text, "\033[32msame\033[0m: no change\n");
+	assert_string_equal(summary, "same");
+	free(text);
+	free(summary);
+	json_decref(diff);
+}
+
+static void colour_comes_only_when_asked(void **state)
+{
+	json_t *diff = diff_read(STORY);
+	char *plain = text_of(diff, false), *color = text_of(diff, true);
+
+	(void)state;
+	assert_null(strchr(plain, '\033'));
+	assert_non_null(strstr(color, "\033[31mlost\033[0m"));
+	assert_non_null(strstr(color, "\033[32mgained\033[0m"));
+	assert_non_null(strstr(color, "\033[33mchanged\033[0m"));
+	free(plain);
+	free(color);
+	json_decref(diff);
+}
+
+static void an_alert_says_it_in_one_line(void **state)
+{
+	json_t *diff = diff_read(STORY);
+	char *line = summary_of(diff, COLUMNS);
+
+	(void)state;
+	assert_string_equal(line, "drift: cpuid cx16 lost; pci 0000:00:03.0 → 0000:00:04.0");
+	free(line);
+	json_decref(diff);
+	diff = diff_of("# coverage pci complete\npci 0000:00:03.0/id 8086:100e\n# coverage memory complete\nmemory 0x0 a\n",
+		       "# coverage pci complete\npci 0000:00:04.0/id 1af4:1000\n# coverage memory complete\nmemory 0x0 b\n");
+	line = summary_of(diff, COLUMNS);
+	assert_string_equal(line, "drift: memory 0x0 changed; pci 0000:00:03.0 lost (8086:100e), 0000:00:04.0 gained (1af4:1000)");
+	free(line);
+	json_decref(diff);
+	diff = diff_of("# coverage pci complete\n", "# coverage pci none no BPF\n");
+	line = summary_of(diff, COLUMNS);
+	assert_string_equal(line, "unknown: pci no BPF");
+	free(line);
+	json_decref(diff);
+}
+
+static size_t columns(const char *line)
+{
+	size_t count = 0;
+
+	for (; *line && *line != '\n'; line++)
+		count += ((unsigned char)*line & 0xc0) != 0x80;
+	return count;
+}
+
+static void a_summary_stays_within_its_width(void **state)
+{
+	struct buffer from = BUFFER_INIT;
+	json_t *diff;
+
+	(void)state;
+	buffer_string(&from, "# coverage pci complete\n# coverage cpuid complete\n");
+	for (int i = 0; i < 700; i++)
+		buffer_printf(&from, "cpuid k%d 1\npci 0000:%02x:%02x.0/id 1234:%04x\n", i, i >> 5, i & 31, i);
+	diff = diff_of(from.data, "# coverage pci complete\n# coverage cpuid complete\n");
+	for (size_t width = 0; width < 300; width++) {
+		char *line = summary_of(diff, width);
+
+		assert_true(columns(line) <= width);
+		assert_null(strchr(line, '\n'));
+		if (width >= 60)
+			assert_non_null(strstr(line, " more"));
+		free(line);
+	}
+	json_decref(diff);
+	buffer_release(&from);
+}
+
+static void a_report_fits_its_columns(void **state)
+{
+	json_t *diff = diff_of("# coverage pci complete\npci 0000:00:03.0/bar0 mem64-pref size=0x20000\npci 0000:00:03.0/bar1 io size=0x40\n"
+			       "pci 0000:00:03.0/bar2 mem64-pref size=0x20000\npci 0000:00:03.0/bar4 mem64-pref size=0x20000\npci 0000:00:03.0/id 1:2\n"
+			       "# coverage acpi complete\nacpi DSDT/body sha256:05c9d4df0f4f03050f4671165b19ddc07dceb33cab1981ffc76b81d0cbdba3c4\n",
+			       "# coverage pci complete\n# coverage acpi complete\nacpi DSDT/body "
+			       "sha256:35c9d4df0f4f03050f4671165b19ddc07dceb33cab1981ffc76b81d0cbdba3c4\n");
+	char *text = text_of(diff, false);
+
+	(void)state;
+	for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
+		if (columns(line) > COLUMNS + 10) /* a digest is one word */
+			fail_msg("too long: %s", line);
+	assert_non_null(strstr(text, "\n" "                               " "→ sha256:35c9"));
+	free(text);
+	json_decref(diff);
+}
+
+static const char hostile[] =
+	"{\"from\":\"a\\u001b[31m\",\"to\":{\"guest\":{\"name\":\"\\u202e\\u0007\"}},\"result\":\"drift\\u001b\",\"context\":"
+	"[{\"factor\":\"\\u001b]0;x\\u0007\",\"from\":\"\\u0085; \\n\",\"to\":3}],\"changes\":[{\"facet\":\"cpuid\\n\","
+	"\"key\":\"/\\u001b\",\"change\":"
+	"\"lost\",\"from\":\"\\u009b31m\",\"meaning\":\"\\u001bc\",\"fields\":[{\"bits\":\"ecx[99:\",\"name\":\"\\r\"},7]},3,null,"
+	"{\"facet\":\"cpuid\",\"change\":\"changed\",\"key\":\"a.b.c\",\"fields\":[{\"bits\":\"[\",\"from\":\"\\n\"}]},"
+	"{\"facet\":\"pci\",\"key\":\"/id\","
+	"\"change\":\"gained\"},{\"facet\":\"pci\",\"key\":\"x/id\",\"change\":\"gained\",\"to\":\"\\u001b\",\"moved\":[1,2]}],"
+	"\"moved\":[{\"key\":\"\\u001b\"}],"
+	"\"unknown\":[{\"facet\":\"\\u001b\",\"reason\":\"\\n\"},5,{\"key\":\"\\u001b\"}]}";
+
+static void what_a_guest_wrote_does_nothing_to_the_terminal(void **state)
+{
+	json_t *diff = diff_read(hostile);
+	char *text = text_of(diff, false), *line = summary_of(diff, COLUMNS);
+
+	(void)state;
+	for (const char *c = text; *c; c++)
+		assert_true(*c == '\n' || (unsigned char)*c >= 0x20);
+	assert_null(strstr(text, "\xc2\x9b"));
+	assert_null(strstr(text, "\xe2\x80\xae"));
+	for (const char *c = line; *c; c++)
+		assert_true((unsigned char)*c >= 0x20);
+	free(text);
+	free(line);
+	json_decref(diff);
+}
+
+static void any_json_is_survived(void **state)
+{
+	uint32_t random = 7;
+	size_t read = 0;
+
+	(void)state;
+	for (int turn = 0; turn < 5000; turn++) {
+		const char *base = (turn & 1) ? hostile : STORY;
+		char *text = strdup(base);
+		json_t *diff;
+
+		for (int changes = 1 + turn % 3; changes > 0; changes--) {
+			random = random * 1664525 + 1013904223;
+			text[(random >> 8) % strlen(base)] = "0\"x{}[]:,/.nt"[(random >> 24) % 13];
+		}
+		diff = json_loads(text, JSON_DECODE_ANY, NULL);
+		if (diff) {
+			char *out = text_of(diff, turn & 2), *line = summary_of(diff, (size_t)turn % 120);
+
+			assert_non_null(out);
+			assert_non_null(line);
+			free(out);
+			free(line);
+			json_decref(diff);
+			read++;
+		}
+		free(text);
+	}
+	assert_true(read > 100);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_script_finds_every_promised_field),
+		cmocka_unit_test(bytes_that_are_no_text_make_json_all_the_same),
+		cmocka_unit_test(a_person_reads_which_feature_and_which_slots),
+		cmocka_unit_test(a_bit_without_a_name_is_not_hidden_behind_one_with_a_name),
+		cmocka_unit_test(the_two_sides_the_host_and_the_unknown_are_told),
+		cmocka_unit_test(same_is_one_short_line),
+		cmocka_unit_test(colour_comes_only_when_asked),
+		cmocka_unit_test(an_alert_says_it_in_one_line),
+		cmocka_unit_test(a_summary_stays_within_its_width),
+		cmocka_unit_test(a_report_fits_its_columns),
+		cmocka_unit_test(what_a_guest_wrote_does_nothing_to_the_terminal),
+		cmocka_unit_test(any_json_is_survived),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/abi/entries.h"
+#include "userspace/abi/facets_internal.h"
+#include "userspace/abi/facts.h"
+
+static const struct facet facets[FACETS] = {
+	[FACET_CPUID] = { FACET_CPUID, "cpuid", cpuid_derive, NULL, cpuid_meaning, cpuid_fields },
+	[FACET_MSR] = { FACET_MSR, "msr", NULL, NULL, NULL, NULL },
+	[FACET_PORTS] = { FACET_PORTS, "ports", ports_derive, NULL, NULL, NULL },
+	[FACET_MMIO] = { FACET_MMIO, "mmio", mmio_derive, NULL, NULL, NULL },
+	[FACET_MEMORY] = { FACET_MEMORY, "memory", memory_derive, NULL, NULL, NULL },
+	[FACET_PCI] = { FACET_PCI, "pci", pci_derive, pci_complete_key, pci_meaning, NULL },
+	[FACET_PLACEMENT] = { FACET_PLACEMENT, "placement", placement_derive, NULL, NULL, NULL },
+	[FACET_ACPI] = { FACET_ACPI, "acpi", NULL, NULL, NULL, NULL },
+	[FACET_SMBIOS] = { FACET_SMBIOS, "smbios", NULL, NULL, NULL, NULL },
+	[FACET_NUMA] = { FACET_NUMA, "numa", NULL, NULL, NULL, NULL },
+	[FACET_FIRMWARE] = { FACET_FIRMWARE, "firmware", NULL, NULL, NULL, NULL },
+	[FACET_IDENTITY] = { FACET_IDENTITY, "identity", identity_facet_derive, NULL, NULL, NULL },
+};
+
+static const char *const coverage_names[] = {
+	[COVERAGE_NONE] = "none",
+	[COVERAGE_WITNESSED] = "witnessed",
+	[COVERAGE_COMPLETE] = "complete",
+};
+
+#define COVERAGES (sizeof(coverage_names) / sizeof(coverage_names[0]))
+
+const struct facet *facet_get(enum facet_id id) { return &facets[id]; }
+
+const struct facet *facet_find(const char *name)
+{
+	for (size_t i = 0; i < FACETS; i++)
+		if (strcmp(facets[i].name, name) == 0)
+			return &facets[i];
+	return NULL;
+}
+
+const char *coverage_name(enum coverage c) { return coverage_names[c]; }
+
+int coverage_parse(const char *name, enum coverage *ret)
+{
+	for (size_t i = 0; i < COVERAGES; i++)
+		if (strcmp(coverage_names[i], name) == 0) {
+			*ret = (enum coverage)i;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+void abi_fields_release(struct abi_fields *fields)
+{
+	if (!fields)
+		return;
+	for (size_t i = 0; i < fields->count; i++) {
+		free(fields->items[i].name);
+		free(fields->items[i].bits);
+		free(fields->items[i].from);
+		free(fields->items[i].to);
+	}
+	free(fields->items);
+	*fields = (struct abi_fields){ 0 };
+}
+
+int facet_cover_witnessed(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum observe_class class)
+{
+	const char *blind = facts_blind(facts, facets[facet].name);
+	unsigned long long lost = facts_lost(facts, class);
+
+	if (blind)
+		return entries_cover(out, facet, COVERAGE_NONE, "%s", blind);
+	if (lost)
+		return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched, and %llu facts of it were refused", lost);
+	return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched");
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The parts of a Guest ABI. A new facet is one file in this folder and one row in facet.c.
+ */
+#ifndef ABIDRIFT_ABI_FACET_H
+#define ABIDRIFT_ABI_FACET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct abi_entries;
+struct buffer;
+struct guest_facts;
+
+/* Order of presentation. */
+enum facet_id {
+	FACET_CPUID,
+	FACET_MSR,
+	FACET_PORTS,
+	FACET_MMIO,
+	FACET_MEMORY,
+	FACET_PCI,
+	FACET_PLACEMENT,
+	FACET_ACPI,
+	FACET_SMBIOS,
+	FACET_NUMA,
+	FACET_FIRMWARE,
+	FACET_IDENTITY,
+	FACETS,
+};
+
+enum coverage {
+	COVERAGE_NONE,
+	COVERAGE_WITNESSED,
+	COVERAGE_COMPLETE,
+};
+
+/* One named bit or bit-field that differs between two values of a key. Strings are owned by the list. */
+struct abi_field {
+	char *name;  /* "rtm", "physical_address_bits" */
+	char *bits;  /* "ebx[11]", "eax[7:0]" */
+	char *from;  /* unsigned decimal; NULL = the key was not there */
+	char *to;
+};
+
+struct abi_fields {
+	struct abi_field *items;
+	size_t count;
+};
+void abi_fields_release(struct abi_fields *fields);
+
+struct facet {
+	enum facet_id id;
+	const char *name;
+	/* Adds this facet's entries and says its coverage, with the reason. NULL: not built yet (coverage none). 0 or -ENOMEM. */
+	int (*derive)(const struct guest_facts *facts, struct abi_entries *out);
+	/* Is this one of the keys that a complete coverage means? NULL: all of them. */
+	bool (*complete_key)(const char *key);
+	/* What an entry means, in words, for a person: "Intel 82540EM Gigabit Ethernet", "sse4_2, x2apic, …". Leaves out empty where nothing is to be said. NULL: never. */
+	void (*meaning)(const char *key, const char *value, struct buffer *out);
+	/* The named fields in which two values differ; from or to may be NULL. NULL: never. 0 or -ENOMEM. */
+	int (*fields)(const char *key, const char *from, const char *to, struct abi_fields *out);
+};
+
+const struct facet *facet_get(enum facet_id id);
+/* NULL: no such facet. */
+const struct facet *facet_find(const char *name);
+const char *coverage_name(enum coverage c);
+/* -EINVAL. */
+int coverage_parse(const char *name, enum coverage *ret);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Memory-mapped registers: which 4 KiB pages answer, by width. Left out: pages where PCI was programmed to (the function's),
+ * and the VGA window, where a read gives what was drawn.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "userspace/abi/entries.h"
+#include "userspace/abi/facets_internal.h"
+#include "userspace/abi/facts.h"
+#include "userspace/abi/windows.h"
+
+#define VGA_WINDOW 0xa0000u
+#define VGA_WINDOW_END 0xc0000u
+
+int mmio_derive(const struct guest_facts *facts, struct abi_entries *out)
+{
+	const struct record_fact *fact;
+	struct windows windows = WINDOWS_INIT;
+	size_t cursor = 0;
+	char key[48];
+	int r;
+
+	r = facet_cover_witnessed(facts, out, FACET_MMIO, OBSERVE_CLASS_MMIO);
+	if (r < 0 || facts_blind(facts, "mmio"))
+		return r;
+	r = windows_derive(facts, &windows);
+	while (r >= 0 && (fact = facts_next(facts, OBSERVE_MMIO, &cursor))) {
+		const char *evidence = evidence_text(&fact->value);
+		uint64_t page = fact->key.address & ~(OBSERVE_PAGE_BYTES - 1);
+
+		if (!evidence || (page >= VGA_WINDOW && page < VGA_WINDOW_END) || windows_overlap(&windows, false, page, OBSERVE_PAGE_BYTES))
+			continue;
+		snprintf(key, sizeof(key), "0x%016" PRIx64 "/r%u", page, (fact->key.width ? fact->key.width : 1) * 8u);
+		r = entries_add(out, FACET_MMIO, key, evidence);
+	}
+	windows_release(&windows);
+	return r;
+}

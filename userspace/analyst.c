@@ -1,0 +1,1087 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/analyst.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "userspace/abi/context.h"
+#include "userspace/abi/entries.h"
+#include "userspace/abi/facts.h"
+#include "userspace/abi/identity.h"
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/drift/view.h"
+#include "userspace/judge.h"
+#include "userspace/store/store.h"
+
+#define ALL_FACETS ((1u << FACETS) - 1)
+/* Tables of many vCPUs arrive one after the other: judged once no more came for so long. */
+#define TABLES_QUIET_NS 200000000ull
+#define POLL_NS 500000000ull
+#define PRUNE_NS 3600000000000ull
+#define READ_BYTES 65536
+
+/* One VM of the stream. */
+struct instance {
+	struct instance *next;
+	uint64_t vm;
+	uint32_t stream_boot; /* as the stream numbers it; 0 = no BOOT yet */
+	struct guest_facts *facts;
+	struct identity who;
+	struct store_guest guest;
+	struct store_instance row;
+	struct record_boot boot;
+	bool ready;           /* guest and row are in the store */
+	bool boot_stored;     /* and so is this boot */
+	bool announced;
+	bool outgoing;        /* another VM of the same guest runs by now: this one is being migrated away */
+	uint64_t ran_ns;      /* a vCPU was first known to run in this boot; 0 = not yet */
+	uint64_t news_ns[FACETS];
+	uint64_t judged_ns[FACETS];
+	unsigned judged, dirty;
+	bool said_baseline, said_fell;
+	unsigned lost_said;   /* classes whose loss was told in this boot */
+	struct digest said;   /* of the fingerprint that was last told */
+};
+
+struct analyst {
+	struct store *store;
+	struct analyst_options options;
+	struct instance *instances;
+	void *host_pairs, *blind_pairs;
+	size_t host_bytes, blind_bytes;
+	char *host, *boot_id;
+	uint64_t now_ns;         /* stream time, CLOCK_MONOTONIC */
+	int64_t realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
+	uint64_t polled_ns, pruned_ns;
+	bool hello, synced, unknown, recheck;
+	char last_failure[sizeof(((struct error *)0)->text)];
+};
+
+static int64_t now_real(const struct analyst *a)
+{
+	return (int64_t)a->now_ns + a->realtime_offset;
+}
+
+static void say(struct analyst *a, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+static void say(struct analyst *a, int level, const char *format, ...)
+{
+	struct buffer raw = BUFFER_INIT, line = BUFFER_INIT;
+	va_list args;
+
+	if (!a->options.say)
+		return;
+	va_start(args, format);
+	buffer_vprintf(&raw, format, args);
+	va_end(args);
+	text_terminal(&line, raw.data, raw.size);
+	if (!buffer_failed(&raw) && !buffer_failed(&line) && line.data)
+		a->options.say(a->options.context, level, line.data);
+	buffer_release(&raw);
+	buffer_release(&line);
+}
+
+static const char *called(const struct instance *in)
+{
+	return in->who.name ? in->who.name : in->who.id;
+}
+
+static void instance_free(struct instance *in)
+{
+	if (!in)
+		return;
+	facts_free(in->facts);
+	identity_release(&in->who);
+	store_guest_release(&in->guest);
+	store_instance_release(&in->row);
+	free(in);
+}
+
+static struct instance *instance_find(const struct analyst *a, uint64_t vm)
+{
+	for (struct instance *in = a->instances; in; in = in->next)
+		if (in->vm == vm)
+			return in;
+	return NULL;
+}
+
+static struct instance *instance_new(struct analyst *a, uint64_t vm)
+{
+	struct instance *in = calloc(1, sizeof *in);
+
+	if (in && !(in->facts = facts_new())) {
+		free(in);
+		in = NULL;
+	}
+	if (in) {
+		in->vm = vm;
+		in->next = a->instances;
+		a->instances = in;
+	}
+	return in;
+}
+
+static void instance_unlink(struct analyst *a, struct instance *gone)
+{
+	for (struct instance **at = &a->instances; *at; at = &(*at)->next)
+		if (*at == gone) {
+			*at = gone->next;
+			return;
+		}
+}
+
+int analyst_new(struct store *store, const struct analyst_options *options, struct analyst **ret, struct error *e)
+{
+	struct analyst *a = calloc(1, sizeof *a);
+
+	if (!a)
+		return error_set(e, ENOMEM, "out of memory");
+	a->store = store;
+	a->options = *options;
+	*ret = a;
+	return 0;
+}
+
+void analyst_free(struct analyst *a)
+{
+	if (!a)
+		return;
+	while (a->instances) {
+		struct instance *next = a->instances->next;
+
+		instance_free(a->instances);
+		a->instances = next;
+	}
+	free(a->host_pairs);
+	free(a->blind_pairs);
+	free(a->host);
+	free(a->boot_id);
+	free(a);
+}
+
+bool analyst_synced(const struct analyst *a) { return a->synced; }
+bool analyst_unknown(const struct analyst *a) { return a->unknown; }
+
+static int store_failed(struct analyst *a, int err, struct error *e)
+{
+	return error_set(e, -err, "%s", store_error(a->store));
+}
+
+/*
+ * The store failed (full disk, locked). Live, what was to be stored is still in memory and is tried again with the next tick, so
+ * the stream goes on and nothing is lost; it is said once. A replay has no second chance and fails.
+ */
+static int store_trouble(struct analyst *a, int err, struct error *e)
+{
+	if (a->options.replay || err == -ENOMEM || err == -EBADMSG)
+		return err;
+	if (strcmp(a->last_failure, e->text)) {
+		snprintf(a->last_failure, sizeof a->last_failure, "%s", e->text);
+		say(a, 1, "%s; trying again", e->text);
+	}
+	e->text[0] = 0;
+	return 0;
+}
+
+/* ---- the host */
+
+static int host_event(struct analyst *a, const struct context *was, const struct context *is, struct error *e)
+{
+	struct drift_options options = { .facets = 0 };
+	struct abi_entries nothing = ABI_ENTRIES_INIT;
+	struct drift drift = DRIFT_INIT;
+	json_t *diff = NULL;
+	int err = drift_compare(&nothing, was, &nothing, is, &options, &drift);
+
+	if (err >= 0 && drift.context_count) {
+		diff = drift_json(&drift, SEVERITY_NONE);
+		char *context = diff ? json_dumps(json_object_get(diff, "context"), JSON_COMPACT) : NULL;
+		struct store_event event = { .at = now_real(a), .type = (char *)"host", .context = context, .reason = a->host };
+
+		err = context ? store_event_add(a->store, &event) : -ENOMEM;
+		if (err < 0)
+			err = store_failed(a, err, e);
+		free(context);
+		say(a, 0, "host %s changed: %zu factors differ from when it was last watched", a->host, drift.context_count);
+	}
+	json_decref(diff);
+	drift_release(&drift);
+	return err;
+}
+
+/* What this host was when the store last saw it, against what it is. */
+static int host_follow(struct analyst *a, struct error *e)
+{
+	struct context was = CONTEXT_INIT, is = CONTEXT_INIT;
+	struct guest_facts *none = facts_new();
+	struct buffer text = BUFFER_INIT;
+	char *before = NULL;
+	int err = none ? context_derive(a->host_pairs, a->host_bytes, none, &is) : -ENOMEM;
+
+	if (err >= 0)
+		err = context_write(&is, &text);
+	if (err >= 0 && buffer_failed(&text))
+		err = -ENOMEM;
+	if (err < 0)
+		goto out;
+	err = store_host_get(a->store, a->host, &before);
+	if (err >= 0)
+		err = context_parse(before, strlen(before), &was);
+	if (err >= 0)
+		err = host_event(a, &was, &is, e);
+	else if (err == -ENOENT)
+		err = 0;
+	if (err >= 0 && (!before || strcmp(before, text.data ? text.data : "")))
+		err = store_host_put(a->store, a->host, text.data ? text.data : "");
+	if (err < 0 && e && !e->text[0])
+		err = store_failed(a, err, e);
+out:
+	free(before);
+	facts_free(none);
+	buffer_release(&text);
+	context_release(&was);
+	context_release(&is);
+	return err;
+}
+
+static int take_host(struct analyst *a, const void *body, size_t bytes, struct error *e)
+{
+	const char *host = record_pair_get(body, bytes, "hostname"), *boot_id = record_pair_get(body, bytes, "boot_id");
+	void *copy = malloc(bytes ? bytes : 1);
+	char *name = strdup(host ? host : "-"), *id = strdup(boot_id ? boot_id : "-");
+	int err;
+
+	if (!copy || !name || !id) {
+		free(copy);
+		free(name);
+		free(id);
+		return error_set(e, ENOMEM, "out of memory");
+	}
+	memcpy(copy, body, bytes);
+	free(a->host_pairs);
+	free(a->host);
+	free(a->boot_id);
+	a->host_pairs = copy;
+	a->host_bytes = bytes;
+	a->host = name;
+	a->boot_id = id;
+	err = host_follow(a, e);
+	return err < 0 ? store_trouble(a, err, e) : 0;
+}
+
+/* ---- instances */
+
+/* One kernel-side VM and boot, for ever: the VM's id is unique until the host reboots. */
+static int vm_name(const struct analyst *a, const struct instance *in, char **ret)
+{
+	struct buffer b = BUFFER_INIT;
+
+	buffer_printf(&b, "%016" PRIx64 ".%" PRIu32 "@%s", in->vm, in->stream_boot, a->boot_id ? a->boot_id : "-");
+	*ret = buffer_take(&b, NULL);
+	return *ret ? 0 : -ENOMEM;
+}
+
+static json_t *text_or_null(const char *text)
+{
+	struct buffer b = BUFFER_INIT;
+	json_t *ret;
+
+	if (!text)
+		return json_null();
+	text_utf8(&b, text, strlen(text));
+	ret = buffer_failed(&b) ? NULL : json_string(b.size ? b.data : "");
+	buffer_release(&b);
+	return ret;
+}
+
+static char *vmm_json(const struct guest_facts *f)
+{
+	const char *replaced = facts_vm(f, "replaced");
+	json_t *vmm = json_pack("{s:o, s:o, s:o, s:o, s:b}", "kind", text_or_null(facts_vm(f, "kind")), "version", text_or_null(facts_vm(f, "version")),
+				"build_id", text_or_null(facts_vm(f, "build_id")), "path", text_or_null(facts_vm(f, "exe")), "replaced",
+				replaced && !strcmp(replaced, "1"));
+	char *text = vmm ? json_dumps(vmm, JSON_COMPACT) : NULL;
+
+	json_decref(vmm);
+	return text;
+}
+
+static int64_t pair_number(const struct guest_facts *f, const char *key)
+{
+	const char *text = facts_vm(f, key);
+	uint64_t value;
+
+	return text && text_u64(text, &value) == 0 && value <= INT64_MAX ? (int64_t)value : 0;
+}
+
+static int instance_context(const struct analyst *a, const struct instance *in, struct context *ret)
+{
+	return context_derive(a->host_pairs, a->host_bytes, in->facts, ret);
+}
+
+static int replace(char **field, const char *text)
+{
+	char *copy = text ? strdup(text) : NULL;
+
+	if (text && !copy)
+		return -ENOMEM;
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+/* What of the row comes from the VM's own description. */
+static int row_describe(struct analyst *a, struct instance *in)
+{
+	const char *start = facts_vm(in->facts, "start");
+	struct context context = CONTEXT_INIT;
+	int err = instance_context(a, in, &context);
+
+	if (err >= 0)
+		err = replace(&in->row.machine, context_get(&context, "machine"));
+	context_release(&context);
+	if (err >= 0)
+		err = replace(&in->row.host, a->host ? a->host : "-");
+	if (err >= 0)
+		err = replace(&in->row.start, start ? start : "");
+	free(in->row.vmm);
+	in->row.vmm = vmm_json(in->facts);
+	in->row.guest = in->guest.row;
+	in->row.pid = pair_number(in->facts, "pid");
+	in->row.fd = pair_number(in->facts, "fd");
+	return err < 0 ? err : in->row.vmm ? 0 : -ENOMEM;
+}
+
+/* The part of a kernel-side name before its boot number. */
+static bool same_vm(const char *a, const char *b)
+{
+	size_t n = strcspn(a, ".");
+	const char *host_a = strchr(a, '@'), *host_b = strchr(b, '@');
+
+	return n == strcspn(b, ".") && !strncmp(a, b, n) && host_a && host_b && !strcmp(host_a, host_b);
+}
+
+/* The store may know this very VM: from before abidrift, or only the analyst, was restarted. */
+static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
+{
+	struct store_instance *items = NULL;
+	char *vm = NULL;
+	size_t count = 0, i;
+	int err = store_instances(a->store, in->guest.row, &items, &count);
+
+	*ret_known = false;
+	if (err >= 0)
+		err = vm_name(a, in, &vm);
+	for (i = 0; err >= 0 && i < count; i++) {
+		struct store_instance *old = &items[i];
+		bool process = old->running && old->pid == in->row.pid && old->start && in->row.start && !strcmp(old->start, in->row.start) &&
+			       old->host && !strcmp(old->host, in->row.host) && strcmp(in->row.start, "");
+
+		if (!(old->vm && same_vm(old->vm, vm)) && !(process && old->fd == in->row.fd))
+			continue;
+		in->row.row = old->row;
+		in->row.began_at = old->began_at;
+		in->row.boot = old->boot;
+		in->row.boot_token = old->boot_token;
+		in->row.revision = old->revision;
+		in->row.settled = old->settled;
+		in->row.severity = old->severity;
+		in->row.changes = old->changes;
+		err = replace(&in->row.state, old->state);
+		if (err >= 0)
+			err = replace(&in->row.vm, old->vm);
+		*ret_known = true;
+		break;
+	}
+	free(vm);
+	store_instances_free(items, count);
+	return err;
+}
+
+static int instance_enter(struct analyst *a, struct instance *in, struct error *e)
+{
+	bool known;
+	int err;
+
+	identity_release(&in->who);
+	err = identity_derive(in->facts, &in->who);
+	if (err < 0)
+		return error_set(e, ENOMEM, "out of memory");
+	store_guest_release(&in->guest);
+	err = store_guest_put(a->store, in->who.id, in->who.uuid, in->who.name, in->who.anonymous, &in->guest);
+	if (err < 0)
+		return store_failed(a, err, e);
+	err = row_describe(a, in);
+	if (err >= 0 && !in->row.row) {
+		err = row_adopt(a, in, &known);
+		if (err >= 0 && !known)
+			in->row.began_at = now_real(a);
+	}
+	if (err >= 0 && !in->row.state)
+		err = replace(&in->row.state, "learning");
+	in->row.running = true;
+	in->row.ended_at = 0;
+	if (err < 0)
+		return store_failed(a, err, e);
+	return 0;
+}
+
+static void instance_announce(struct analyst *a, struct instance *in)
+{
+	struct context context = CONTEXT_INIT;
+	const char *version, *kind;
+
+	if (in->announced || instance_context(a, in, &context) < 0) {
+		context_release(&context);
+		return;
+	}
+	kind = facts_vm(in->facts, "kind");
+	version = facts_vm(in->facts, "version");
+	say(a, 0, "%s: %s, pid %" PRId64 ", %s%s%s, machine %s%s%s%s", called(in), a->synced ? "appeared" : "found", in->row.pid, kind ? kind : "VMM",
+	    version ? " " : "", version ? version : "", in->row.machine ? in->row.machine : "not named on its command line",
+	    in->who.uuid && in->who.name ? ", " : "", in->who.uuid && in->who.name ? in->who.uuid : "",
+	    in->who.anonymous ? "; nothing identifies it, so its baseline is for this life only" : "");
+	in->announced = true;
+	context_release(&context);
+}
+
+static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e);
+
+static int take_vm(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
+{
+	struct instance *in = instance_find(a, h->vm);
+	int err = 0;
+
+	if (!in && !(in = instance_new(a, h->vm)))
+		return error_set(e, ENOMEM, "out of memory");
+	if (a->blind_pairs) {
+		struct record_header blind = { .type = RECORD_COVERAGE, .vm = h->vm };
+
+		err = facts_add(in->facts, &blind, a->blind_pairs, a->blind_bytes, NULL);
+	}
+	if (err >= 0)
+		err = facts_add(in->facts, h, body, bytes, NULL);
+	if (err < 0)
+		return error_set(e, -err, "VM record of vm %016" PRIx64 " cannot be used", h->vm);
+	in->ready = false;
+	if (in->stream_boot && (err = instance_settle_in(a, in, e)) < 0)
+		err = store_trouble(a, err, e);
+	return err;
+}
+
+static int take_coverage(struct analyst *a, const void *body, size_t bytes, struct error *e)
+{
+	void *copy = malloc(bytes ? bytes : 1);
+
+	if (!copy)
+		return error_set(e, ENOMEM, "out of memory");
+	memcpy(copy, body, bytes);
+	free(a->blind_pairs);
+	a->blind_pairs = copy;
+	a->blind_bytes = bytes;
+	return 0;
+}
+
+/* Facts of this very boot that an earlier abidrift saw: this one came too late for them. */
+static int seed(struct instance *in, const void *facts, size_t size, struct record_boot *boot)
+{
+	const char *at = facts;
+	int err = 0;
+
+	while (err >= 0 && size) {
+		struct record_header h;
+		const void *body;
+		size_t bytes, used;
+
+		err = record_parse(at, size, &h, &body, &bytes, &used, NULL);
+		if (err <= 0)
+			break;
+		at += used;
+		size -= used;
+		h.boot = in->stream_boot;
+		if (h.type == RECORD_BOOT && bytes == sizeof *boot) {
+			struct record_boot old;
+
+			memcpy(&old, body, sizeof old);
+			if (old.from_reset && !boot->from_reset) {
+				struct record_header again = { .bytes = (uint32_t)(sizeof again + sizeof *boot), .type = RECORD_BOOT, .vm = in->vm, .boot = h.boot };
+
+				boot->from_reset = 1;
+				err = facts_add(in->facts, &again, boot, sizeof *boot, NULL);
+			}
+		} else if (h.type == RECORD_FACT && bytes == sizeof(struct record_fact)) {
+			struct record_fact fact;
+
+			memcpy(&fact, body, sizeof fact);
+			fact.value.boot = h.boot;
+			err = facts_add(in->facts, &h, &fact, sizeof fact, NULL);
+		}
+	}
+	return err;
+}
+
+static int seed_from_store(struct analyst *a, struct instance *in, struct record_boot *boot)
+{
+	struct store_revision r = { 0 };
+	int err = in->row.revision ? store_revision_get(a->store, in->guest.row, in->row.revision, &r) : -ENOENT;
+
+	if (err >= 0 && r.boot == in->row.boot)
+		err = seed(in, r.facts, r.facts_size, boot);
+	store_revision_release(&r);
+	return err == -ENOENT ? 0 : err;
+}
+
+static void boot_clear(struct instance *in)
+{
+	in->ran_ns = 0;
+	in->judged = in->dirty = 0;
+	in->lost_said = 0;
+	in->said_fell = false;
+	memset(in->news_ns, 0, sizeof in->news_ns);
+	memset(in->judged_ns, 0, sizeof in->judged_ns);
+}
+
+static const char *boot_reason(uint32_t reason)
+{
+	switch (reason) {
+	case OBSERVE_REASON_FOUND: return "found running";
+	case OBSERVE_REASON_CREATED: return "started";
+	case OBSERVE_REASON_PORT: return "reset by the guest";
+	case OBSERVE_REASON_SHUTDOWN: return "triple fault";
+	case OBSERVE_REASON_VMM: return "reset by the VMM";
+	default: return "reset";
+	}
+}
+
+/* Counts a new boot of the guest. */
+static int boot_store(struct analyst *a, struct instance *in)
+{
+	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row, .reason = (char *)boot_reason(in->boot.reason) };
+	struct store_guest fresh = { 0 };
+	int err = store_guest_get(a->store, in->guest.row, &fresh);
+
+	if (err >= 0) {
+		in->row.boot = fresh.boots + 1;
+		in->row.boot_token = in->boot.token;
+		in->row.settled = false;
+		in->row.changes = 0;
+		in->row.severity = SEVERITY_NONE;
+		err = replace(&in->row.state, "learning");
+	}
+	for (int f = 0; err >= 0 && f < FACETS; f++) {
+		in->row.coverage[f].level = COVERAGE_NONE;
+		err = replace(&in->row.coverage[f].reason, "has not settled yet");
+	}
+	if (err >= 0)
+		err = store_instance_put(a->store, &in->row);
+	if (err >= 0)
+		err = store_event_add(a->store, &event);
+	store_guest_release(&fresh);
+	return err;
+}
+
+/* Is the boot that the stream tells of the one that the row already stands for? */
+static int boot_known(struct analyst *a, struct instance *in, bool *ret)
+{
+	char *vm = NULL;
+	int err = vm_name(a, in, &vm);
+
+	*ret = false;
+	if (err >= 0 && in->row.vm && in->row.boot)
+		*ret = same_vm(in->row.vm, vm) ? !strcmp(in->row.vm, vm) : in->boot.token && in->boot.token == in->row.boot_token;
+	if (err >= 0)
+		err = replace(&in->row.vm, vm);
+	free(vm);
+	return err;
+}
+
+/* Guest, instance and boot into the store; again and again until it holds them. */
+static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e)
+{
+	bool known = false;
+	int err = store_begin(a->store);
+
+	if (err < 0)
+		return store_failed(a, err, e);
+	err = instance_enter(a, in, e);
+	if (err >= 0 && !in->boot_stored) {
+		err = boot_known(a, in, &known);
+		if (err >= 0 && known)
+			err = seed_from_store(a, in, &in->boot);
+		if (err >= 0)
+			err = known ? store_instance_put(a->store, &in->row) : boot_store(a, in);
+	} else if (err >= 0) {
+		err = store_instance_put(a->store, &in->row);
+	}
+	if (err >= 0)
+		err = store_commit(a->store);
+	if (err < 0) {
+		if (!e->text[0])
+			store_failed(a, err, e);
+		store_rollback(a->store);
+		if (!in->ready)
+			in->row.row = 0;
+		return err;
+	}
+	instance_announce(a, in);
+	if (!in->boot_stored && !known && in->boot.reason > OBSERVE_REASON_CREATED)
+		say(a, 0, "%s: reset (%s), boot %" PRIu32, called(in), boot_reason(in->boot.reason), in->row.boot);
+	in->ready = true;
+	in->boot_stored = true;
+	return 0;
+}
+
+static int take_boot(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
+{
+	struct instance *in = instance_find(a, h->vm);
+	int err;
+
+	if (!in)
+		return error_set(e, EBADMSG, "boot of a VM that the stream has not described");
+	err = facts_add(in->facts, h, body, bytes, NULL);
+	if (err < 0)
+		return error_set(e, -err, "boot of a guest cannot be used");
+	if (in->stream_boot == h->boot && in->boot_stored)
+		return 0;
+	memcpy(&in->boot, body, sizeof in->boot);
+	in->stream_boot = h->boot;
+	in->boot_stored = false;
+	boot_clear(in);
+	err = instance_settle_in(a, in, e);
+	return err < 0 ? store_trouble(a, err, e) : 0;
+}
+
+static int take_facts(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
+{
+	struct instance *in = instance_find(a, h->vm);
+	unsigned news = 0;
+	int err;
+
+	if (!in)
+		return 0; /* of a VM that has gone meanwhile */
+	err = facts_add(in->facts, h, body, bytes, &news);
+	if (err < 0)
+		return error_set(e, -err, "a fact of guest %s cannot be used", called(in));
+	for (int f = 0; f < FACETS; f++)
+		if (news & (1u << f))
+			in->news_ns[f] = a->now_ns;
+	in->dirty |= news;
+	if (!in->ran_ns && facts_ran(in->facts)) {
+		in->ran_ns = a->now_ns;
+		for (struct instance *other = a->instances; other; other = other->next)
+			if (other != in && other->ready && in->ready && other->guest.row == in->guest.row && other->row.began_at <= in->row.began_at) {
+				if (!other->outgoing)
+					say(a, 0, "%s: another VM of the same guest runs now (pid %" PRId64 "); pid %" PRId64 " is taken for the one that is leaving",
+					    called(in), in->row.pid, other->row.pid);
+				other->outgoing = true;
+			}
+	}
+	return 0;
+}
+
+static const char *const class_facets[OBSERVE_CLASSES] = {
+	[OBSERVE_CLASS_CPUID] = "cpuid", [OBSERVE_CLASS_PORT] = "ports", [OBSERVE_CLASS_MMIO] = "mmio", [OBSERVE_CLASS_PCI_HEADER] = "pci",
+	[OBSERVE_CLASS_PCI_BODY] = "pci", [OBSERVE_CLASS_PCI_ABSENT] = "pci", [OBSERVE_CLASS_PCI_PLACED] = "placement", [OBSERVE_CLASS_MSR] = "msr",
+};
+
+static int take_loss(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
+{
+	struct instance *in = instance_find(a, h->vm);
+	struct record_loss loss;
+	char reason[160];
+	int err;
+
+	memcpy(&loss, body, sizeof loss);
+	if (!in || !loss.count || loss.class >= OBSERVE_CLASSES)
+		return 0;
+	err = take_facts(a, h, body, bytes, e);
+	if (err < 0 || in->lost_said & (1u << loss.class) || !in->ready)
+		return err;
+	snprintf(reason, sizeof reason, "more %s facts than its quota holds: %" PRIu64 " were refused", class_facets[loss.class], loss.count);
+	struct store_event event = { .at = now_real(a), .type = (char *)"loss", .guest = in->guest.row, .reason = reason };
+
+	err = store_event_add(a->store, &event);
+	if (err < 0)
+		return store_trouble(a, store_failed(a, err, e), e);
+	in->lost_said |= 1u << loss.class;
+	say(a, 1, "%s: %s; its other facets and other guests are not affected", called(in), reason);
+	return 0;
+}
+
+/* ---- settling */
+
+static bool facet_due(const struct analyst *a, const struct instance *in, enum facet_id f, bool end)
+{
+	bool judged = in->judged & (1u << f), dirty = in->dirty & (1u << f);
+	uint64_t since = in->ran_ns, quiet = in->news_ns[f] > in->ran_ns ? in->news_ns[f] : in->ran_ns;
+
+	if (!in->ran_ns || (judged && !dirty))
+		return false;
+	if (end || !facet_get(f)->derive || f == FACET_IDENTITY)
+		return true;
+	if (f == FACET_CPUID)
+		return a->now_ns >= quiet + TABLES_QUIET_NS;
+	if (judged)
+		since = in->judged_ns[f];
+	return a->now_ns >= quiet + a->options.settle_ns || a->now_ns >= since + a->options.settle_max_ns;
+}
+
+static void entries_keep(struct abi_entries *e, unsigned facets)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		if (facets & (1u << e->items[i].facet)) {
+			e->items[kept++] = e->items[i];
+			continue;
+		}
+		free(e->items[i].key);
+		free(e->items[i].value);
+	}
+	e->count = kept;
+	for (int f = 0; f < FACETS; f++)
+		if (!(facets & (1u << f)))
+			e->coverage[f].level = COVERAGE_NONE;
+}
+
+static void tell(struct analyst *a, struct instance *in, const struct judge_outcome *out)
+{
+	bool settled = in->row.settled;
+
+	if (out->baseline_made) {
+		say(a, 0, "%s: fingerprinted, revision %" PRIu32 " %.19s, is its baseline", called(in), in->row.revision, out->digest.text);
+		in->said = out->digest;
+	} else if (settled && strcmp(in->said.text, out->digest.text)) {
+		say(a, 0, "%s: fingerprinted, revision %" PRIu32 " %.19s, %s", called(in), in->row.revision, out->digest.text,
+		    !strcmp(in->row.state, "same") ? "same as its baseline" : in->row.state);
+		in->said = out->digest;
+	}
+	if (out->drift_new || out->resolved)
+		say(a, out->drift_new, "%s: %s", called(in), out->summary);
+	if (settled && out->fell && !in->said_fell) {
+		say(a, 1, "%s: less is seen of it than its baseline holds; `abidrift diff %s` says what and why", called(in), called(in));
+		in->said_fell = true;
+	}
+}
+
+static int instance_judge(struct analyst *a, struct instance *in, unsigned due, struct error *e)
+{
+	struct abi_entries entries = ABI_ENTRIES_INIT;
+	struct context context = CONTEXT_INIT;
+	struct judge_outcome out = { 0 };
+	struct judge_input input = {
+		.guest = &in->guest, .instance = &in->row, .facts = in->facts, .entries = &entries, .context = &context,
+		.judged = in->judged | due, .baseline_auto = a->options.baseline_auto, .host = a->host ? a->host : "-", .now = now_real(a),
+	};
+	int err = abi_derive(in->facts, &entries);
+
+	if (err >= 0)
+		err = instance_context(a, in, &context);
+	if (err >= 0) {
+		entries_keep(&entries, input.judged);
+		err = judge(a->store, &input, &out, e);
+	} else {
+		error_set(e, ENOMEM, "out of memory while fingerprinting guest %s", called(in));
+	}
+	entries_release(&entries);
+	context_release(&context);
+	if (err < 0)
+		return err;
+	in->judged |= due;
+	in->dirty &= ~due;
+	for (int f = 0; f < FACETS; f++)
+		if (due & (1u << f))
+			in->judged_ns[f] = a->now_ns;
+	a->unknown |= out.fell;
+	a->last_failure[0] = 0;
+	tell(a, in, &out);
+	if (out.alerted && a->options.rang)
+		a->options.rang(a->options.context);
+	return 0;
+}
+
+static int instances_follow(struct analyst *a, bool end, struct error *e)
+{
+	int err = 0;
+
+	for (struct instance *in = a->instances; in && err >= 0; in = in->next) {
+		unsigned due = 0;
+
+		if (in->stream_boot && !(in->ready && in->boot_stored) && (err = instance_settle_in(a, in, e)) < 0) {
+			err = store_trouble(a, err, e);
+			continue;
+		}
+		if (!in->stream_boot || in->outgoing)
+			continue;
+		for (int f = 0; f < FACETS; f++)
+			if (facet_due(a, in, (enum facet_id)f, end))
+				due |= 1u << f;
+		if (a->recheck)
+			due |= in->judged;
+		if (due)
+			err = instance_judge(a, in, due, e);
+		if (err < 0)
+			err = store_trouble(a, err, e);
+	}
+	a->recheck = false;
+	return err;
+}
+
+/* ---- the store beside us */
+
+static int baselines_expire(struct analyst *a, struct error *e)
+{
+	struct store_guest *guests = NULL;
+	size_t count = 0;
+	int err = store_guests(a->store, &guests, &count);
+
+	if (err < 0)
+		return store_failed(a, err, e);
+	for (size_t i = 0; err >= 0 && i < count; i++) {
+		struct store_baseline baseline = { 0 }, before = { 0 };
+
+		if (store_baseline_get(a->store, guests[i].row, &baseline) == 0 && baseline.expires && baseline.expires <= now_real(a)) {
+			err = judge_undo(a->store, &guests[i], "expiry", "the accepted baseline has expired", now_real(a), &before, e);
+			if (err >= 0) {
+				say(a, 0, "%s: accepted baseline has expired, revision %" PRIu32 " is its baseline again",
+				    guests[i].name ? guests[i].name : guests[i].id, before.revision);
+				a->recheck = true;
+				if (a->options.rang)
+					a->options.rang(a->options.context);
+			} else if (err == -ENOENT) {
+				err = 0; /* there is none before: it stays */
+			}
+			store_baseline_release(&before);
+		}
+		store_baseline_release(&baseline);
+	}
+	for (size_t i = 0; i < count; i++)
+		store_guest_release(&guests[i]);
+	free(guests);
+	return err;
+}
+
+int analyst_poll(struct analyst *a, struct error *e)
+{
+	int changed = store_changed(a->store), err = 0;
+
+	if (changed < 0)
+		return store_trouble(a, store_failed(a, changed, e), e);
+	a->polled_ns = a->now_ns;
+	if (changed) {
+		a->recheck = true;
+		err = instances_follow(a, false, e);
+	}
+	if (err >= 0 && a->now_ns - a->pruned_ns > PRUNE_NS) {
+		size_t rows;
+
+		a->pruned_ns = a->now_ns;
+		err = baselines_expire(a, e);
+		if (err >= 0 && a->options.keep_ns && (uint64_t)now_real(a) > a->options.keep_ns)
+			err = store_prune(a->store, now_real(a) - (int64_t)a->options.keep_ns, &rows);
+		if (err < 0 && !e->text[0])
+			store_failed(a, err, e);
+	}
+	return err < 0 ? store_trouble(a, err, e) : 0;
+}
+
+/* ---- the stream */
+
+static int instance_end(struct analyst *a, struct store_instance *row, const char *reason, struct error *e)
+{
+	struct store_event event = { .at = now_real(a), .type = (char *)"stop", .guest = row->guest, .reason = (char *)reason };
+	int err;
+
+	row->running = false;
+	row->ended_at = now_real(a);
+	err = store_instance_put(a->store, row);
+	if (err >= 0)
+		err = store_event_add(a->store, &event);
+	return err < 0 ? store_failed(a, err, e) : 0;
+}
+
+static int take_gone(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
+{
+	struct instance *in = instance_find(a, h->vm);
+	const char *reason = record_pair_get(body, bytes, "reason");
+	int err = 0;
+
+	if (!in)
+		return 0;
+	if (in->ready) {
+		say(a, 0, "%s: gone (%s)", called(in), reason ? reason : "no reason given");
+		err = instance_end(a, &in->row, reason, e);
+	}
+	for (struct instance *other = a->instances; other; other = other->next)
+		if (other != in && other->ready && in->ready && other->guest.row == in->guest.row && other->outgoing && !in->outgoing)
+			other->outgoing = false; /* the one that came in has gone: this one is the guest again */
+	instance_unlink(a, in);
+	instance_free(in);
+	return err < 0 ? store_trouble(a, err, e) : 0;
+}
+
+/* VMs of this host that the store believes to run and the stream does not know ended while nobody looked. */
+static int end_the_missing(struct analyst *a, struct error *e)
+{
+	struct store_instance *items = NULL;
+	size_t count = 0;
+	int err = store_instances(a->store, 0, &items, &count);
+
+	if (err < 0)
+		return store_failed(a, err, e);
+	for (size_t i = 0; err >= 0 && i < count; i++) {
+		bool there = false;
+
+		if (!items[i].running || !items[i].host || !a->host || strcmp(items[i].host, a->host))
+			continue;
+		for (struct instance *in = a->instances; in; in = in->next)
+			there |= in->ready && in->row.row == items[i].row;
+		if (!there)
+			err = instance_end(a, &items[i], "ended while it was not watched", e);
+	}
+	store_instances_free(items, count);
+	return err;
+}
+
+static int take_synced(struct analyst *a, struct error *e)
+{
+	size_t found = 0;
+	int err = end_the_missing(a, e);
+
+	if (err < 0)
+		err = store_trouble(a, err, e);
+	for (struct instance *in = a->instances; in; in = in->next)
+		found += in->ready;
+	a->synced = true;
+	if (err >= 0)
+		say(a, 0, "ready: %zu guest%s found on %s", found, found == 1 ? "" : "s", a->host ? a->host : "this host");
+	return err;
+}
+
+static int take_tick(struct analyst *a, const void *body, bool hello, struct error *e)
+{
+	struct record_hello tick;
+	int err;
+
+	memcpy(&tick, body, sizeof tick);
+	if (hello && tick.format != RECORD_FORMAT)
+		return error_set(e, EBADMSG, "the stream has format %" PRIu32 ", this abidrift understands %d: use an abidrift as new as the one that wrote it",
+				 tick.format, RECORD_FORMAT);
+	a->realtime_offset = tick.realtime_ns - (int64_t)a->now_ns;
+	a->hello |= hello;
+	if (hello) {
+		if (!a->pruned_ns)
+			a->pruned_ns = a->now_ns;
+		return 0;
+	}
+	err = instances_follow(a, false, e);
+	if (err >= 0 && a->now_ns - a->polled_ns >= POLL_NS)
+		err = analyst_poll(a, e);
+	return err;
+}
+
+int analyst_feed(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
+{
+	if (!a->hello && h->type != RECORD_HELLO)
+		return error_set(e, EBADMSG, "the stream does not begin with a hello record");
+	if (h->at_ns > a->now_ns)
+		a->now_ns = h->at_ns;
+	switch (h->type) {
+	case RECORD_HELLO: return take_tick(a, body, true, e);
+	case RECORD_TICK: return take_tick(a, body, false, e);
+	case RECORD_HOST: return take_host(a, body, bytes, e);
+	case RECORD_COVERAGE: return take_coverage(a, body, bytes, e);
+	case RECORD_VM: return take_vm(a, h, body, bytes, e);
+	case RECORD_BOOT: return take_boot(a, h, body, bytes, e);
+	case RECORD_FACT:
+	case RECORD_CPUID:
+	case RECORD_SLOTS: return take_facts(a, h, body, bytes, e);
+	case RECORD_GONE: return take_gone(a, h, body, bytes, e);
+	case RECORD_LOSS: return take_loss(a, h, body, bytes, e);
+	case RECORD_SYNCED: return take_synced(a, e);
+	default: return 0;
+	}
+}
+
+int analyst_end(struct analyst *a, bool gone, struct error *e)
+{
+	int err = a->options.replay ? instances_follow(a, true, e) : 0;
+
+	for (struct instance *in = a->instances; gone && in && err >= 0; in = in->next)
+		if (in->ready)
+			err = instance_end(a, &in->row, "the recording ends", e);
+	return err;
+}
+
+/* Feeds what is whole in `in`; what is not stays there. */
+static int feed_buffer(struct analyst *a, struct buffer *in, struct error *e)
+{
+	size_t done = 0;
+	int err = 0;
+
+	while (done < in->size) {
+		struct record_header h;
+		const void *body;
+		size_t bytes, size;
+		void *aligned;
+
+		err = record_parse(in->data + done, in->size - done, &h, &body, &bytes, &size, e);
+		if (err <= 0)
+			break;
+		aligned = malloc(bytes ? bytes : 1);
+		if (!aligned) {
+			err = error_set(e, ENOMEM, "out of memory");
+			break;
+		}
+		memcpy(aligned, body, bytes);
+		err = analyst_feed(a, &h, aligned, bytes, e);
+		free(aligned);
+		if (err < 0)
+			break;
+		done += size;
+	}
+	buffer_consume(in, done);
+	return err < 0 ? err : 0;
+}
+
+int analyst_run(struct analyst *a, int stream_fd, int stop_fd, struct error *e)
+{
+	struct pollfd fds[] = { { .fd = stream_fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN } };
+	struct buffer in = BUFFER_INIT;
+	static char chunk[READ_BYTES];
+	int err = 0;
+
+	while (err >= 0) {
+		ssize_t got;
+
+		if (poll(fds, 2, -1) < 0) {
+			if (errno == EINTR)
+				continue;
+			err = error_set(e, errno, "poll: %s", strerror(errno));
+			break;
+		}
+		if (fds[1].revents)
+			break;
+		got = read(stream_fd, chunk, sizeof chunk);
+		if (got < 0 && (errno == EINTR || errno == EAGAIN))
+			continue;
+		if (got < 0)
+			err = error_set(e, errno, "observation stream: %s", strerror(errno));
+		if (got <= 0)
+			break;
+		buffer_append(&in, chunk, (size_t)got);
+		err = buffer_failed(&in) ? error_set(e, ENOMEM, "out of memory") : feed_buffer(a, &in, e);
+	}
+	buffer_release(&in);
+	if (err >= 0)
+		err = analyst_end(a, false, e);
+	return err < 0 ? err : 0;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The stream in; fingerprints, drift and alerts into the store. No privileges, no clock but the stream's. */
+#ifndef ABIDRIFT_ANALYST_H
+#define ABIDRIFT_ANALYST_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "userspace/stream/record.h"
+
+struct analyst;
+struct error;
+struct store;
+
+struct analyst_options {
+	uint64_t settle_ns, settle_max_ns; /* RECORD_CONFIG in the stream does not override: the config was read by the caller */
+	bool baseline_auto;
+	uint64_t keep_ns;           /* store.keep */
+	bool replay;                /* the end of the stream judges what has not settled */
+	/* One human line for the operator (no newline), escaped for a terminal; level: 0 = event, 1 = warning. NULL: silent. */
+	void (*say)(void *context, int level, const char *line);
+	/* An alert was committed to the store (the messenger's door bell). NULL: none. */
+	void (*rang)(void *context);
+	void *context;
+};
+
+/* Borrows the store, opened for writing. */
+int analyst_new(struct store *store, const struct analyst_options *options, struct analyst **ret, struct error *e);
+void analyst_free(struct analyst *a);
+/* One record. -errno with e: the store failed (the analyst may be given the same record again), or out of memory; -EBADMSG: not a stream. */
+int analyst_feed(struct analyst *a, const struct record_header *header, const void *body, size_t bytes, struct error *e);
+/* The stream ended. With options.replay judges the rest. Instances stay marked as running unless `gone`. */
+int analyst_end(struct analyst *a, bool gone, struct error *e);
+/* `accept` and others write to the store beside us: look, at least every 500 ms. */
+int analyst_poll(struct analyst *a, struct error *e);
+/* SYNCED was seen. */
+bool analyst_synced(const struct analyst *a);
+/* Facts were lost, or a facet fell from complete, in some guest (replay's exit code 3). */
+bool analyst_unknown(const struct analyst *a);
+
+/* The process: reads the stream from fd until it ends, `stop_fd` becomes readable, or fails. Never writes but to the store and through options. */
+int analyst_run(struct analyst *a, int stream_fd, int stop_fd, struct error *e);
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/base/config.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+
+enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_NUMBER, CONFIG_STORE, CONFIG_LISTEN };
+
+/* A number that is no number is "auto", and reads as 0. */
+#define CONFIG_QUOTA_MIN 16
+#define CONFIG_QUOTA_MAX 1000000
+/* inih's own line buffer; a longer line would be cut there without a word. */
+#define CONFIG_LINE_BYTES 190
+
+static const struct config_row {
+	const char *key;
+	enum config_kind kind;
+	const char *fallback;
+	const char *choices[3]; /* CONFIG_CHOICE */
+	const char *meaning;
+} rows[] = {
+	{ "monitor.settle", CONFIG_DURATION, "10s", { NULL },
+	  "witnessed facets are judged after so long without news; the first whole fingerprint becomes the baseline" },
+	{ "monitor.settle_max", CONFIG_DURATION, "60s", { NULL }, "and at the latest after so long" },
+	{ "monitor.baseline", CONFIG_CHOICE, "auto", { "auto", "manual" }, "manual: only `accept` makes a baseline" },
+	{ "monitor.guest_memory", CONFIG_CHOICE, "on", { "on", "off" },
+	  "off: never read guest memory; the facets that need it have coverage none with that reason" },
+	{ "monitor.quota", CONFIG_NUMBER, "auto", { NULL }, "facts kept per guest and facet; auto = a fair share of the map" },
+	{ "store.url", CONFIG_STORE, "sqlite:/var/lib/abidrift/abidrift.db", { NULL }, "where fingerprints, baselines and history are kept" },
+	{ "store.keep", CONFIG_DURATION, "400d", { NULL }, "history older than this is pruned; baselines and open drift never" },
+	{ "serve.listen", CONFIG_LISTEN, "unix:/run/abidrift/http.sock", { NULL },
+	  "unix:PATH (group abidrift), ADDRESS:PORT (loopback only, unless TLS and a token are configured), or none" },
+};
+#define ROWS (sizeof rows / sizeof *rows)
+
+struct config {
+	char *values[ROWS]; /* NULL = default */
+};
+
+struct config *config_new(void)
+{
+	return calloc(1, sizeof(struct config));
+}
+
+void config_free(struct config *c)
+{
+	if (!c)
+		return;
+	for (size_t i = 0; i < ROWS; i++)
+		free(c->values[i]);
+	free(c);
+}
+
+static const struct config_row *row_find(const char *key)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strcmp(rows[i].key, key))
+			return &rows[i];
+	return NULL;
+}
+
+static bool section_known(const char *name, size_t length)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (!strncmp(rows[i].key, name, length) && rows[i].key[length] == '.')
+			return true;
+	return false;
+}
+
+const char *config_get(const struct config *c, const char *key)
+{
+	const struct config_row *row = row_find(key);
+
+	if (!row)
+		return NULL;
+	return c->values[row - rows] ? c->values[row - rows] : row->fallback;
+}
+
+bool config_is_set(const struct config *c, const char *key)
+{
+	const struct config_row *row = row_find(key);
+	return row && c->values[row - rows];
+}
+
+uint64_t config_ns(const struct config *c, const char *key)
+{
+	const char *value = config_get(c, key);
+	uint64_t ns = 0;
+
+	if (value && text_duration(value, &ns) < 0)
+		return 0;
+	return ns;
+}
+
+uint64_t config_number(const struct config *c, const char *key)
+{
+	const char *value = config_get(c, key);
+	uint64_t number = 0;
+
+	if (value && text_u64(value, &number) < 0)
+		return 0;
+	return number;
+}
+
+/* NULL: the value is good. Else what it has to be. */
+static const char *value_wanted(const struct config_row *row, const char *value, char *room, size_t size)
+{
+	uint64_t number;
+
+	switch (row->kind) {
+	case CONFIG_DURATION:
+		return text_duration(value, &number) < 0 ? "a whole number with ms, s, m, h or d" : NULL;
+	case CONFIG_CHOICE:
+		for (size_t i = 0; row->choices[i]; i++)
+			if (!strcmp(row->choices[i], value))
+				return NULL;
+		snprintf(room, size, "%s or %s", row->choices[0], row->choices[1]);
+		return room;
+	case CONFIG_NUMBER:
+		if (!strcmp(value, row->fallback))
+			return NULL;
+		if (text_u64(value, &number) >= 0 && number >= CONFIG_QUOTA_MIN && number <= CONFIG_QUOTA_MAX)
+			return NULL;
+		snprintf(room, size, "auto, or a number from %d to %d", CONFIG_QUOTA_MIN, CONFIG_QUOTA_MAX);
+		return room;
+	case CONFIG_STORE:
+		return strncmp(value, "sqlite:", 7) || !value[7] ? "sqlite:PATH" : NULL;
+	case CONFIG_LISTEN:
+		return !strcmp(value, "none") || strchr(value, ':') ? NULL : "unix:PATH, ADDRESS:PORT or none";
+	}
+	return NULL;
+}
+
+/* Errors name what was wrong; the caller puts the place before it. */
+static int value_set(struct config *c, const char *key, const char *value, struct error *e)
+{
+	const struct config_row *row = row_find(key);
+	const char *dot = strchr(key, '.'), *wanted;
+	char room[96], *copy;
+
+	if (!row && (!dot || !section_known(key, (size_t)(dot - key))))
+		return error_set(e, EINVAL, "there is no section %.*s (see abidrift run --print-config)", dot ? (int)(dot - key) : 80, key);
+	if (!row)
+		return error_set(e, EINVAL, "there is no key %.120s (see abidrift run --print-config)", key);
+	wanted = value_wanted(row, value, room, sizeof room);
+	if (wanted)
+		return error_set(e, EINVAL, "%s is \"%.120s\", but has to be %s", key, value, wanted);
+	copy = strdup(value);
+	if (!copy)
+		return error_set(e, ENOMEM, "out of memory");
+	free(c->values[row - rows]);
+	c->values[row - rows] = copy;
+	return 0;
+}
+
+int config_assign(struct config *c, const char *assignment, struct error *e)
+{
+	const char *equals = strchr(assignment, '=');
+	struct error why = ERROR_INIT;
+	char *key;
+	int err;
+
+	if (!equals || !memchr(assignment, '.', (size_t)(equals - assignment)))
+		return error_set(e, EINVAL, "--set %.120s: has to be SECTION.KEY=VALUE", assignment);
+	key = strndup(assignment, (size_t)(equals - assignment));
+	if (!key)
+		return error_set(e, ENOMEM, "out of memory");
+	err = value_set(c, key, equals + 1, &why);
+	free(key);
+	return err < 0 ? error_set(e, -err, "--set: %s", why.text) : 0;
+}
+
+/* One file being read: inih calls for lines, then with what stands on them. The first error stays. */
+struct reading {
+	struct config *config;
+	const char *path;
+	FILE *file;
+	int line;
+	int failed_line; /* 0 = none yet */
+	struct error failed;
+	int code;
+};
+
+static void reading_failed(struct reading *r, int code, const char *why)
+{
+	if (r->failed_line)
+		return;
+	r->failed_line = r->line;
+	r->code = code;
+	error_set(&r->failed, -code, "%s:%d: %s", r->path, r->line, why);
+}
+
+/*
+ * A line for inih. Indentation goes, or inih takes the line for a continuation of the one before. A section is checked
+ * here, because inih tells of it only with its first key.
+ */
+static char *reading_line(char *room, int size, void *context)
+{
+	struct reading *r = context;
+	char *line = NULL, *text, why[160];
+	size_t allocated = 0, length;
+
+	if (getline(&line, &allocated, r->file) < 0) {
+		free(line);
+		return NULL;
+	}
+	r->line++;
+	for (text = line; *text == ' ' || *text == '\t'; text++)
+		;
+	length = strlen(text);
+	if (length > CONFIG_LINE_BYTES || length + 1 > (size_t)size) {
+		reading_failed(r, -EINVAL, "the line is too long (190 bytes are the most)");
+		text = (char *)"\n";
+		length = 1;
+	}
+	if (*text == '[') {
+		size_t name = strcspn(text + 1, "]\n");
+
+		if (text[1 + name] == ']' && !section_known(text + 1, name)) {
+			snprintf(why, sizeof why, "there is no section [%.*s] (see abidrift run --print-config)", (int)(name > 80 ? 80 : name), text + 1);
+			reading_failed(r, -EINVAL, why);
+		}
+	}
+	memcpy(room, text, length + 1);
+	free(line);
+	return room;
+}
+
+static int reading_pair(void *context, const char *section, const char *name, const char *value)
+{
+	struct reading *r = context;
+	struct error why = ERROR_INIT;
+	char key[256];
+	int err;
+
+	snprintf(key, sizeof key, "%s.%s", section, name);
+	if (!*section)
+		err = error_set(&why, EINVAL, "%.120s stands before the first [section]", name);
+	else
+		err = value_set(r->config, key, value, &why);
+	if (err < 0)
+		reading_failed(r, err, why.text);
+	return err >= 0;
+}
+
+int config_read(struct config *c, const char *path, struct error *e)
+{
+	struct reading r = { .config = c, .path = path };
+	struct stat st;
+	int line;
+
+	r.file = fopen(path, "re");
+	if (!r.file)
+		return error_set(e, errno, "cannot read the configuration %s: %s", path, strerror(errno));
+	if (fstat(fileno(r.file), &st) == 0 && S_ISDIR(st.st_mode)) {
+		fclose(r.file);
+		return error_set(e, EISDIR, "cannot read the configuration %s: it is a folder", path);
+	}
+	line = ini_parse_stream(reading_line, &r, reading_pair, &r);
+	if (!r.failed_line && ferror(r.file)) {
+		reading_failed(&r, -EIO, "cannot be read");
+		r.failed_line = 1;
+	} else if (line > 0 && (!r.failed_line || line < r.failed_line)) {
+		r.failed_line = 0;
+		r.line = line;
+		reading_failed(&r, -EINVAL, "is neither [SECTION] nor KEY = VALUE nor a comment");
+	} else if (line < 0 && !r.failed_line) {
+		reading_failed(&r, -ENOMEM, "out of memory");
+	}
+	fclose(r.file);
+	return r.failed_line || r.code ? error_set(e, -r.code, "%s", r.failed.text) : 0;
+}
+
+static int is_dropin(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+	return entry->d_name[0] != '.' && length > 5 && !strcmp(entry->d_name + length - 5, ".conf");
+}
+
+static int by_name(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+static int dropins_read(struct config *c, const char *path, struct error *e)
+{
+	struct dirent **names = NULL;
+	char folder[4096], file[4096 + 300];
+	int count, err = 0;
+
+	if (snprintf(folder, sizeof folder, "%s.d", path) >= (int)sizeof folder)
+		return error_set(e, ENAMETOOLONG, "the path of the configuration is too long");
+	count = scandir(folder, &names, is_dropin, by_name);
+	if (count < 0 && errno != ENOENT && errno != ENOTDIR)
+		return error_set(e, errno, "cannot read the configuration folder %s: %s", folder, strerror(errno));
+	for (int i = 0; i < count; i++) {
+		snprintf(file, sizeof file, "%s/%s", folder, names[i]->d_name);
+		if (err >= 0)
+			err = config_read(c, file, e);
+		free(names[i]);
+	}
+	free(names);
+	return err;
+}
+
+int config_load(struct config *c, const char *path, struct error *e)
+{
+	int err = config_read(c, path ? path : CONFIG_FILE, e);
+
+	if (err == -ENOENT && !path) {
+		if (e)
+			e->text[0] = 0;
+		err = 0;
+	}
+	return err < 0 ? err : dropins_read(c, path ? path : CONFIG_FILE, e);
+}
+
+void config_print(const struct config *c, struct buffer *out)
+{
+	size_t said = 0;
+	const char *section = "";
+
+	for (size_t i = 0; i < ROWS; i++) {
+		const char *dot = strchr(rows[i].key, '.');
+		size_t length = (size_t)(dot - rows[i].key);
+
+		if (length != said || strncmp(section, rows[i].key, length))
+			buffer_printf(out, "%s[%.*s]\n", i ? "\n" : "", (int)length, rows[i].key);
+		section = rows[i].key;
+		said = length;
+		buffer_printf(out, "# %s\n# default: %s\n%s = %s\n", rows[i].meaning, rows[i].fallback, dot + 1, config_get(c, rows[i].key));
+	}
+}
+
+const char **config_pairs(const struct config *c)
+{
+	const char **list = calloc(2 * ROWS + 1, sizeof *list);
+
+	for (size_t i = 0; list && i < ROWS; i++) {
+		list[2 * i] = rows[i].key;
+		list[2 * i + 1] = config_get(c, rows[i].key);
+	}
+	return list;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The settings of abidrift: one table of keys, each with its default, its meaning and what it may be. Read from INI files
+ * (`[monitor]`, `settle = 10s`), /etc/abidrift/abidrift.conf and then the files of abidrift.conf.d/ in the order of their
+ * names; later ones win. What is not in the table is an error with file and line.
+ */
+#ifndef ABIDRIFT_BASE_CONFIG_H
+#define ABIDRIFT_BASE_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+struct config;
+struct error;
+
+#define CONFIG_FILE "/etc/abidrift/abidrift.conf"
+
+/* All keys at their defaults. NULL: out of memory. */
+struct config *config_new(void);
+void config_free(struct config *c);
+/* path NULL: CONFIG_FILE, which need not exist. Else that file, which must. Then every *.conf of the folder PATH.d, if there is one. */
+int config_load(struct config *c, const char *path, struct error *e);
+/* One file only. */
+int config_read(struct config *c, const char *path, struct error *e);
+/* "SECTION.KEY=VALUE", as `--set` takes it. */
+int config_assign(struct config *c, const char *assignment, struct error *e);
+
+/* key is "SECTION.KEY" of the table. Borrowed until the next change. */
+const char *config_get(const struct config *c, const char *key);
+/* Was it set by a file or an assignment? */
+bool config_is_set(const struct config *c, const char *key);
+/* Of a key that is a duration; of one that is a number or "auto" (0). */
+uint64_t config_ns(const struct config *c, const char *key);
+uint64_t config_number(const struct config *c, const char *key);
+
+/* All keys with their values, defaults and meaning, as a file that config_read accepts. */
+void config_print(const struct config *c, struct buffer *out);
+/* "key", "value", …, NULL: borrowed until the next change; free() the list. NULL: out of memory. */
+const char **config_pairs(const struct config *c);
+
+#endif

@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/collect/files.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <openssl/evp.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "userspace/base/buffer.h"
+
+#define CHUNK_BYTES 65536u
+#define REMEMBERED 128u
+#define NOTES_MAX_BYTES 65536u
+#define PROGRAM_HEADERS_MAX 256u
+
+enum purpose { PURPOSE_NONE, PURPOSE_DIGEST, PURPOSE_EXECUTABLE };
+
+struct entry {
+	enum purpose purpose;
+	dev_t dev;
+	ino_t ino;
+	off_t size;
+	struct timespec mtime, ctime;
+	char digest[65];
+	struct executable executable;
+};
+
+struct contents {
+	struct entry entries[REMEMBERED];
+	unsigned next; /* the oldest is replaced */
+};
+
+int files_read(const char *path, size_t max, struct buffer *out)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
+	size_t total = 0;
+
+	if (fd < 0)
+		return -errno;
+	while (total < max) {
+		char chunk[4096];
+		ssize_t n = read(fd, chunk, max - total < sizeof(chunk) ? max - total : sizeof(chunk));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			err = -errno;
+		if (n <= 0)
+			break;
+		buffer_append(out, chunk, n);
+		total += n;
+	}
+	close(fd);
+	return err < 0 ? err : buffer_failed(out) ? -ENOMEM : 0;
+}
+
+int files_line(const char *path, size_t max, struct buffer *out)
+{
+	int err = files_read(path, max, out);
+
+	if (err >= 0 && out->size && out->data[out->size - 1] == '\n')
+		out->data[--out->size] = '\0';
+	return err;
+}
+
+/* Opening a device may do something to it, so the file is looked at before it is opened for reading. */
+static int reopen_regular(int handle)
+{
+	char path[64];
+	struct stat st;
+	int fd;
+
+	if (fstat(handle, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOEXEC;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", handle);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	return fd < 0 ? -errno : fd;
+}
+
+int files_open_as(int pid, const char *path)
+{
+	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+	char root[64];
+	int root_fd, handle, fd;
+
+	snprintf(root, sizeof(root), "/proc/%d/root", pid);
+	root_fd = open(root, O_PATH | O_CLOEXEC | O_DIRECTORY);
+	if (root_fd < 0)
+		return -errno;
+	handle = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
+	fd = handle < 0 ? -errno : reopen_regular(handle);
+	if (handle >= 0)
+		close(handle);
+	close(root_fd);
+	return fd;
+}
+
+struct contents *contents_new(void)
+{
+	return calloc(1, sizeof(struct contents));
+}
+
+void contents_free(struct contents *c)
+{
+	free(c);
+}
+
+static bool same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+static struct entry *remembered(struct contents *c, const struct stat *st, enum purpose purpose)
+{
+	for (unsigned i = 0; i < REMEMBERED; i++) {
+		struct entry *e = &c->entries[i];
+
+		if (e->purpose == purpose && e->dev == st->st_dev && e->ino == st->st_ino && e->size == st->st_size &&
+		    same_time(&e->mtime, &st->st_mtim) && same_time(&e->ctime, &st->st_ctim))
+			return e;
+	}
+	return NULL;
+}
+
+static void remember(struct contents *c, const struct entry *e)
+{
+	c->entries[c->next] = *e;
+	c->next = (c->next + 1) % REMEMBERED;
+}
+
+static ssize_t read_at(int fd, void *data, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, (char *)data + done, size - done, offset + done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += n;
+	}
+	return done;
+}
+
+static void hex(char *ret, const unsigned char *bytes, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		snprintf(ret + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static int digest_read(int fd, off_t size, char ret[65])
+{
+	unsigned char chunk[CHUNK_BYTES], digest[EVP_MAX_MD_SIZE];
+	unsigned digest_bytes = 0;
+	EVP_MD_CTX *md = EVP_MD_CTX_new();
+	int err = md && EVP_DigestInit_ex(md, EVP_sha256(), NULL) ? 0 : -ENOMEM;
+
+	for (off_t at = 0; err >= 0 && at < size;) {
+		ssize_t n = read_at(fd, chunk, size - at < (off_t)sizeof(chunk) ? (size_t)(size - at) : sizeof(chunk), at);
+
+		if (n <= 0)
+			err = n < 0 ? (int)n : -EIO; /* it became shorter meanwhile */
+		else if (!EVP_DigestUpdate(md, chunk, n))
+			err = -ENOMEM;
+		at += n > 0 ? n : 0;
+	}
+	if (err >= 0 && !EVP_DigestFinal_ex(md, digest, &digest_bytes))
+		err = -ENOMEM;
+	if (err >= 0)
+		hex(ret, digest, 32);
+	EVP_MD_CTX_free(md);
+	return err;
+}
+
+static struct entry entry_of(const struct stat *st, enum purpose purpose)
+{
+	return (struct entry){ .purpose = purpose, .dev = st->st_dev, .ino = st->st_ino, .size = st->st_size,
+		.mtime = st->st_mtim, .ctime = st->st_ctim };
+}
+
+int contents_digest(struct contents *c, int fd, char ret[65])
+{
+	struct entry fresh, *old;
+	struct stat st;
+	int err;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOEXEC;
+	if (st.st_size > (off_t)CONTENTS_MAX_BYTES)
+		return -EFBIG;
+	old = remembered(c, &st, PURPOSE_DIGEST);
+	if (!old) {
+		fresh = entry_of(&st, PURPOSE_DIGEST);
+		err = digest_read(fd, st.st_size, fresh.digest);
+		if (err < 0)
+			return err;
+		remember(c, &fresh);
+		old = &fresh;
+	}
+	memcpy(ret, old->digest, sizeof(old->digest));
+	return 0;
+}
+
+/* Notes are name size, descriptor size, type, then both, each padded to 4 bytes. */
+static void build_id_of_notes(const unsigned char *notes, size_t size, char ret[129])
+{
+	size_t at = 0;
+
+	while (size - at >= sizeof(Elf64_Nhdr)) {
+		Elf64_Nhdr n;
+		size_t name, description;
+
+		memcpy(&n, notes + at, sizeof(n));
+		at += sizeof(n);
+		name = ((size_t)n.n_namesz + 3) & ~(size_t)3;
+		description = ((size_t)n.n_descsz + 3) & ~(size_t)3;
+		if (name > size - at || description > size - at - name)
+			return;
+		if (n.n_type == NT_GNU_BUILD_ID && n.n_namesz == 4 && !memcmp(notes + at, "GNU", 4) && n.n_descsz <= 64) {
+			hex(ret, notes + at + name, n.n_descsz);
+			return;
+		}
+		at += name + description;
+	}
+}
+
+static void build_id_read(int fd, char ret[129])
+{
+	Elf64_Ehdr header;
+
+	if (read_at(fd, &header, sizeof(header), 0) != sizeof(header) || memcmp(header.e_ident, ELFMAG, SELFMAG) ||
+	    header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_phentsize != sizeof(Elf64_Phdr))
+		return;
+	for (unsigned i = 0; i < header.e_phnum && i < PROGRAM_HEADERS_MAX && !ret[0]; i++) {
+		unsigned char notes[NOTES_MAX_BYTES];
+		Elf64_Phdr p;
+		ssize_t n;
+
+		if (read_at(fd, &p, sizeof(p), header.e_phoff + i * sizeof(p)) != sizeof(p))
+			return;
+		if (p.p_type != PT_NOTE || p.p_filesz > sizeof(notes))
+			continue;
+		n = read_at(fd, notes, p.p_filesz, p.p_offset);
+		if (n > 0)
+			build_id_of_notes(notes, n, ret);
+	}
+}
+
+/* The literal that QEMU prints for --version, up to its newline; one literal in every build, distribution's suffix included. */
+static void qemu_version_read(int fd, char *ret, size_t ret_size)
+{
+	static const char literal[] = "QEMU emulator version ";
+	enum { OVERLAP = 256 };
+	char chunk[CHUNK_BYTES + OVERLAP];
+	size_t kept = 0;
+
+	for (off_t at = 0; at < (off_t)CONTENTS_MAX_BYTES;) {
+		ssize_t n = read_at(fd, chunk + kept, CHUNK_BYTES, at);
+		size_t size, length;
+		char *found;
+
+		if (n <= 0)
+			return;
+		size = kept + n;
+		found = memmem(chunk, size, literal, sizeof(literal) - 1);
+		/* Too near to the end of the chunk: the next round, which begins with what is kept of this one, has it whole. */
+		if (found && (chunk + size - found >= OVERLAP || n < (ssize_t)CHUNK_BYTES)) {
+			found += sizeof(literal) - 1;
+			for (length = 0; found + length < chunk + size && found[length] >= ' ' && found[length] < 0x7f; length++)
+				;
+			snprintf(ret, ret_size, "%.*s", (int)(length < ret_size ? length : ret_size - 1), found);
+			return;
+		}
+		kept = size < OVERLAP ? size : OVERLAP;
+		memmove(chunk, chunk + size - kept, kept);
+		at += n;
+	}
+}
+
+int contents_executable(struct contents *c, int fd, struct executable *ret)
+{
+	struct entry fresh, *old;
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode))
+		return -ENOEXEC;
+	old = remembered(c, &st, PURPOSE_EXECUTABLE);
+	if (!old) {
+		fresh = entry_of(&st, PURPOSE_EXECUTABLE);
+		build_id_read(fd, fresh.executable.build_id);
+		qemu_version_read(fd, fresh.executable.qemu_version, sizeof(fresh.executable.qemu_version));
+		remember(c, &fresh);
+		old = &fresh;
+	}
+	*ret = old->executable;
+	return 0;
+}

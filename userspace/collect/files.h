@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Bounded reads of files that others control, and what they contain. Nothing here waits for a FIFO, a device or a terminal. */
+#ifndef ABIDRIFT_COLLECT_FILES_H
+#define ABIDRIFT_COLLECT_FILES_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+struct contents;
+
+/* Appends at most `max` bytes of a file of /proc, /sys or /etc. -errno. */
+int files_read(const char *path, size_t max, struct buffer *out);
+/* The same, without the newline at its end. */
+int files_line(const char *path, size_t max, struct buffer *out);
+/*
+ * Opens a regular file for reading by its path as process `pid` sees it (its root, symbolic links resolved within it).
+ * Descriptor, or -errno; -ENOEXEC: not a regular file.
+ */
+int files_open_as(int pid, const char *path);
+
+#define CONTENTS_MAX_BYTES (64ull << 20)
+
+struct executable {
+	char build_id[129]; /* hex; "" = none */
+	char qemu_version[128]; /* "7.2.22 (Debian …)"; "" = not QEMU */
+};
+
+/* Remembers what was read, by device, inode, times and size: each file is read once until it changes. */
+struct contents *contents_new(void);
+void contents_free(struct contents *c);
+/* SHA-256 in hex of a regular file of at most CONTENTS_MAX_BYTES (-EFBIG). Reads by offset. */
+int contents_digest(struct contents *c, int fd, char ret[65]);
+/* Build id from an ELF file's notes; QEMU's version from the text that it prints for --version (its first CONTENTS_MAX_BYTES). */
+int contents_executable(struct contents *c, int fd, struct executable *ret);
+
+#endif

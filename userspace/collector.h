@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The privileged side: kernel and guests in, the observation stream out. Runs as a process of its own (`run`), or within `record`. */
+#ifndef ABIDRIFT_COLLECTOR_H
+#define ABIDRIFT_COLLECTOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct error;
+
+struct collector_options {
+	int listen_fd;       /* `run`: a listening Unix stream socket; every connection (peer uid 0 only) is an analyst: it gets the snapshot, then live. -1: none */
+	int trace_fd;        /* `record`: file opened for writing, becomes a trace; -1: none */
+	int stop_fd;         /* becomes readable (or hangs up): finish and return */
+	uint64_t duration_ns;/* `record`: end after so long; 0 = until stop_fd */
+	const char *guest;   /* `record`: only the guest whose UUID, name or id this is exactly; NULL = all */
+	uint32_t facts, ring_bytes, quota; /* as kernel_options; 0 = default */
+	const char *const *config; /* NULL-terminated "key", "value", …: handed on as RECORD_CONFIG */
+};
+
+/* Runs until stop. 0, or -errno with e. *ret_records: how many were written (record). */
+int collector_run(const struct collector_options *options, uint64_t *ret_records, struct error *e);
+
+#endif

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/commands/options.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/settings.h"
+#include "userspace/commands/verbs.h"
+#include "userspace/judge.h"
+#include "userspace/serve/json.h"
+#include "userspace/serve/side.h"
+
+#define REASON_BYTES_MAX 4096
+
+/* Who is answerable: the person before sudo, not root. */
+static const char *person(char *room, size_t size)
+{
+	const char *before = getuid() == 0 ? getenv("SUDO_USER") : NULL;
+	const struct passwd *user = getpwuid(getuid());
+
+	if (before && *before)
+		return before;
+	if (user)
+		return user->pw_name;
+	snprintf(room, size, "%u", (unsigned)getuid());
+	return room;
+}
+
+static int usage_check(const struct options *o, int64_t *ret_expires, struct error *e)
+{
+	*ret_expires = 0;
+	if (o->change_set)
+		return error_set(e, EINVAL, "accept --change-set: verdicts and change sets come with a later version; accept one guest: abidrift accept GUEST");
+	if (!o->argument_count)
+		return error_set(e, EINVAL, "accept: which guest? usage: abidrift accept GUEST [--reason TEXT] [--expires DATE] | GUEST --undo");
+	if (o->undo && o->expires)
+		return error_set(e, EINVAL, "accept --undo goes back at once and for good: it takes no --expires");
+	if (o->reason && strlen(o->reason) > REASON_BYTES_MAX)
+		return error_set(e, EINVAL, "--reason is longer than %d bytes", REASON_BYTES_MAX);
+	if (!o->expires)
+		return 0;
+	if (text_time_parse(o->expires, ret_expires) < 0)
+		return error_set(e, EINVAL, "--expires %.60s: has to be a date like 2026-01-31 or 2026-01-31T12:00:00Z", o->expires);
+	if (*ret_expires <= settings_now())
+		return error_set(e, EINVAL, "--expires %.60s is in the past", o->expires);
+	return 0;
+}
+
+/* What is now must be known before it can be right. */
+static int guest_ready(struct store *store, const struct options *o, struct side *ret, struct error *e)
+{
+	struct side side = SIDE_INIT;
+	int err = side_find(store, o->arguments[0], &side, e);
+
+	if (err >= 0 && side.kind != SIDE_NOW)
+		err = error_set(e, EINVAL, "accept %.200s: only what a guest is now can be accepted: name the guest alone", o->arguments[0]);
+	if (err >= 0 && side.learning && !o->undo)
+		err = error_set(e, EAGAIN, "guest %.200s has not settled in its present boot, so it is not known yet what would be accepted: try again when "
+				"abidrift ls -v says settled", side.guest.name ? side.guest.name : side.guest.id);
+	if (err < 0)
+		side_release(&side);
+	else
+		*ret = side;
+	return err;
+}
+
+static json_t *accept_json(const struct store_guest *guest, const struct store_baseline *b, bool undone)
+{
+	return json_pack("{s:{s:o, s:o, s:o}, s:I, s:o, s:o, s:o, s:o, s:o, s:b}", "guest", "id", json_text(guest->id), "uuid", json_text(guest->uuid), "name",
+			 json_text(guest->name), "revision", (json_int_t)b->revision, "digest", json_text(b->digest.text), "at", json_time(b->at), "by",
+			 json_text(b->by), "reason", json_text(b->reason), "expires", json_time(b->expires), "undone", undone);
+}
+
+static void accept_text(const json_t *model, struct buffer *out)
+{
+	const json_t *guest = json_object_get(model, "guest");
+
+	output_member(out, guest, output_string(guest, "name") ? "name" : "id");
+	buffer_string(out, json_is_true(json_object_get(model, "undone")) ? ": the baseline is again revision " : ": the baseline is now revision ");
+	output_member(out, model, "revision");
+	buffer_string(out, " ");
+	output_member(out, model, "digest");
+	buffer_string(out, ", by ");
+	output_member(out, model, "by");
+	if (output_string(model, "reason")) {
+		buffer_string(out, " (");
+		output_member(out, model, "reason");
+		buffer_string(out, ")");
+	}
+	if (output_string(model, "expires")) {
+		buffer_string(out, ", until ");
+		output_member(out, model, "expires");
+	}
+	buffer_string(out, "\n");
+}
+
+static int accept_print(const struct options *o, json_t *model)
+{
+	struct buffer text = BUFFER_INIT;
+	int code;
+
+	if (!model || o->json)
+		return output_json(o, model);
+	if (!o->quiet)
+		accept_text(model, &text);
+	code = output_text(o, &text);
+	buffer_release(&text);
+	json_decref(model);
+	return code;
+}
+
+int verb_accept(const struct options *o)
+{
+	struct error e = ERROR_INIT;
+	struct store *store = NULL;
+	struct side side = SIDE_INIT;
+	struct store_baseline baseline = { 0 };
+	char room[32];
+	json_t *model = NULL;
+	int64_t expires;
+	int err = usage_check(o, &expires, &e);
+
+	if (err >= 0)
+		err = settings_store(o, STORE_WRITE, &store, &e);
+	if (err >= 0)
+		err = guest_ready(store, o, &side, &e);
+	if (err >= 0 && o->undo)
+		err = judge_undo(store, &side.guest, person(room, sizeof room), o->reason, settings_now(), &baseline, &e);
+	else if (err >= 0)
+		err = judge_accept(store, &side.guest, person(room, sizeof room), o->reason, expires, settings_now(), &baseline, &e);
+	if (err >= 0)
+		model = accept_json(&side.guest, &baseline, o->undo);
+	else if (!*e.text)
+		error_set(&e, -err, "accept %s: %s", o->argument_count ? o->arguments[0] : "", strerror(-err));
+	store_baseline_release(&baseline);
+	side_release(&side);
+	store_close(store);
+	return err < 0 ? output_error(o, "%s", e.text) : accept_print(o, model);
+}

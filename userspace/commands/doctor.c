@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "userspace/abi/facet.h"
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/collect/kernel.h"
+#include "userspace/commands/options.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/privilege.h"
+#include "userspace/commands/table.h"
+#include "userspace/commands/verbs.h"
+#include "userspace/serve/json.h"
+
+#define KVM_DEVICE "/dev/kvm"
+#define KERNEL_BTF "/sys/kernel/btf/vmlinux"
+#define PARAMETER_BYTES 256
+
+/* What this host was asked for. */
+struct host {
+	struct kernel *kernel; /* NULL: nothing could be loaded */
+	struct error why;
+	int failed;            /* -errno of that */
+};
+
+struct finding {
+	enum coverage coverage;
+	char reason[sizeof(((struct error *)0)->text)];
+	const char *remedy; /* NULL = nothing to do */
+};
+
+#define REMEDY_ROOT "run abidrift doctor as root: only root may load what finds out"
+#define REMEDY_KVM "load KVM: modprobe kvm_intel or kvm_amd; within a virtual machine switch nested virtualisation on"
+#define REMEDY_KERNEL "a kernel with BTF (CONFIG_DEBUG_INFO_BTF, CONFIG_DEBUG_INFO_BTF_MODULES) that has this tracepoint"
+#define REMEDY_VERSION "a later version of abidrift"
+
+static const char *remedy(const struct host *h)
+{
+	if (h->failed == -EPERM)
+		return REMEDY_ROOT;
+	return access(KVM_DEVICE, F_OK) < 0 ? REMEDY_KVM : REMEDY_KERNEL;
+}
+
+static void found(struct finding *f, enum coverage coverage, const char *reason)
+{
+	f->coverage = coverage;
+	f->remedy = NULL;
+	snprintf(f->reason, sizeof f->reason, "%s", reason);
+}
+
+static void not_found(const struct host *h, struct finding *f, const char *reason)
+{
+	found(f, COVERAGE_NONE, reason);
+	f->remedy = remedy(h);
+}
+
+/* Seen as guests touch it, where its tracepoint could be attached. */
+static void by_tracepoint(const struct host *h, enum observe_kind kind, const char *reason, struct finding *f)
+{
+	const char *blind = kernel_blind(h->kernel, kind);
+
+	if (blind)
+		not_found(h, f, blind);
+	else
+		found(f, COVERAGE_WITNESSED, reason);
+}
+
+static void find_cpuid(const struct host *h, struct finding *f)
+{
+	const char *blind = kernel_blind_inventory(h->kernel);
+	char reason[sizeof f->reason];
+
+	if (!blind) {
+		found(f, COVERAGE_COMPLETE, "the whole table of every vCPU is read from the kernel");
+		return;
+	}
+	by_tracepoint(h, OBSERVE_CPUID, "", f);
+	if (f->coverage == COVERAGE_NONE)
+		return;
+	snprintf(reason, sizeof reason, "only what guests ask for: %.300s", blind);
+	found(f, COVERAGE_WITNESSED, reason);
+	f->remedy = remedy(h);
+}
+
+static void find_memory(const struct host *h, struct finding *f)
+{
+	const char *blind = kernel_blind_inventory(h->kernel);
+
+	if (blind)
+		not_found(h, f, blind);
+	else
+		found(f, COVERAGE_COMPLETE, "all memory slots are read from the kernel");
+}
+
+static void find_pci(const struct host *h, struct finding *f)
+{
+	const char *blind = kernel_blind_resets(h->kernel);
+	char reason[sizeof f->reason];
+
+	by_tracepoint(h, OBSERVE_PCI, "", f);
+	if (f->coverage == COVERAGE_NONE)
+		return;
+	if (!blind) {
+		found(f, COVERAGE_COMPLETE, "of guests whose boot is seen from its reset on; of those that run already: what they touch");
+		return;
+	}
+	snprintf(reason, sizeof reason, "resets are not seen: %.300s", blind);
+	found(f, COVERAGE_WITNESSED, reason);
+	f->remedy = remedy(h);
+}
+
+static void find_facet(const struct host *h, const struct facet *facet, struct finding *f)
+{
+	if (!facet->derive) {
+		found(f, COVERAGE_NONE, "not in this version");
+		f->remedy = REMEDY_VERSION;
+		return;
+	}
+	if (facet->id == FACET_IDENTITY) {
+		found(f, COVERAGE_WITNESSED, "from the command line of the VMM");
+		return;
+	}
+	if (!h->kernel) {
+		not_found(h, f, h->failed == -EPERM ? "not known without root" : h->why.text);
+		return;
+	}
+	switch (facet->id) {
+	case FACET_CPUID:
+		find_cpuid(h, f);
+		return;
+	case FACET_MEMORY:
+		find_memory(h, f);
+		return;
+	case FACET_PCI:
+		find_pci(h, f);
+		return;
+	case FACET_PORTS:
+		by_tracepoint(h, OBSERVE_PORT, "what guests touch", f);
+		return;
+	case FACET_MMIO:
+		by_tracepoint(h, OBSERVE_MMIO, "what guests touch, but for what KVM answers itself", f);
+		return;
+	case FACET_PLACEMENT:
+		by_tracepoint(h, OBSERVE_PCI, "what firmware and OS programmed", f);
+		return;
+	default:
+		found(f, COVERAGE_NONE, "not in this version");
+		f->remedy = REMEDY_VERSION;
+		return;
+	}
+}
+
+static void parameters_of(const char *module, json_t *parameters)
+{
+	char path[512], value[PARAMETER_BYTES];
+	const struct dirent *entry;
+	DIR *folder;
+
+	snprintf(path, sizeof path, "/sys/module/%s/parameters", module);
+	folder = opendir(path);
+	while (folder && (entry = readdir(folder))) {
+		FILE *file;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof path, "/sys/module/%s/parameters/%s", module, entry->d_name);
+		file = fopen(path, "re");
+		if (file && fgets(value, sizeof value, file)) {
+			value[strcspn(value, "\n")] = 0;
+			snprintf(path, sizeof path, "%s.%s", module, entry->d_name);
+			json_object_set_new(parameters, path, json_text(value));
+		}
+		if (file)
+			fclose(file);
+	}
+	if (folder)
+		closedir(folder);
+}
+
+static json_t *kernel_json(const struct host *h)
+{
+	static const char *const modules[] = { "kvm", "kvm_intel", "kvm_amd" };
+	json_t *parameters = json_object();
+	struct utsname name;
+
+	uname(&name);
+	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
+		parameters_of(modules[i], parameters);
+	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o}", "release", json_text(name.release), "version", json_text(name.version), "machine",
+			 json_text(name.machine), "btf", access(KERNEL_BTF, R_OK) == 0, "kvm", access(KVM_DEVICE, F_OK) == 0, "loaded",
+			 h->failed == -EPERM ? json_null() : json_boolean(h->kernel != NULL), "reason", json_text(h->why.text), "parameters", parameters);
+}
+
+static json_t *doctor_json(const struct host *h)
+{
+	json_t *facets = json_array();
+	bool ok = h->kernel != NULL;
+
+	for (int i = 0; i < FACETS; i++) {
+		const struct facet *facet = facet_get((enum facet_id)i);
+		struct finding f;
+
+		find_facet(h, facet, &f);
+		ok &= !facet->derive || f.coverage != COVERAGE_NONE;
+		json_array_append_new(facets, json_pack("{s:s, s:s, s:o, s:o}", "facet", facet->name, "coverage", coverage_name(f.coverage), "reason",
+							json_text(f.reason), "remedy", json_text(f.remedy)));
+	}
+	return json_pack("{s:o, s:o, s:b}", "facets", facets, "kernel", kernel_json(h), "ok", ok);
+}
+
+static void kernel_text(const json_t *kernel, struct buffer *out)
+{
+	const json_t *value, *parameters = json_object_get(kernel, "parameters");
+	const char *name;
+	bool first = true;
+
+	buffer_string(out, "kernel      ");
+	output_member(out, kernel, "release");
+	buffer_printf(out, "\nBTF         %s\n%s    %s\nKVM options", json_is_true(json_object_get(kernel, "btf")) ? "yes" : "missing (" KERNEL_BTF ")", KVM_DEVICE,
+		      json_is_true(json_object_get(kernel, "kvm")) ? "yes" : "missing");
+	json_object_foreach((json_t *)parameters, name, value) {
+		buffer_printf(out, "%s%s=", first ? " " : ", ", name);
+		output_member(out, parameters, name);
+		first = false;
+	}
+	buffer_printf(out, "%s\n\n", first ? " -" : "");
+}
+
+static void doctor_text(const json_t *model, struct buffer *out)
+{
+	static const char *const headings[] = { "FACET", "COVERAGE", "WHY", NULL };
+	struct table *t = table_new(headings, false);
+	const json_t *facet;
+	const char *last = NULL;
+	size_t i;
+
+	kernel_text(json_object_get(model, "kernel"), out);
+	json_array_foreach(json_object_get(model, "facets"), i, facet) {
+		table_member(t, facet, "facet");
+		table_member(t, facet, "coverage");
+		table_member(t, facet, "reason");
+	}
+	table_end(t, "", out);
+	json_array_foreach(json_object_get(model, "facets"), i, facet) {
+		const char *what = output_string(facet, "remedy");
+
+		if (!what || !strcmp(what, REMEDY_VERSION) || (last && !strcmp(last, what)))
+			continue;
+		buffer_string(out, "\nTo see ");
+		output_member(out, facet, "facet");
+		buffer_string(out, ": ");
+		output_member(out, facet, "remedy");
+		last = what;
+	}
+	buffer_printf(out, "%s\n%s\n", last ? "\n" : "",
+		      json_is_true(json_object_get(model, "ok")) ? "All that this version knows can be seen here." :
+								   "Not everything can be seen here; abidrift replay works everywhere.");
+}
+
+int verb_doctor(const struct options *o)
+{
+	struct kernel_options defaults = { 0 };
+	struct host host = { .why = ERROR_INIT };
+	struct buffer text = BUFFER_INIT;
+	json_t *model;
+	int code;
+
+	host.failed = privilege_check("doctor", &host.why);
+	if (host.failed >= 0)
+		host.failed = kernel_new(&defaults, &host.kernel, &host.why);
+	model = doctor_json(&host);
+	kernel_free(host.kernel);
+	if (!model || o->json)
+		return output_json(o, model);
+	doctor_text(model, &text);
+	code = output_text(o, &text);
+	buffer_release(&text);
+	json_decref(model);
+	return code;
+}

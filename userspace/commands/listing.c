@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/commands/listing.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/text.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/table.h"
+
+/* "sha256:" and so many digits tell fingerprints of one store apart; `show`, `diff` and -v have the rest. */
+#define DIGEST_SHORT 12
+#define DIGEST_START 7
+
+void listing_name(const json_t *guest, struct buffer *out)
+{
+	output_member(out, guest, output_string(guest, "name") ? "name" : "id");
+}
+
+void listing_vmm(const json_t *guest, struct buffer *out)
+{
+	const json_t *vmm = json_object_get(guest, "vmm");
+
+	output_member(out, vmm, "kind");
+	if (output_string(vmm, "version")) {
+		buffer_string(out, " ");
+		output_member(out, vmm, "version");
+	}
+	if (json_is_true(json_object_get(vmm, "replaced")))
+		buffer_string(out, " (replaced on disk)");
+}
+
+/* "3 0f3a…": a revision and the beginning of its digest. */
+static void mark(const json_t *guest, const char *key, struct buffer *out)
+{
+	const json_t *marked = json_object_get(guest, key);
+	const char *digest = output_string(marked, "digest");
+
+	output_member(out, marked, "revision");
+	if (digest && strlen(digest) > DIGEST_START)
+		buffer_printf(out, " %.*s", DIGEST_SHORT, digest + DIGEST_START);
+}
+
+static void state(const json_t *guest, struct buffer *out)
+{
+	const char *severity = output_string(guest, "severity");
+
+	output_member(out, guest, "state");
+	if (severity && strcmp(severity, "none")) {
+		buffer_string(out, " (");
+		output_member(out, guest, "severity");
+		buffer_string(out, ")");
+	}
+}
+
+static void cell_of(struct table *t, const json_t *guest, void (*put)(const json_t *guest, struct buffer *out))
+{
+	struct buffer text = BUFFER_INIT;
+
+	put(guest, &text);
+	table_cell(t, text.data ? text.data : "");
+	buffer_release(&text);
+}
+
+static void cell_of_mark(struct table *t, const json_t *guest, const char *key)
+{
+	struct buffer text = BUFFER_INIT;
+
+	mark(guest, key, &text);
+	table_cell(t, text.data ? text.data : "");
+	buffer_release(&text);
+}
+
+void listing_text(const json_t *guests, bool more, struct buffer *out)
+{
+	static const char *const few[] = { "GUEST", "VMM", "MACHINE", "PID", "BOOT", "STATE", "CHANGES", "BASELINE", "NOW", NULL };
+	static const char *const all[] = { "GUEST", "VMM", "MACHINE", "PID", "BOOT", "STATE", "CHANGES", "BASELINE", "NOW", "SETTLED", "ID", NULL };
+	struct table *t = table_new(more ? all : few, false);
+	const json_t *guest;
+	size_t i;
+
+	json_array_foreach(guests, i, guest) {
+		cell_of(t, guest, listing_name);
+		cell_of(t, guest, listing_vmm);
+		table_member(t, guest, "machine");
+		table_member(t, guest, "pid");
+		table_member(t, guest, "boot");
+		cell_of(t, guest, state);
+		table_member(t, guest, "changes");
+		cell_of_mark(t, guest, "baseline");
+		cell_of_mark(t, guest, "current");
+		if (more) {
+			table_member(t, guest, "settled");
+			table_member(t, guest, "id");
+		}
+	}
+	table_end(t, "", out);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/commands/output.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/text.h"
+#include "userspace/commands/options.h"
+
+static void error_json(const char *text)
+{
+	struct buffer clean = BUFFER_INIT;
+	json_t *model;
+	char *line;
+
+	text_utf8(&clean, text, strlen(text));
+	model = json_pack("{s:s}", "error", clean.data ? clean.data : "");
+	line = model ? json_dumps(model, JSON_COMPACT) : NULL;
+	fprintf(stderr, "%s\n", line ? line : "{\"error\":\"out of memory\"}");
+	free(line);
+	json_decref(model);
+	buffer_release(&clean);
+}
+
+/* One write per line, so that lines of several processes do not mix. */
+static void line_put(const char *text)
+{
+	struct buffer line = BUFFER_INIT;
+
+	buffer_string(&line, "abidrift: ");
+	text_terminal(&line, text, strlen(text));
+	buffer_string(&line, "\n");
+	if (!buffer_failed(&line))
+		fwrite(line.data, 1, line.size, stderr);
+	fflush(stderr);
+	buffer_release(&line);
+}
+
+static void say(bool json, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
+static void say(bool json, const char *format, va_list args)
+{
+	struct buffer text = BUFFER_INIT;
+
+	buffer_vprintf(&text, format, args);
+	if (json)
+		error_json(text.data ? text.data : "out of memory");
+	else
+		line_put(text.data ? text.data : "out of memory");
+	buffer_release(&text);
+}
+
+int output_error(const struct options *o, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	say(o->json, format, args);
+	va_end(args);
+	return EXIT_FAILED;
+}
+
+void output_note(const struct options *o, const char *format, ...)
+{
+	va_list args;
+
+	if (o->quiet)
+		return;
+	va_start(args, format);
+	say(false, format, args);
+	va_end(args);
+}
+
+static int output_bytes(const struct options *o, const char *data, size_t size)
+{
+	if (fwrite(data, 1, size, stdout) == size && fflush(stdout) == 0)
+		return 0;
+	return output_error(o, "cannot write to standard output: %s", strerror(errno));
+}
+
+int output_json(const struct options *o, json_t *model)
+{
+	size_t flags = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;
+	char *text = model ? json_dumps(model, flags) : NULL;
+	int code;
+
+	json_decref(model);
+	if (!text)
+		return output_error(o, "out of memory");
+	code = output_bytes(o, text, strlen(text));
+	free(text);
+	return code ? code : output_bytes(o, "\n", 1);
+}
+
+int output_text(const struct options *o, const struct buffer *text)
+{
+	if (buffer_failed(text))
+		return output_error(o, "out of memory");
+	return text->size ? output_bytes(o, text->data, text->size) : 0;
+}
+
+bool output_color(const struct options *o)
+{
+	const char *none = getenv("NO_COLOR"), *terminal = getenv("TERM");
+
+	if (o->color && strcmp(o->color, "auto"))
+		return !strcmp(o->color, "always");
+	return isatty(STDOUT_FILENO) && !(none && *none) && terminal && strcmp(terminal, "dumb");
+}
+
+void output_member(struct buffer *out, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (json_is_string(value))
+		text_terminal(out, json_string_value(value), json_string_length(value));
+	else if (json_is_integer(value))
+		buffer_printf(out, "%lld", (long long)json_integer_value(value));
+	else if (json_is_boolean(value))
+		buffer_string(out, json_is_true(value) ? "yes" : "no");
+	else
+		buffer_string(out, "-");
+}
+
+const char *output_string(const json_t *object, const char *key)
+{
+	return json_string_value(json_object_get(object, key));
+}

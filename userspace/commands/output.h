@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What verbs print, and the exit codes that they promise. Results go to standard output, everything else to standard error. */
+#ifndef ABIDRIFT_COMMANDS_OUTPUT_H
+#define ABIDRIFT_COMMANDS_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct buffer;
+struct options;
+
+enum exit_code { EXIT_SAME = 0, EXIT_DRIFT = 1, EXIT_FAILED = 2, EXIT_UNKNOWN = 3 };
+
+/* One line on standard error, `abidrift: …`, with --json {"error":"…"}. Returns EXIT_FAILED. */
+int output_error(const struct options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* One human line on standard error unless -q. */
+void output_note(const struct options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Takes over the model (NULL: out of memory). 0 or EXIT_FAILED, said. */
+int output_json(const struct options *o, json_t *model);
+int output_text(const struct options *o, const struct buffer *text);
+/* May SGR sequences go to standard output? */
+bool output_color(const struct options *o);
+
+/* A member as text for a terminal, escaped: a string, a number, yes or no; "-" for null and what is not there. */
+void output_member(struct buffer *out, const json_t *object, const char *key);
+/* Its string; NULL for anything else. Not escaped. */
+const char *output_string(const json_t *object, const char *key);
+
+#endif

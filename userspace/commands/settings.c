@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/commands/settings.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "userspace/abi/pci_names.h"
+#include "userspace/base/config.h"
+#include "userspace/base/error.h"
+#include "userspace/commands/options.h"
+
+#define PCI_IDS "/usr/share/misc/pci.ids"
+#define PCI_IDS_MAX (64 << 20)
+
+int settings_load(const struct options *o, struct config **ret, struct error *e)
+{
+	struct config *c = config_new();
+	int err = c ? config_load(c, o->config, e) : error_set(e, ENOMEM, "out of memory");
+
+	for (size_t i = 0; err >= 0 && i < o->set_count; i++)
+		err = config_assign(c, o->sets[i], e);
+	if (err < 0) {
+		config_free(c);
+		return err;
+	}
+	*ret = c;
+	return 0;
+}
+
+int settings_store_url(const struct options *o, const struct config *config, char **ret, struct error *e)
+{
+	const char *environment = getenv("ABIDRIFT_STORE"), *url = o->store;
+	struct config *own = NULL;
+	int err = 0;
+
+	if (!url && environment && *environment)
+		url = environment;
+	if (!url && !config)
+		err = settings_load(o, &own, e);
+	if (err < 0)
+		return err;
+	if (!url)
+		url = config_get(config ? config : own, "store.url");
+	*ret = strdup(url);
+	config_free(own);
+	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
+}
+
+int settings_store(const struct options *o, enum store_mode mode, struct store **ret, struct error *e)
+{
+	char *url = NULL;
+	int err = settings_store_url(o, NULL, &url, e);
+
+	if (err >= 0)
+		err = store_open(url, mode, ret, e);
+	free(url);
+	return err;
+}
+
+int64_t settings_now(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+void settings_pci_names(void)
+{
+	struct stat st;
+	void *text;
+	int fd = open(PCI_IDS, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return;
+	/* Mapped until the process ends: only the pages that a look-up touches are ever read. */
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_size < PCI_IDS_MAX) {
+		text = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (text != MAP_FAILED)
+			pci_names_use(text, (size_t)st.st_size);
+	}
+	close(fd);
+}

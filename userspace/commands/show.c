@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/commands/listing.h"
+#include "userspace/commands/options.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/settings.h"
+#include "userspace/commands/table.h"
+#include "userspace/commands/verbs.h"
+#include "userspace/serve/api.h"
+
+static const char *const two[] = { "NAME", "VALUE", NULL };
+static const char *const three[] = { "KEY", "VALUE", "MEANING", NULL };
+
+static void head_cell(struct table *t, const char *name, struct buffer *value)
+{
+	table_cell(t, name);
+	table_cell(t, value->data ? value->data : "");
+	buffer_release(value);
+}
+
+static void head_member(struct table *t, const char *name, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+
+	if (!value || json_is_null(value))
+		return;
+	table_cell(t, name);
+	table_member(t, object, key);
+}
+
+static void guest_rows(struct table *t, const json_t *guest)
+{
+	struct buffer value = BUFFER_INIT;
+
+	listing_name(guest, &value);
+	head_cell(t, "guest", &value);
+	head_member(t, "uuid", guest, "uuid");
+	listing_vmm(guest, &value);
+	if (output_string(json_object_get(guest, "vmm"), "path")) {
+		buffer_string(&value, "  ");
+		output_member(&value, json_object_get(guest, "vmm"), "path");
+	}
+	head_cell(t, "vmm", &value);
+	head_member(t, "machine", guest, "machine");
+	head_member(t, "pid", guest, "pid");
+	head_member(t, "boot", guest, "boot");
+	head_member(t, "state", guest, "state");
+}
+
+static void head_text(const json_t *model, struct buffer *out)
+{
+	struct table *t = table_new(two, true);
+	const json_t *guest = json_object_get(model, "guest");
+
+	if (json_is_object(guest))
+		guest_rows(t, guest);
+	head_member(t, "revision", model, "revision");
+	head_member(t, "digest", model, "digest");
+	head_member(t, "at", model, "at");
+	table_end(t, "", out);
+}
+
+static void facet_line(const json_t *facet, bool color, struct buffer *out)
+{
+	buffer_printf(out, "\n%s", color ? "\033[1m" : "");
+	output_member(out, facet, "facet");
+	buffer_printf(out, "%s  ", color ? "\033[0m" : "");
+	output_member(out, facet, "coverage");
+	if (output_string(facet, "reason")) {
+		buffer_string(out, " (");
+		output_member(out, facet, "reason");
+		buffer_string(out, ")");
+	}
+	if (output_string(facet, "digest")) {
+		buffer_string(out, "  ");
+		output_member(out, facet, "digest");
+	}
+	buffer_string(out, "\n");
+}
+
+static void facet_text(const json_t *facet, bool color, struct buffer *out)
+{
+	const json_t *entries = json_object_get(facet, "entries"), *entry;
+	struct table *t;
+	size_t i;
+
+	facet_line(facet, color, out);
+	t = table_new(three, true);
+	json_array_foreach(entries, i, entry) {
+		const char *meaning = output_string(entry, "meaning");
+
+		table_member(t, entry, "key");
+		table_member(t, entry, "value");
+		if (meaning)
+			table_member(t, entry, "meaning");
+		else
+			table_cell(t, "");
+	}
+	table_end(t, "  ", out);
+}
+
+/* Facets of which this version knows nothing for any guest are one line together, not twelve paragraphs. */
+static void show_text(const json_t *model, bool every, bool color, struct buffer *out)
+{
+	const json_t *facets = json_object_get(model, "facets"), *facet;
+	size_t i, silent = 0;
+
+	head_text(model, out);
+	json_array_foreach(facets, i, facet)
+		if (every || json_array_size(json_object_get(facet, "entries")) || strcmp(output_string(facet, "coverage"), "none"))
+			facet_text(facet, color, out);
+		else
+			silent++;
+	if (!silent)
+		return;
+	buffer_string(out, "\nnot seen:\n");
+	json_array_foreach(facets, i, facet)
+		if (!json_array_size(json_object_get(facet, "entries")) && !strcmp(output_string(facet, "coverage"), "none")) {
+			buffer_string(out, "  ");
+			output_member(out, facet, "facet");
+			buffer_string(out, ": ");
+			output_member(out, facet, "reason");
+			buffer_string(out, "\n");
+		}
+}
+
+static int show_fingerprint(const struct options *o, struct store *store, const char *side)
+{
+	struct buffer text = BUFFER_INIT;
+	struct error e = ERROR_INIT;
+	int code, err = api_fingerprint(store, side, &text, &e);
+
+	code = err < 0 ? output_error(o, "%s", e.text) : output_text(o, &text);
+	buffer_release(&text);
+	return code;
+}
+
+static int show_model(const struct options *o, struct store *store, const char *side)
+{
+	struct buffer text = BUFFER_INIT;
+	struct error e = ERROR_INIT;
+	json_t *model = NULL;
+	int code;
+
+	if (api_show(store, side, o->facet, &model, &e) < 0)
+		return output_error(o, "%s", e.text);
+	if (o->json)
+		return output_json(o, model);
+	show_text(model, o->facet || o->verbose, output_color(o), &text);
+	code = output_text(o, &text);
+	buffer_release(&text);
+	json_decref(model);
+	return code;
+}
+
+int verb_show(const struct options *o)
+{
+	struct error e = ERROR_INIT;
+	struct store *store = NULL;
+	int code;
+
+	if (o->fingerprint && (o->facet || o->json))
+		return output_error(o, "show --fingerprint prints the whole fingerprint text: it goes with neither --facet nor --json");
+	settings_pci_names();
+	if (!api_side_is_file(o->arguments[0]) && settings_store(o, STORE_READ, &store, &e) < 0)
+		return output_error(o, "%s", e.text);
+	code = o->fingerprint ? show_fingerprint(o, store, o->arguments[0]) : show_model(o, store, o->arguments[0]);
+	store_close(store);
+	return code;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Processes that are kept alive: started in order, started again when they die (after 100 ms, doubling to 5 s), ended in order
+ * on SIGINT, SIGTERM or SIGHUP. A second signal ends all at once. None outlives this process.
+ */
+#ifndef ABIDRIFT_COMMANDS_SUPERVISE_H
+#define ABIDRIFT_COMMANDS_SUPERVISE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct error;
+struct options;
+
+#define SERVICE_KEEP_MAX 4
+
+/* The descriptors of one start. */
+struct service_start {
+	int stop_fd;                /* hangs up when the process is to finish */
+	int own_fd;                 /* from prepare: closed here once the process has it; -1 = none */
+	int keep[SERVICE_KEEP_MAX]; /* others that it may use; -1 ends the list */
+};
+
+struct service {
+	const char *name;
+	bool follows;       /* ends by itself once the one before it has ended; told to stop only if it does not */
+	bool keeps_stdout;  /* else it has /dev/null there */
+	/* Here, before each start; own_fd and keep are -1 so far. NULL: nothing to do. -errno with e: tried again later. */
+	int (*prepare)(void *context, struct service_start *start, struct error *e);
+	/* There. The exit code: EXIT_FAILED before anything was ready ends all. Errors were said. */
+	int (*main)(void *context, const struct service_start *start);
+};
+
+struct supervision {
+	const struct options *options;
+	void *context;
+	int ready_fd;                 /* readable once all are at work */
+	void (*ready)(void *context); /* then, once */
+	void (*stopping)(void *context);
+};
+
+/* Until a signal: 0; EXIT_FAILED if one could not begin its work. */
+int supervise(const struct service *services, size_t count, const struct supervision *s);
+/* In a service's process, after it changed its user: ends when the one that supervises ends. */
+void supervise_bind(void);
+
+#endif

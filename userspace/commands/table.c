@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/commands/table.h"
+
+#include <libsmartcols/libsmartcols.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/commands/output.h"
+
+struct table {
+	struct libscols_table *scols;
+	struct libscols_line *line;
+	size_t columns, at, lines;
+	bool bare, failed;
+};
+
+struct table *table_new(const char *const *headings, bool bare)
+{
+	struct table *t = calloc(1, sizeof *t);
+
+	if (!t)
+		return NULL;
+	t->bare = bare;
+	t->scols = scols_new_table();
+	if (!t->scols) {
+		t->failed = true;
+		return t;
+	}
+	scols_table_enable_noheadings(t->scols, bare);
+	/* What is in the cells was escaped by us, and a result does not depend on how wide a window is. */
+	scols_table_enable_noencoding(t->scols, 1);
+	scols_table_set_termforce(t->scols, SCOLS_TERMFORCE_NEVER);
+	scols_table_set_column_separator(t->scols, "  ");
+	for (; headings[t->columns]; t->columns++)
+		if (!scols_table_new_column(t->scols, headings[t->columns], 0, 0))
+			t->failed = true;
+	return t;
+}
+
+void table_cell(struct table *t, const char *text)
+{
+	if (!t || t->failed)
+		return;
+	if (!t->at) {
+		t->line = scols_table_new_line(t->scols, NULL);
+		t->lines++;
+	}
+	if (!t->line || scols_line_set_data(t->line, t->at, text))
+		t->failed = true;
+	t->at = (t->at + 1) % t->columns;
+}
+
+void table_member(struct table *t, const json_t *object, const char *key)
+{
+	struct buffer text = BUFFER_INIT;
+
+	output_member(&text, object, key);
+	table_cell(t, text.data ? text.data : "");
+	buffer_release(&text);
+}
+
+/* Columns are padded to the right: the last one's padding says nothing. */
+static void lines_put(const char *text, const char *indent, struct buffer *out)
+{
+	while (*text) {
+		size_t length = strcspn(text, "\n"), shown = length;
+
+		while (shown && text[shown - 1] == ' ')
+			shown--;
+		buffer_string(out, indent);
+		buffer_append(out, text, shown);
+		buffer_string(out, "\n");
+		text += length + (text[length] == '\n');
+	}
+}
+
+void table_end(struct table *t, const char *indent, struct buffer *out)
+{
+	char *text = NULL;
+
+	if (!t || t->failed || (t->lines && scols_print_table_to_string(t->scols, &text)))
+		out->failed = true;
+	else if (text)
+		lines_put(text, indent, out);
+	free(text);
+	if (t)
+		scols_unref_table(t->scols);
+	free(t);
+}

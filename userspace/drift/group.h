@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The changes of a diff (JSON) as people think of them: one for a CPUID leaf or for a PCI function that came or went, though
+ * each of its keys is a change.
+ */
+#ifndef ABIDRIFT_DRIFT_GROUP_H
+#define ABIDRIFT_DRIFT_GROUP_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct group {
+	const char *facet;
+	const char *kind; /* of all of them: "changed", "lost", "gained" */
+	const char *key;  /* of the first */
+	size_t subject;   /* bytes of key that all of them share: the leaf, the function; or the whole key */
+	const json_t *id; /* the change of the function's id, for a PCI function that came or went; else NULL */
+	size_t begin, end;
+};
+
+/* The string member of an object; "" where it is null or anything else. */
+const char *member_text(const json_t *object, const char *key);
+/* Is there such a string? */
+bool member_is_text(const json_t *object, const char *key);
+
+/* The group that begins at *cursor (0 at first), which moves behind it. False: no more. */
+bool group_next(const json_t *changes, size_t *cursor, struct group *ret);
+/* What follows the subject in the key of a change of the group: "ecx", "bar0"; "" where the subject is all. */
+const char *group_part(const struct group *group, const json_t *change);
+
+#endif

@@ -1,0 +1,649 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/judge.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/abi/facts.h"
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/drift/view.h"
+#include "userspace/store/revision.h"
+
+#define ALL_FACETS ((1u << FACETS) - 1)
+#define SUMMARY_COLUMNS 160
+/* An alert is read by people and carried by sinks with limits: more changes than this are counted, not listed. */
+#define ALERT_CHANGES_MAX 512
+
+/* One side of a comparison as the store has it. */
+struct side {
+	struct store_revision revision;
+	struct abi_entries entries;
+	struct context context;
+};
+
+static void side_release(struct side *side)
+{
+	store_revision_release(&side->revision);
+	entries_release(&side->entries);
+	context_release(&side->context);
+	*side = (struct side){ 0 };
+}
+
+static int store_failed(struct store *s, int err, struct error *e)
+{
+	return error_set(e, -err, "%s", store_error(s));
+}
+
+/* -ENOENT: there is no such revision. */
+static int side_load(struct store *s, int64_t guest, uint32_t revision, struct side *ret, struct error *e)
+{
+	struct side side = { 0 };
+	int err = store_revision_get(s, guest, revision, &side.revision);
+
+	if (err == -ENOENT)
+		return err;
+	if (err < 0)
+		return store_failed(s, err, e);
+	err = store_revision_entries(&side.revision, &side.entries, e);
+	if (err >= 0)
+		err = store_revision_context(&side.revision, &side.context);
+	if (err < 0) {
+		side_release(&side);
+		return err;
+	}
+	*ret = side;
+	return 0;
+}
+
+/* An anonymous guest has no past: what another life under the same name left is not its baseline. */
+static int baseline_revision(struct store *s, const struct store_guest *guest, const struct store_instance *instance, uint32_t *ret, struct error *e)
+{
+	struct store_baseline baseline = { 0 };
+	int err = store_baseline_get(s, guest->row, &baseline);
+
+	*ret = 0;
+	if (err == -ENOENT)
+		return 0;
+	if (err < 0)
+		return store_failed(s, err, e);
+	if (!guest->anonymous || !instance || baseline.at >= instance->began_at)
+		*ret = baseline.revision;
+	store_baseline_release(&baseline);
+	return 0;
+}
+
+/* Makes *side what `known` has grown to: text, facts and coverage. Its number and place stay. */
+static int revision_save(struct store *s, struct side *side, const struct guest_facts *now, struct error *e)
+{
+	struct buffer text = BUFFER_INIT, facts = BUFFER_INIT;
+	struct guest_facts *merged = NULL;
+	int err = fingerprint_write(&side->entries, &text);
+
+	if (err >= 0 && now) {
+		err = facts_parse(side->revision.facts, side->revision.facts_size, &merged, e);
+		if (err >= 0)
+			err = facts_merge(merged, now);
+		if (err >= 0)
+			err = facts_serialize(merged, &facts);
+		facts_free(merged);
+	}
+	if (err >= 0 && (buffer_failed(&text) || buffer_failed(&facts)))
+		err = -ENOMEM;
+	if (err >= 0) {
+		struct store_revision next = side->revision;
+
+		next.text = text.data;
+		next.text_size = text.size;
+		if (now) {
+			next.facts = facts.data;
+			next.facts_size = facts.size;
+		}
+		next.normaliser = ABI_NORMALISER;
+		fingerprint_digest(&side->entries, &next.digest);
+		err = store_revision_put(s, &next);
+		if (err < 0)
+			err = store_failed(s, err, e);
+	}
+	buffer_release(&text);
+	buffer_release(&facts);
+	return err;
+}
+
+static int revision_new(struct store *s, const struct judge_input *in, uint32_t *ret_revision, struct error *e)
+{
+	struct buffer text = BUFFER_INIT, facts = BUFFER_INIT, context = BUFFER_INIT;
+	struct store_revision r = { .guest = in->guest->row, .at = in->now, .boot = in->instance->boot, .normaliser = ABI_NORMALISER };
+	int err = fingerprint_write(in->entries, &text);
+
+	if (err >= 0)
+		err = facts_serialize(in->facts, &facts);
+	if (err >= 0)
+		err = context_write(in->context, &context);
+	if (err >= 0 && (buffer_failed(&text) || buffer_failed(&facts) || buffer_failed(&context)))
+		err = -ENOMEM;
+	if (err >= 0) {
+		r.text = text.data;
+		r.text_size = text.size;
+		r.facts = facts.data;
+		r.facts_size = facts.size;
+		r.context = context.data;
+		r.context_size = context.size;
+		fingerprint_digest(in->entries, &r.digest);
+		err = store_revision_put(s, &r);
+		if (err < 0)
+			err = store_failed(s, err, e);
+		*ret_revision = r.revision;
+	}
+	buffer_release(&text);
+	buffer_release(&facts);
+	buffer_release(&context);
+	return err;
+}
+
+static int event_add(struct store *s, const char *type, const struct store_guest *guest, uint32_t revision, const char *by, const char *reason,
+		     const json_t *diff, int64_t now, struct error *e)
+{
+	json_t *changes = json_object_get(diff, "changes"), *context = json_object_get(diff, "context");
+	struct store_event event = {
+		.at = now,
+		.type = (char *)type,
+		.guest = guest->row,
+		.revision = revision,
+		.by = (char *)by,
+		.reason = (char *)reason,
+		.changes = changes ? json_dumps(changes, JSON_COMPACT) : NULL,
+		.context = context ? json_dumps(context, JSON_COMPACT) : NULL,
+	};
+	int err = store_event_add(s, &event);
+
+	free(event.changes);
+	free(event.context);
+	return err < 0 ? store_failed(s, err, e) : 0;
+}
+
+static json_t *bounded_changes(const json_t *changes)
+{
+	json_t *list = json_array();
+	size_t i;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		if (i < ALERT_CHANGES_MAX)
+			json_array_append(list, change);
+	return list;
+}
+
+/* The id is made from what the alert says, so that writing it again after a failed commit gives the same one. */
+static void alert_id(const char *host, const char *guest, const char *type, int64_t now, const char *summary, char ret[40])
+{
+	struct buffer text = BUFFER_INIT;
+	struct digest digest;
+
+	buffer_printf(&text, "%s\n%s\n%s\n%lld\n%s", host, guest, type, (long long)now, summary);
+	digest_bytes(text.data, text.size, &digest);
+	buffer_release(&text);
+	memcpy(ret, digest.text + strlen("sha256:"), 32);
+	ret[32] = 0;
+}
+
+static int alert_add(struct store *s, const char *type, const char *host, const struct store_guest *guest, const char *severity, const char *summary,
+		     const json_t *diff, int64_t now, struct error *e)
+{
+	json_t *changes = json_object_get(diff, "changes"), *context = json_object_get(diff, "context");
+	struct buffer at = BUFFER_INIT, name = BUFFER_INIT, where = BUFFER_INIT, said = BUFFER_INIT;
+	char id[40], *line = NULL;
+	json_t *alert;
+	int err = -ENOMEM;
+
+	text_time(&at, now);
+	text_utf8(&where, host, strlen(host));
+	text_utf8(&said, summary, strlen(summary));
+	if (guest->name)
+		text_utf8(&name, guest->name, strlen(guest->name));
+	if (!buffer_failed(&at) && !buffer_failed(&name) && !buffer_failed(&where) && !buffer_failed(&said)) {
+		alert_id(host, guest->id, type, now, summary, id);
+		alert = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s?}, s:s, s:n, s:s, s:o, s:o}", "id", id, "at", at.data, "type", type, "host",
+				  where.size ? where.data : "", "guest", "uuid", guest->uuid, "name", guest->name ? (name.size ? name.data : "") : NULL,
+				  "severity", severity, "verdict", "summary", said.size ? said.data : "", "changes", bounded_changes(changes), "context",
+				  context ? json_incref(context) : json_array());
+		line = alert ? json_dumps(alert, JSON_COMPACT) : NULL;
+		json_decref(alert);
+	}
+	if (line)
+		err = store_alert_add(s, id, line, now);
+	free(line);
+	buffer_release(&at);
+	buffer_release(&name);
+	buffer_release(&where);
+	buffer_release(&said);
+	return err == -ENOMEM ? err : err < 0 ? store_failed(s, err, e) : 0;
+}
+
+static const char *string_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "-";
+}
+
+static int line_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static char *change_line(const json_t *change)
+{
+	struct buffer b = BUFFER_INIT;
+
+	buffer_printf(&b, "%s %s %s %s\t%s\n", string_of(change, "facet"), string_of(change, "key"), string_of(change, "change"),
+		      string_of(change, "from"), string_of(change, "to"));
+	return buffer_take(&b, NULL);
+}
+
+/* Of the set of changes, in whatever order. "" where there are none. */
+static int changes_digest(const json_t *changes, struct digest *ret)
+{
+	size_t count = json_array_size(changes), i;
+	char **lines = count ? calloc(count, sizeof *lines) : NULL;
+	struct buffer all = BUFFER_INIT;
+	int err = count && !lines ? -ENOMEM : 0;
+
+	ret->text[0] = 0;
+	for (i = 0; !err && i < count; i++) {
+		lines[i] = change_line(json_array_get(changes, i));
+		if (!lines[i])
+			err = -ENOMEM;
+	}
+	if (!err && count) {
+		qsort(lines, count, sizeof *lines, line_compare);
+		for (i = 0; i < count; i++)
+			buffer_string(&all, lines[i]);
+		if (buffer_failed(&all))
+			err = -ENOMEM;
+		else
+			digest_bytes(all.data, all.size, ret);
+	}
+	for (i = 0; lines && i < count; i++)
+		free(lines[i]);
+	free(lines);
+	buffer_release(&all);
+	return err;
+}
+
+static bool change_listed(const json_t *changes, const json_t *wanted)
+{
+	static const char *const parts[] = { "facet", "key", "change", "from", "to" };
+	size_t i, p;
+	json_t *change;
+
+	json_array_foreach(changes, i, change) {
+		for (p = 0; p < sizeof parts / sizeof *parts; p++)
+			if (strcmp(string_of(change, parts[p]), string_of(wanted, parts[p])))
+				break;
+		if (p == sizeof parts / sizeof *parts)
+			return true;
+	}
+	return false;
+}
+
+/* What was open in facets that this boot has not judged yet stays open until they are. */
+static void carry_over(json_t *diff, const json_t *open, unsigned judged)
+{
+	json_t *changes = json_object_get(diff, "changes"), *change;
+	size_t i;
+
+	json_array_foreach(json_object_get(open, "changes"), i, change) {
+		const struct facet *facet = facet_find(string_of(change, "facet"));
+
+		if (facet && !(judged & (1u << facet->id)))
+			json_array_append(changes, change);
+	}
+}
+
+static bool any_new(const json_t *changes, const json_t *open)
+{
+	size_t i;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		if (!change_listed(json_object_get(open, "changes"), change))
+			return true;
+	return false;
+}
+
+static enum severity highest(const json_t *changes)
+{
+	enum severity top = SEVERITY_NONE, one;
+	size_t i;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		if (json_is_null(json_object_get(change, "suppressed_by")) && severity_parse(string_of(change, "severity"), &one) == 0 && one > top)
+			top = one;
+	return top;
+}
+
+static int open_drift(struct store *s, int64_t guest, json_t **ret, struct digest *ret_digest, struct error *e)
+{
+	char *text = NULL;
+	int64_t at;
+	int err = store_drift_get(s, guest, &text, ret_digest, &at);
+
+	*ret = NULL;
+	if (err == -ENOENT) {
+		ret_digest->text[0] = 0;
+		return 0;
+	}
+	if (err < 0)
+		return store_failed(s, err, e);
+	*ret = text ? json_loads(text, 0, NULL) : NULL;
+	free(text);
+	return 0;
+}
+
+/* Opens, changes or closes the guest's drift, with event and alert. */
+static int drift_follow(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, unsigned judged, uint32_t revision,
+			int64_t now, struct judge_outcome *ret, struct error *e)
+{
+	json_t *changes = json_object_get(diff, "changes"), *open = NULL;
+	bool all = judged == ALL_FACETS, report;
+	struct buffer summary = BUFFER_INIT;
+	struct digest was, is;
+	char *text;
+	int err = open_drift(s, guest->row, &open, &was, e);
+
+	if (err < 0)
+		return err;
+	carry_over(diff, open, judged);
+	err = changes_digest(changes, &is);
+	report = err >= 0 && strcmp(was.text, is.text) && (all || any_new(changes, open));
+	if (err < 0 || !report)
+		goto out;
+	if (is.text[0]) {
+		drift_summary(diff, SUMMARY_COLUMNS, &summary);
+		snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
+		text = json_dumps(diff, JSON_COMPACT);
+		err = text ? store_drift_set(s, guest->row, text, &is, now) : -ENOMEM;
+		free(text);
+	} else {
+		snprintf(ret->summary, sizeof ret->summary, "resolved: as the baseline again");
+		err = store_drift_set(s, guest->row, NULL, NULL, now);
+	}
+	if (err < 0) {
+		err = store_failed(s, err, e);
+		goto out;
+	}
+	ret->drift_new = is.text[0] != 0;
+	ret->resolved = !ret->drift_new;
+	err = event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL, NULL, ret->drift_new ? diff : NULL, now, e);
+	if (err >= 0)
+		err = alert_add(s, ret->drift_new ? "drift" : "resolved", host, guest, severity_name(ret->drift_new ? highest(changes) : SEVERITY_INFO),
+				ret->summary, diff, now, e);
+	if (err >= 0)
+		ret->alerted = true;
+out:
+	buffer_release(&summary);
+	json_decref(open);
+	return err;
+}
+
+/* Evidence that the baseline lacks joins it; no drift, no new revision. */
+static int baseline_grow(struct store *s, const struct judge_input *in, struct side *base, struct judge_outcome *ret, struct error *e)
+{
+	char reason[64];
+	int err = drift_grow(&base->entries, in->entries, &ret->joined);
+
+	if (err < 0 || !ret->joined)
+		return err;
+	err = revision_save(s, base, in->facts, e);
+	snprintf(reason, sizeof reason, "%zu entries first seen now joined the baseline", ret->joined);
+	if (err >= 0)
+		err = event_add(s, "evidence", in->guest, base->revision.revision, NULL, reason, NULL, in->now, e);
+	return err;
+}
+
+static int revision_follow(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e)
+{
+	struct side last = { 0 };
+	size_t joined = 0;
+	int err = side_load(s, in->guest->row, 0, &last, e);
+	bool none = err == -ENOENT;
+
+	if (err < 0 && !none)
+		return err;
+	err = 0;
+	if (none || drift_is_revision(&last.entries, in->entries)) {
+		err = revision_new(s, in, &in->instance->revision, e);
+		if (err >= 0)
+			err = event_add(s, "fingerprint", in->guest, in->instance->revision, NULL, NULL, NULL, in->now, e);
+		ret->new_revision = true;
+	} else {
+		in->instance->revision = last.revision.revision;
+		err = drift_grow(&last.entries, in->entries, &joined);
+		if (err >= 0 && joined)
+			err = revision_save(s, &last, in->facts, e);
+	}
+	side_release(&last);
+	return err;
+}
+
+static void instance_conclude(const struct judge_input *in, const json_t *diff, bool has_baseline, bool fell)
+{
+	struct store_instance *row = in->instance;
+	const json_t *changes = json_object_get(diff, "changes");
+	const char *state = "same";
+
+	row->settled = in->judged == ALL_FACETS;
+	row->changes = (uint32_t)json_array_size(changes);
+	row->severity = highest(changes);
+	if (row->changes)
+		state = "drift";
+	else if (!row->settled)
+		state = "learning";
+	else if (!has_baseline || fell)
+		state = "unknown";
+	free(row->state);
+	row->state = strdup(state);
+}
+
+static int coverage_copy(const struct judge_input *in)
+{
+	for (int f = 0; f < FACETS; f++) {
+		bool judged = in->judged & (1u << f);
+		char *reason = strdup(judged ? in->entries->coverage[f].reason : "has not settled yet");
+
+		if (!reason)
+			return -ENOMEM;
+		free(in->instance->coverage[f].reason);
+		in->instance->coverage[f].reason = reason;
+		in->instance->coverage[f].level = judged ? in->entries->coverage[f].level : COVERAGE_NONE;
+	}
+	return 0;
+}
+
+static bool drift_fell(const struct drift *d)
+{
+	for (size_t i = 0; i < d->unknown_count; i++)
+		if (d->unknown[i].fell)
+			return true;
+	return false;
+}
+
+static int judge_locked(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e)
+{
+	struct drift_options options = { .facets = in->judged, .same_guest = true };
+	bool all = in->judged == ALL_FACETS;
+	struct drift drift = DRIFT_INIT;
+	struct side base = { 0 };
+	json_t *diff = NULL;
+	uint32_t baseline;
+	int err = baseline_revision(s, in->guest, in->instance, &baseline, e);
+
+	if (err >= 0 && all)
+		err = revision_follow(s, in, ret, e);
+	if (err >= 0 && all && !baseline && in->baseline_auto) {
+		err = store_baseline_set(s, in->guest->row, in->instance->revision, in->now, "auto", NULL, 0);
+		if (err < 0)
+			err = store_failed(s, err, e);
+		baseline = in->instance->revision;
+		ret->baseline_made = true;
+	}
+	if (err >= 0 && baseline) {
+		err = side_load(s, in->guest->row, baseline, &base, e);
+		if (err >= 0)
+			err = drift_compare(&base.entries, &base.context, in->entries, in->context, &options, &drift);
+		if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
+			err = -ENOMEM;
+		if (err >= 0)
+			err = drift_follow(s, in->guest, in->host, diff, in->judged, in->instance->revision, in->now, ret, e);
+		if (err >= 0)
+			err = baseline_grow(s, in, &base, ret, e);
+	}
+	if (err >= 0) {
+		ret->fell = drift_fell(&drift);
+		instance_conclude(in, diff, baseline != 0, ret->fell);
+		err = coverage_copy(in);
+	}
+	if (err >= 0 && (err = store_instance_put(s, in->instance)) < 0)
+		err = store_failed(s, err, e);
+	if (all)
+		fingerprint_digest(in->entries, &ret->digest);
+	json_decref(diff);
+	drift_release(&drift);
+	side_release(&base);
+	return err;
+}
+
+int judge(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e)
+{
+	struct judge_outcome outcome = { 0 };
+	int err = store_begin(s);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	err = judge_locked(s, in, &outcome, e);
+	if (err >= 0 && (err = store_commit(s)) < 0)
+		err = store_failed(s, err, e);
+	if (err < 0) {
+		store_rollback(s);
+		if (err == -ENOMEM)
+			error_set(e, ENOMEM, "out of memory while judging guest %s", in->guest->id);
+		return err;
+	}
+	*ret = outcome;
+	return 0;
+}
+
+/* The newest revision against the baseline that is now: what the guest's drift, instances and alerts must say. */
+static int recheck(struct store *s, const struct store_guest *guest, int64_t now, struct error *e)
+{
+	struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
+	struct store_instance *items = NULL;
+	struct judge_outcome outcome = { 0 };
+	struct side base = { 0 }, last = { 0 };
+	struct drift drift = DRIFT_INIT;
+	struct store_baseline baseline = { 0 };
+	size_t count = 0;
+	json_t *diff = NULL;
+	int err = store_baseline_get(s, guest->row, &baseline);
+
+	if (err >= 0)
+		err = side_load(s, guest->row, baseline.revision, &base, e);
+	if (err >= 0)
+		err = side_load(s, guest->row, 0, &last, e);
+	if (err >= 0)
+		err = drift_compare(&base.entries, &base.context, &last.entries, &last.context, &options, &drift);
+	if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
+		err = -ENOMEM;
+	if (err >= 0)
+		err = store_instances(s, guest->row, &items, &count);
+	if (err >= 0)
+		err = drift_follow(s, guest, count ? items[0].host : "", diff, ALL_FACETS, last.revision.revision, now, &outcome, e);
+	for (size_t i = 0; err >= 0 && i < count; i++) {
+		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
+
+		if (items[i].running || i == 0) {
+			instance_conclude(&in, diff, true, drift_fell(&drift));
+			err = store_instance_put(s, &items[i]);
+		}
+	}
+	store_instances_free(items, count);
+	json_decref(diff);
+	drift_release(&drift);
+	side_release(&base);
+	side_release(&last);
+	store_baseline_release(&baseline);
+	return err;
+}
+
+static int accept_locked(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t expires, int64_t now,
+			 struct error *e)
+{
+	struct side last = { 0 };
+	int err = side_load(s, guest->row, 0, &last, e);
+
+	if (err == -ENOENT)
+		return error_set(e, ENOENT, "guest %s has no fingerprint yet, so there is nothing to accept: wait until it has settled", guest->id);
+	if (err < 0)
+		return err;
+	err = store_baseline_set(s, guest->row, last.revision.revision, now, by, reason, expires);
+	if (err < 0)
+		err = store_failed(s, err, e);
+	if (err >= 0)
+		err = event_add(s, "accept", guest, last.revision.revision, by, reason, NULL, now, e);
+	side_release(&last);
+	return err < 0 ? err : recheck(s, guest, now, e);
+}
+
+static int undo_locked(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t now, struct error *e)
+{
+	struct store_baseline baseline = { 0 };
+	int err = store_baseline_undo(s, guest->row, now, by, reason, &baseline);
+
+	if (err == -ENOENT)
+		return error_set(e, ENOENT, "guest %s has no earlier baseline to go back to", guest->id);
+	if (err < 0)
+		return store_failed(s, err, e);
+	err = event_add(s, "undo", guest, baseline.revision, by, reason, NULL, now, e);
+	store_baseline_release(&baseline);
+	return err < 0 ? err : recheck(s, guest, now, e);
+}
+
+static int conclude(struct store *s, const struct store_guest *guest, int err, struct store_baseline *ret, struct error *e)
+{
+	if (err >= 0 && (err = store_baseline_get(s, guest->row, ret)) < 0)
+		err = store_failed(s, err, e);
+	if (err >= 0 && (err = store_commit(s)) < 0) {
+		err = store_failed(s, err, e);
+		store_baseline_release(ret);
+	}
+	if (err < 0) {
+		store_rollback(s);
+		if (e && !e->text[0])
+			error_set(e, -err, "guest %s: %s", guest->id, err == -ENOMEM ? "out of memory" : store_error(s));
+	}
+	return err;
+}
+
+int judge_accept(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t expires, int64_t now,
+		 struct store_baseline *ret, struct error *e)
+{
+	int err = store_begin(s);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	return conclude(s, guest, accept_locked(s, guest, by, reason, expires, now, e), ret, e);
+}
+
+int judge_undo(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t now, struct store_baseline *ret,
+	       struct error *e)
+{
+	int err = store_begin(s);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	return conclude(s, guest, undo_locked(s, guest, by, reason, now, e), ret, e);
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What becomes of a guest's entries: baseline, revisions, drift, events and alerts, in one transaction. Used by the analyst for
+ * every settled fingerprint and by `accept`, so that both leave the same store behind.
+ */
+#ifndef ABIDRIFT_JUDGE_H
+#define ABIDRIFT_JUDGE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "userspace/abi/context.h"
+#include "userspace/abi/entries.h"
+#include "userspace/store/store.h"
+
+struct buffer;
+struct error;
+struct guest_facts;
+
+struct judge_input {
+	struct store_guest *guest;
+	struct store_instance *instance; /* state, severity, changes, revision, coverage, settled are set here */
+	const struct guest_facts *facts;
+	const struct abi_entries *entries; /* of all facets; only those in `judged` count */
+	const struct context *context;
+	unsigned judged;       /* facets settled in this boot (bits) */
+	bool baseline_auto;
+	const char *host;
+	int64_t now;           /* CLOCK_REALTIME ns */
+};
+
+struct judge_outcome {
+	bool alerted;          /* something went into the outbox */
+	bool fell;             /* a facet fell from complete, or facts were lost */
+	bool baseline_made;
+	bool new_revision;
+	bool drift_new;        /* drift, or another one than before */
+	bool resolved;
+	size_t joined;         /* entries that joined the baseline as evidence */
+	char summary[400];     /* of the drift, "" */
+	struct digest digest;  /* of the whole fingerprint, once all facets are judged */
+};
+
+/* Within one transaction of its own. -errno: nothing was stored. */
+int judge(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e);
+
+/* What is now becomes the baseline / the baseline before comes back; drift, events, alerts and instances follow. One transaction. */
+int judge_accept(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t expires, int64_t now,
+		 struct store_baseline *ret, struct error *e);
+int judge_undo(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t now, struct store_baseline *ret,
+	       struct error *e);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <langinfo.h>
+#include <locale.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/commands/options.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/verbs.h"
+
+#define ANY_NUMBER 64
+
+static const struct verb verbs[] = {
+	{ "run", "watch every guest of this host, in the foreground", "[--config FILE] [--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE]",
+	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN | OPTION_PRINT_CONFIG, 0, 0, verb_run },
+	{ "doctor", "what can be seen on this host, facet by facet, and how to get the rest", "", 0, 0, 0, verb_doctor },
+	{ "ls", "list guests and their state", "", OPTION_CONFIG, 0, 0, verb_ls },
+	{ "show", "a fingerprint, decoded", "GUEST[@REV] [--facet F] [--fingerprint]", OPTION_CONFIG | OPTION_FACET | OPTION_FINGERPRINT, 1, 1, verb_show },
+	{ "diff", "compare two fingerprints; of one guest: its baseline with what is now", "A [B] [--min-severity S]",
+	  OPTION_CONFIG | OPTION_MIN_SEVERITY, 1, 2, verb_diff },
+	{ "history", "boots, fingerprints, drift, accepts and host changes, in the order of time", "[GUEST] [--since TIME]", OPTION_CONFIG | OPTION_SINCE, 0, 1,
+	  verb_history },
+	{ "accept", "make what is now the baseline", "GUEST|--change-set ID [--reason TEXT] [--expires DATE] | GUEST --undo",
+	  OPTION_CONFIG | OPTION_CHANGE_SET | OPTION_REASON | OPTION_EXPIRES | OPTION_UNDO, 0, 1, verb_accept },
+	{ "record", "the observation stream into a trace file", "-o FILE [--for DURATION] [--guest GUEST]",
+	  OPTION_CONFIG | OPTION_SET | OPTION_OUTPUT | OPTION_FOR | OPTION_GUEST, 0, 0, verb_record },
+	{ "replay", "a trace file through the analyst: the same results as live, without root and without KVM",
+	  "FILE [--store URL] [--min-severity S] [--set SECTION.KEY=VALUE]", OPTION_CONFIG | OPTION_SET | OPTION_MIN_SEVERITY, 1, 1, verb_replay },
+	{ "export", "everything an incident review needs, in one archive (not in this version)", "GUEST -o FILE", OPTION_CONFIG | OPTION_OUTPUT, 0, ANY_NUMBER,
+	  NULL },
+	{ "serve", "the read-only API and review page on a store (not in this version)", "[--store URL] [--listen ADDR]",
+	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN, 0, ANY_NUMBER, NULL },
+	{ "version", "version, features, formats", "", 0, 0, 0, verb_version },
+};
+#define VERBS (sizeof verbs / sizeof *verbs)
+
+static void usage(struct buffer *out)
+{
+	buffer_string(out, "Usage: abidrift VERB [OPTION]... [ARGUMENT]...\n\n"
+			   "Watches the guests of a KVM host, remembers the ABI that each one is given,\n"
+			   "and says what changed.\n\nVerbs:\n");
+	for (size_t i = 0; i < VERBS; i++)
+		buffer_printf(out, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+	buffer_string(out, "\nA GUEST is an id, UUID or name, or a unique beginning of one.\n`abidrift VERB -h` says more of each.\n");
+}
+
+static const struct verb *verb_find(const char *name)
+{
+	for (size_t i = 0; i < VERBS; i++)
+		if (!strcmp(verbs[i].name, name))
+			return &verbs[i];
+	return NULL;
+}
+
+static int verb_go(const struct verb *verb, int argc, const char *const *argv)
+{
+	struct options options;
+	struct error e = ERROR_INIT;
+	struct buffer text = BUFFER_INIT;
+	int code;
+
+	if (options_parse(verb, argc, argv, &options, &e) < 0) {
+		code = output_error(&options, "%s", e.text);
+	} else if (options.help) {
+		options_help(verb, &text);
+		code = output_text(&options, &text);
+	} else if (!verb->run) {
+		code = output_error(&options, "%s: this version does not have it yet", verb->name);
+	} else {
+		code = verb->run(&options);
+	}
+	buffer_release(&text);
+	options_release(&options);
+	return code;
+}
+
+static void characters_choose(void)
+{
+	/* Arrows and guest names are UTF-8, and columns are counted in it, whatever a bare environment says. */
+	if (!setlocale(LC_CTYPE, "") || strcmp(nl_langinfo(CODESET), "UTF-8"))
+		setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+int main(int argc, char **argv)
+{
+	struct options none = OPTIONS_INIT;
+	struct buffer text = BUFFER_INIT;
+	const struct verb *verb;
+	int code = 0;
+
+	characters_choose();
+	if (argc < 2)
+		return output_error(&none, "a verb is missing (see abidrift -h)");
+	if (!strcmp(argv[1], "-h") || !strcmp(argv[1], "--help") || !strcmp(argv[1], "help")) {
+		usage(&text);
+		code = output_text(&none, &text);
+		buffer_release(&text);
+		return code;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V"))
+		argv[1] = (char *)"version";
+	verb = verb_find(argv[1]);
+	if (verb)
+		return verb_go(verb, argc - 2, (const char *const *)argv + 2);
+	for (int i = 1; i < argc; i++)
+		none.json |= !strcmp(argv[i], "--json");
+	return output_error(&none, "there is no verb \"%.60s\" (see abidrift -h)", argv[1]);
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* From the store's outbox to the sinks. Each sink acknowledges for itself; an alert leaves a sink's queue only then. */
+#ifndef ABIDRIFT_MESSENGER_H
+#define ABIDRIFT_MESSENGER_H
+
+struct error;
+struct store;
+
+struct messenger_options {
+	int bell_fd; /* readable: there may be news in the outbox; -1: none (it looks every 500 ms anyway) */
+	int stop_fd; /* readable or hung up: deliver what is there, return */
+};
+
+/* Sinks: standard output (JSON lines) always; the journal where one listens. 0 or -errno with e. */
+int messenger_run(struct store *store, const struct messenger_options *options, struct error *e);
+
+#endif

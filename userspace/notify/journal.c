@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The journal of this host. libsystemd says "sent" also where no journal listens, and waits where a journal is full; so we look
+ * first: connecting tells whether one is there, poll whether it takes more.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <systemd/sd-journal.h>
+#include <unistd.h>
+
+#include "userspace/base/error.h"
+#include "userspace/notify/sink.h"
+
+#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+
+/* One id per type of alert, for `journalctl MESSAGE_ID=` and the catalog: never change one. */
+static const struct {
+	const char *type, *id;
+} messages[] = {
+	{ "drift", "adee847f41ba415b80710207ffac37ab" },
+	{ "resolved", "2dc1954e53ba45939adadec7f0940b73" },
+	{ "loss", "76d3121d5ea54eb782070769576913a8" },
+	{ "blind", "1a6e5e3af77f4a83858a5dadf54dde84" },
+	{ "store", "3de60373f72f4101afbbc77c3e33e5b6" },
+};
+
+static const struct {
+	const char *severity;
+	int priority;
+} priorities[] = {
+	{ "critical", LOG_CRIT },
+	{ "warning", LOG_WARNING },
+	{ "info", LOG_INFO },
+	{ "none", LOG_INFO },
+};
+
+/* 0: a journal takes a message now. -EAGAIN: there is none, or it is full. */
+static int journal_ready(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = JOURNAL_SOCKET };
+	struct pollfd writable = { .events = POLLOUT };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), ret = -EAGAIN;
+
+	if (fd < 0)
+		return -EAGAIN;
+	writable.fd = fd;
+	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 && poll(&writable, 1, 0) == 1 && writable.revents == POLLOUT)
+		ret = 0;
+	close(fd);
+	return ret;
+}
+
+static bool journal_present(void)
+{
+	return journal_ready() == 0;
+}
+
+static int journal_begin(void **ret_state, struct error *e)
+{
+	(void)e;
+	*ret_state = NULL;
+	return 0;
+}
+
+static void journal_release(void *state)
+{
+	(void)state;
+}
+
+static const char *member(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "";
+}
+
+static const char *message_id(const char *type)
+{
+	for (size_t i = 0; i < sizeof messages / sizeof *messages; i++)
+		if (!strcmp(messages[i].type, type))
+			return messages[i].id;
+	return messages[0].id;
+}
+
+static int priority_of(const char *severity)
+{
+	for (size_t i = 0; i < sizeof priorities / sizeof *priorities; i++)
+		if (!strcmp(priorities[i].severity, severity))
+			return priorities[i].priority;
+	return LOG_WARNING;
+}
+
+static int journal_deliver(void *state, const struct sink_alert *alert, struct error *e)
+{
+	const json_t *guest = json_object_get(alert->json, "guest");
+	const char *name = member(guest, "name"), *uuid = member(guest, "uuid"), *type = member(alert->json, "type");
+	const char *who = *name ? name : uuid;
+	int err;
+
+	(void)state;
+	if (journal_ready() < 0)
+		return -EAGAIN;
+	err = sd_journal_send("MESSAGE=%s%s%s", who, *who ? ": " : "", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type), "PRIORITY=%d",
+			      priority_of(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s", alert->id,
+			      "ABIDRIFT_TYPE=%s", type, "ABIDRIFT_GUEST=%s", who, "ABIDRIFT_UUID=%s", uuid, "ABIDRIFT_SEVERITY=%s",
+			      member(alert->json, "severity"), "ABIDRIFT_ALERT=%s", alert->line, NULL);
+	/* What the journal refuses today (no memory, its socket went away) it may take tomorrow; nothing here is our reader's fault. */
+	if (err < 0)
+		return error_set(e, EAGAIN, "%s", strerror(-err));
+	return 0;
+}
+
+const struct sink_kind sink_journal = {
+	.name = "journal",
+	.present = journal_present,
+	.begin = journal_begin,
+	.deliver = journal_deliver,
+	.release = journal_release,
+};

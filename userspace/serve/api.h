@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The model that every view is rendered from: the store as the JSON of docs/interface (ls, show, diff, history). The CLI prints
+ * it, text too, and HTTP will serve it. Results are new references; -errno with e (one line for a person).
+ */
+#ifndef ABIDRIFT_SERVE_API_H
+#define ABIDRIFT_SERVE_API_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct buffer;
+struct error;
+struct store;
+
+/*
+ * Every guest: one object per instance that runs, or its last one. A guest that was never seen to run is there as well. What is
+ * not known is null: `baseline` and `current` as a whole, `pid` of what does not run.
+ */
+int api_guests(struct store *s, json_t **ret, struct error *e);
+/* Is this side a file, so that it needs no store (s may be NULL then)? */
+bool api_side_is_file(const char *side);
+/* A side as people write it: GUEST, GUEST@REV, GUEST@baseline, sha256:…, or a path that holds a '/'. facet: NULL = all. */
+int api_show(struct store *s, const char *side, const char *facet, json_t **ret, struct error *e);
+/* Its fingerprint text. */
+int api_fingerprint(struct store *s, const char *side, struct buffer *out, struct error *e);
+/*
+ * b NULL: baseline of a against its now (a = GUEST), or a (GUEST@REV…) against its guest's now. *ret_result: enum drift_result;
+ * a guest without a baseline yet is DRIFT_UNKNOWN with that reason in "unknown" (facet null).
+ */
+int api_diff(struct store *s, const char *a, const char *b, int min_severity, json_t **ret, int *ret_result, struct error *e);
+/* Baseline against now of every guest that has both: an array of such objects. */
+int api_diff_all(struct store *s, int min_severity, json_t **ret, struct error *e);
+/* guest NULL = all; since in CLOCK_REALTIME ns, 0 = all. */
+int api_history(struct store *s, const char *guest, int64_t since, json_t **ret, struct error *e);
+
+#endif

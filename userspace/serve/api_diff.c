@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/base/error.h"
+#include "userspace/drift/view.h"
+#include "userspace/serve/api.h"
+#include "userspace/serve/json.h"
+#include "userspace/serve/side.h"
+
+static const char *called(const struct side *side)
+{
+	return side->guest.name ? side->guest.name : side->guest.id;
+}
+
+/* Puts the sides before what was found, and says the result. Takes over diff. */
+static int conclude(json_t *diff, const struct side *from, const struct side *to, enum drift_result result, json_t **ret, int *ret_result,
+		    struct error *e)
+{
+	json_t *model = diff ? json_pack("{s:o, s:o}", "from", side_json(from), "to", side_json(to)) : NULL;
+
+	if (!model || json_object_update(model, diff) < 0 || json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0) {
+		json_decref(model);
+		json_decref(diff);
+		return error_set(e, ENOMEM, "out of memory");
+	}
+	json_decref(diff);
+	*ret = model;
+	*ret_result = (int)result;
+	return 0;
+}
+
+static int not_known(const struct side *from, const struct side *to, const char *reason, json_t **ret, int *ret_result, struct error *e)
+{
+	json_t *diff = json_pack("{s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "context", "changes", "moved", "unknown", "facet", "key", "reason",
+				 json_text(reason));
+	return conclude(diff, from, to, DRIFT_UNKNOWN, ret, ret_result, e);
+}
+
+static bool severe_enough(const json_t *change, int min_severity)
+{
+	const char *name = json_string_value(json_object_get(change, "severity"));
+	enum severity severity;
+
+	return !name || severity_parse(name, &severity) < 0 || (int)severity >= min_severity;
+}
+
+/* The present boot is not judged as a whole yet: what was found in it so far, or that it is too early. */
+static int compare_learning(struct store *s, const struct side *from, const struct side *to, int min_severity, json_t **ret, int *ret_result,
+			    struct error *e)
+{
+	struct digest digest;
+	char *text = NULL;
+	json_t *open, *changes;
+	bool counts = false;
+	int64_t at;
+	int err = from->kind == SIDE_BASELINE ? store_drift_get(s, to->guest.row, &text, &digest, &at) : -ENOENT;
+
+	if (err < 0 && err != -ENOENT)
+		return error_set(e, -err, "%s", store_error(s));
+	open = json_stored(text);
+	free(text);
+	changes = json_object_get(open, "changes");
+	for (size_t i = 0; i < json_array_size(changes) && !counts; i++)
+		counts = severe_enough(json_array_get(changes, i), min_severity);
+	if (counts)
+		return conclude(open, from, to, DRIFT_DRIFT, ret, ret_result, e);
+	json_decref(open);
+	return not_known(from, to, "its present boot has not settled yet", ret, ret_result, e);
+}
+
+static int compare(struct store *s, struct side *from, struct side *to, int min_severity, json_t **ret, int *ret_result, struct error *e)
+{
+	struct drift_options options = { .facets = DRIFT_ALL_FACETS };
+	struct drift drift = DRIFT_INIT;
+	enum drift_result result;
+	json_t *diff;
+	int err = side_load(s, from, e);
+
+	if (err >= 0)
+		err = side_load(s, to, e);
+	if (err < 0)
+		return err;
+	options.same_guest = from->guest.id && to->guest.id && from->guest.row == to->guest.row;
+	err = drift_compare(&from->entries, from->has_context ? &from->context : NULL, &to->entries, to->has_context ? &to->context : NULL, &options, &drift);
+	if (err < 0)
+		return error_set(e, -err, "out of memory");
+	diff = drift_json(&drift, min_severity);
+	result = drift_result(&drift, (enum severity)min_severity);
+	drift_release(&drift);
+	return conclude(diff, from, to, result, ret, ret_result, e);
+}
+
+/* One side was named: baseline against now, or what was named against its guest's now. */
+static int compare_one(struct store *s, struct side *named, int min_severity, json_t **ret, int *ret_result, struct error *e)
+{
+	struct side other = SIDE_INIT, *from = named, *to = &other;
+	char reason[400];
+	int err;
+
+	if (named->kind == SIDE_FILE)
+		return error_set(e, EINVAL, "diff of a file needs a second fingerprint to compare it with");
+	err = side_sibling(s, named, named->kind == SIDE_NOW ? SIDE_BASELINE : SIDE_NOW, &other, e);
+	if (err < 0)
+		return err;
+	if (named->kind == SIDE_NOW) {
+		from = &other;
+		to = named;
+	}
+	if (from->kind == SIDE_BASELINE && !from->number) {
+		snprintf(reason, sizeof reason, "guest %.200s has no baseline yet%s", called(named), to->number ? "" : ", and no fingerprint");
+		err = not_known(from, to, reason, ret, ret_result, e);
+	} else if (to->learning) {
+		/* What is now has no revision yet. */
+		to->number = 0;
+		err = side_load(s, from, e);
+		if (err >= 0)
+			err = compare_learning(s, from, to, min_severity, ret, ret_result, e);
+	} else {
+		err = compare(s, from, to, min_severity, ret, ret_result, e);
+	}
+	side_release(&other);
+	return err;
+}
+
+int api_diff(struct store *s, const char *a, const char *b, int min_severity, json_t **ret, int *ret_result, struct error *e)
+{
+	struct side from = SIDE_INIT, to = SIDE_INIT;
+	int err = side_find(s, a, &from, e);
+
+	if (err >= 0 && b)
+		err = side_find(s, b, &to, e);
+	if (err >= 0)
+		err = b ? compare(s, &from, &to, min_severity, ret, ret_result, e) : compare_one(s, &from, min_severity, ret, ret_result, e);
+	side_release(&from);
+	side_release(&to);
+	return err;
+}
+
+static int diff_guest(struct store *s, int64_t guest, int min_severity, json_t *list, struct error *e)
+{
+	struct side now = SIDE_INIT, baseline = SIDE_INIT;
+	json_t *diff = NULL;
+	int result, err = side_of_guest(s, guest, SIDE_NOW, &now, e);
+
+	if (err >= 0)
+		err = side_sibling(s, &now, SIDE_BASELINE, &baseline, e);
+	if (err >= 0 && baseline.number && now.number) {
+		err = compare_one(s, &now, min_severity, &diff, &result, e);
+		if (err >= 0)
+			json_array_append_new(list, diff);
+	}
+	side_release(&now);
+	side_release(&baseline);
+	return err;
+}
+
+int api_diff_all(struct store *s, int min_severity, json_t **ret, struct error *e)
+{
+	struct store_guest *guests = NULL;
+	json_t *list = json_array();
+	size_t count = 0;
+	int err = store_guests(s, &guests, &count);
+
+	if (err < 0)
+		err = error_set(e, -err, "%s", store_error(s));
+	for (size_t i = 0; err >= 0 && i < count; i++)
+		err = diff_guest(s, guests[i].row, min_severity, list, e);
+	for (size_t i = 0; i < count; i++)
+		store_guest_release(&guests[i]);
+	free(guests);
+	if (err < 0) {
+		json_decref(list);
+		return err;
+	}
+	*ret = list;
+	return 0;
+}

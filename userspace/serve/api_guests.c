@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/serve/api.h"
+#include "userspace/serve/guest.h"
+#include "userspace/serve/json.h"
+#include "userspace/serve/side.h"
+
+static int list_guest(struct store *s, const struct store_guest *guest, json_t *list, struct error *e)
+{
+	struct store_instance *items = NULL;
+	size_t count = 0, i = 0;
+	int err = store_instances(s, guest->row, &items, &count);
+
+	if (err < 0)
+		return error_set(e, -err, "%s", store_error(s));
+	do {
+		json_t *one = NULL;
+
+		err = guest_json(s, guest, count ? &items[i] : NULL, &one, e);
+		if (err >= 0 && json_array_append_new(list, one) < 0)
+			err = error_set(e, ENOMEM, "out of memory");
+		i++;
+	} while (err >= 0 && i < count && items[i].running);
+	store_instances_free(items, count);
+	return err;
+}
+
+int api_guests(struct store *s, json_t **ret, struct error *e)
+{
+	struct store_guest *guests = NULL;
+	size_t count = 0;
+	json_t *list = json_array();
+	int err = store_guests(s, &guests, &count);
+
+	if (err < 0)
+		err = error_set(e, -err, "%s", store_error(s));
+	for (size_t i = 0; err >= 0 && i < count; i++)
+		err = list_guest(s, &guests[i], list, e);
+	for (size_t i = 0; i < count; i++)
+		store_guest_release(&guests[i]);
+	free(guests);
+	if (err < 0) {
+		json_decref(list);
+		return err;
+	}
+	*ret = json_pack("{s:o}", "guests", list);
+	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
+}
+
+bool api_side_is_file(const char *side)
+{
+	return side_is_file(side);
+}
+
+static json_t *meaning_of(const struct facet *facet, const struct abi_entry *entry)
+{
+	struct buffer text = BUFFER_INIT;
+	json_t *value;
+
+	if (!facet->meaning)
+		return json_null();
+	facet->meaning(entry->key, entry->value, &text);
+	value = json_text(text.data);
+	buffer_release(&text);
+	return value;
+}
+
+static json_t *facet_json(const struct side *side, enum facet_id id)
+{
+	const struct facet *facet = facet_get(id);
+	const struct abi_coverage *coverage = &side->entries.coverage[id];
+	json_t *entries = json_array();
+	struct digest digest = { "" };
+
+	for (size_t i = 0; i < side->entries.count; i++) {
+		const struct abi_entry *entry = &side->entries.items[i];
+
+		if (entry->facet == id)
+			json_array_append_new(entries, json_pack("{s:s, s:s, s:o}", "key", entry->key, "value", entry->value, "meaning",
+								 meaning_of(facet, entry)));
+	}
+	fingerprint_facet_digest(&side->entries, id, &digest);
+	return json_pack("{s:s, s:o, s:s, s:o, s:o}", "facet", facet->name, "digest", json_text(digest.text), "coverage", coverage_name(coverage->level),
+			 "reason", json_text(coverage->reason), "entries", entries);
+}
+
+static json_t *context_json(const struct side *side)
+{
+	json_t *context;
+
+	if (!side->has_context)
+		return json_null();
+	context = json_object();
+	for (size_t i = 0; i < side->context.count; i++) {
+		struct buffer name = BUFFER_INIT;
+
+		text_utf8(&name, side->context.items[i].factor, strlen(side->context.items[i].factor));
+		if (!buffer_failed(&name) && name.size)
+			json_object_set_new(context, name.data, json_text(side->context.items[i].value));
+		buffer_release(&name);
+	}
+	return context;
+}
+
+static int facet_wanted(const char *name, int *ret_id, struct error *e)
+{
+	struct buffer names = BUFFER_INIT;
+	const struct facet *facet;
+
+	*ret_id = -1;
+	if (!name)
+		return 0;
+	facet = facet_find(name);
+	if (facet) {
+		*ret_id = (int)facet->id;
+		return 0;
+	}
+	for (int f = 0; f < FACETS; f++)
+		buffer_printf(&names, "%s%s", f ? " " : "", facet_get((enum facet_id)f)->name);
+	error_set(e, EINVAL, "there is no facet \"%.60s\"; there are: %s", name, names.data ? names.data : "");
+	buffer_release(&names);
+	return -EINVAL;
+}
+
+int api_show(struct store *s, const char *text, const char *facet, json_t **ret, struct error *e)
+{
+	struct side side = SIDE_INIT;
+	json_t *guest = json_null(), *facets;
+	int only, err = facet_wanted(facet, &only, e);
+
+	if (err >= 0)
+		err = side_find(s, text, &side, e);
+	if (err >= 0)
+		err = side_load(s, &side, e);
+	if (err >= 0 && side.guest.id)
+		err = guest_json(s, &side.guest, side.instance_count ? &side.instances[0] : NULL, &guest, e);
+	if (err >= 0) {
+		facets = json_array();
+		for (int f = 0; f < FACETS; f++)
+			if (only < 0 || only == f)
+				json_array_append_new(facets, facet_json(&side, (enum facet_id)f));
+		*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "guest", guest, "revision", json_number(side.number), "digest",
+				 json_text(side.revision.digest.text), "at", json_time(side.revision.at), "context", context_json(&side), "facets", facets);
+		if (!*ret)
+			err = error_set(e, ENOMEM, "out of memory");
+	}
+	side_release(&side);
+	return err;
+}
+
+int api_fingerprint(struct store *s, const char *text, struct buffer *out, struct error *e)
+{
+	struct side side = SIDE_INIT;
+	int err = side_find(s, text, &side, e);
+
+	if (err >= 0)
+		err = side_load(s, &side, e);
+	if (err >= 0 && fingerprint_write(&side.entries, out) < 0)
+		err = error_set(e, ENOMEM, "out of memory");
+	side_release(&side);
+	return err;
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/serve/guest.h"
+
+#include <errno.h>
+
+#include "userspace/base/error.h"
+#include "userspace/serve/json.h"
+#include "userspace/store/store.h"
+
+static json_t *vmm_json(const struct store_instance *i)
+{
+	static const char *const keys[] = { "kind", "version", "build_id", "path", "replaced" };
+	json_t *stored = json_stored(i ? i->vmm : NULL), *vmm = json_object();
+
+	for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
+		json_t *value = json_object_get(stored, keys[k]);
+		json_object_set_new(vmm, keys[k], value ? json_incref(value) : json_null());
+	}
+	json_decref(stored);
+	return vmm;
+}
+
+static json_t *coverage_json(const struct store_instance *i)
+{
+	json_t *coverage = json_object();
+
+	for (int f = 0; f < FACETS; f++)
+		json_object_set_new(coverage, facet_get((enum facet_id)f)->name, json_string(coverage_name(i ? i->coverage[f].level : COVERAGE_NONE)));
+	return coverage;
+}
+
+static json_t *mark_json(uint32_t revision, const struct digest *digest, int64_t at)
+{
+	return json_pack("{s:o, s:o, s:o}", "revision", json_number(revision), "digest", json_text(digest->text), "at", json_time(at));
+}
+
+static int baseline_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
+{
+	struct store_baseline baseline = { 0 };
+	int err = store_baseline_get(s, guest->row, &baseline);
+
+	if (err < 0 && err != -ENOENT)
+		return error_set(e, -err, "%s", store_error(s));
+	/* An anonymous guest has no past. */
+	if (err == -ENOENT || !baseline.revision || (guest->anonymous && i && baseline.at < i->began_at))
+		*ret = json_null();
+	else
+		*ret = mark_json(baseline.revision, &baseline.digest, baseline.at);
+	store_baseline_release(&baseline);
+	return 0;
+}
+
+static int current_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
+{
+	uint32_t number = i && i->revision ? i->revision : guest->revisions;
+	struct store_revision revision = { 0 };
+	int err;
+
+	*ret = json_null();
+	if (!number)
+		return 0;
+	err = store_revision_get(s, guest->row, number, &revision);
+	if (err == -ENOENT)
+		return 0;
+	if (err < 0)
+		return error_set(e, -err, "%s", store_error(s));
+	*ret = mark_json(revision.revision, &revision.digest, revision.at);
+	store_revision_release(&revision);
+	return 0;
+}
+
+int guest_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
+{
+	json_t *baseline = NULL, *current = NULL, *model;
+	int err = baseline_json(s, guest, i, &baseline, e);
+
+	if (err >= 0)
+		err = current_json(s, guest, i, &current, e);
+	if (err < 0) {
+		json_decref(baseline);
+		return err;
+	}
+	model = json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:b, s:s, s:s, s:I, s:o, s:o, s:o}", "id", json_text(guest->id), "uuid",
+			  json_text(guest->uuid), "name", json_text(guest->name), "anonymous", guest->anonymous, "vmm", vmm_json(i), "machine",
+			  json_text(i ? i->machine : NULL), "pid", json_number(i && i->running ? i->pid : 0), "running", i && i->running, "boot",
+			  json_number(i ? i->boot : 0), "settled", i && i->settled, "state", i && i->state ? i->state : "unknown", "severity",
+			  severity_name(i ? i->severity : SEVERITY_NONE), "changes", (json_int_t)(i ? i->changes : 0), "baseline", baseline, "current",
+			  current, "coverage", coverage_json(i));
+	if (!model)
+		return error_set(e, ENOMEM, "out of memory");
+	*ret = model;
+	return 0;
+}

@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What happened and who is told: open drift, events, alerts by sink, hosts. */
+#include "userspace/store/sqlite_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- open drift */
+
+static int drift_close(struct store *s, int64_t guest)
+{
+	struct query q = query_start(s, "DELETE FROM drifts WHERE guest = ?");
+	query_int(&q, guest);
+	return query_run(&q);
+}
+
+static int drift_open(struct store *s, int64_t guest, const char *json, const struct digest *digest, int64_t at)
+{
+	struct query q = query_start(s, "INSERT INTO drifts (guest, at, digest, json) VALUES (?, ?, ?, ?)"
+					" ON CONFLICT (guest) DO UPDATE SET at = excluded.at, digest = excluded.digest, json = "
+					"excluded.json");
+	query_int(&q, guest);
+	query_int(&q, at);
+	query_text(&q, digest ? digest->text : "");
+	query_text(&q, json);
+	return query_run(&q);
+}
+
+int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, int64_t at)
+{
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	return store_leave(s, own, json ? drift_open(s, guest, json, digest, at) : drift_close(s, guest));
+}
+
+int store_drift_get(struct store *s, int64_t guest, char **ret_json, struct digest *ret_digest, int64_t *ret_at)
+{
+	char *json = NULL;
+	struct digest digest = { "" };
+	int64_t at = 0;
+	struct query q = query_start(s, "SELECT json, digest, at FROM drifts WHERE guest = ?");
+	query_int(&q, guest);
+	int found = query_next(&q);
+	if (found > 0) {
+		json = column_must(&q);
+		column_digest(&q, &digest);
+		at = column_int(&q);
+	}
+	int err = query_end(&q);
+	if (!err && !found)
+		err = error_set(&s->error, ENOENT, "store %s: the guest has no open drift", s->path);
+	if (err < 0) {
+		free(json);
+		return err;
+	}
+	if (ret_json)
+		*ret_json = json;
+	else
+		free(json);
+	if (ret_digest)
+		*ret_digest = digest;
+	if (ret_at)
+		*ret_at = at;
+	return 0;
+}
+
+/* ---- events */
+
+void store_events_free(struct store_event *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(items[i].type);
+		free(items[i].guest_id);
+		free(items[i].by);
+		free(items[i].reason);
+		free(items[i].changes);
+		free(items[i].context);
+	}
+	free(items);
+}
+
+int store_event_add(struct store *s, const struct store_event *event)
+{
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	struct query q = query_start(s, "INSERT INTO events (at, type, guest, revision, by, reason, changes, context) VALUES (?, ?, ?, ?, "
+					"?, ?, ?, ?)");
+	query_int(&q, event->at);
+	query_text(&q, event->type);
+	query_ref(&q, event->guest);
+	query_ref(&q, event->revision);
+	query_text(&q, event->by);
+	query_text(&q, event->reason);
+	query_text(&q, event->changes);
+	query_text(&q, event->context);
+	return store_leave(s, own, query_run(&q));
+}
+
+static void event_columns(struct query *q, struct store_event *e)
+{
+	e->row = column_int(q);
+	e->at = column_int(q);
+	e->type = column_must(q);
+	e->guest = column_int(q);
+	e->guest_id = column_text(q);
+	e->revision = (uint32_t)column_int(q);
+	e->by = column_text(q);
+	e->reason = column_text(q);
+	e->changes = column_text(q);
+	e->context = column_text(q);
+}
+
+#define EVENTS                                                                                                                           \
+	"SELECT e.row, e.at, e.type, e.guest, g.id, e.revision, e.by, e.reason, e.changes, e.context FROM events AS e LEFT JOIN guests " \
+	"AS g ON g.row = e.guest"
+
+int store_events(struct store *s, int64_t guest, int64_t since, struct store_event **ret, size_t *ret_count)
+{
+	struct store_event *items = NULL;
+	size_t count = 0;
+	struct query q = query_start(s, guest ? EVENTS " WHERE e.guest = ?1 AND e.at >= ?2 ORDER BY e.at, e.row"
+					      : EVENTS " WHERE ?1 = 0 AND e.at >= ?2 ORDER BY e.at, e.row");
+	query_int(&q, guest);
+	query_int(&q, since);
+	while (query_next(&q) > 0) {
+		struct store_event *grown = reallocarray(items, count + 1, sizeof(*grown));
+		if (!grown) {
+			q.err = store_fail(s, SQLITE_NOMEM);
+			break;
+		}
+		items = grown;
+		items[count] = (struct store_event){ 0 };
+		event_columns(&q, &items[count++]);
+		if (q.err)
+			break;
+	}
+	int err = query_end(&q);
+	if (err < 0) {
+		store_events_free(items, count);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
+}
+
+/* ---- alerts */
+
+void store_alerts_free(struct store_alert *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(items[i].id);
+		free(items[i].json);
+	}
+	free(items);
+}
+
+int store_alert_add(struct store *s, const char *id, const char *json, int64_t at)
+{
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	/* Ids are stable: the same one again is the same alert, told already. */
+	struct query q = query_start(s, "INSERT INTO alerts (id, at, json) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING");
+	query_text(&q, id);
+	query_int(&q, at);
+	query_text(&q, json);
+	return store_leave(s, own, query_run(&q));
+}
+
+/* 1: it has begun, *ret_done is how far it came. */
+static int sink_get(struct store *s, const char *sink, int64_t *ret_done)
+{
+	struct query q = query_start(s, "SELECT done FROM sinks WHERE sink = ?");
+	query_text(&q, sink);
+	int found = query_next(&q);
+	if (found > 0)
+		*ret_done = column_int(&q);
+	int err = query_end(&q);
+	return err < 0 ? err : found;
+}
+
+static int sink_must(struct store *s, const char *sink, int64_t *ret_done)
+{
+	int found = sink_get(s, sink, ret_done);
+	if (!found)
+		return error_set(&s->error, ENOENT, "store %s: the sink %s has not begun", s->path, sink);
+	return found < 0 ? found : 0;
+}
+
+int store_sink_begin(struct store *s, const char *sink)
+{
+	bool own;
+	int64_t done;
+	/* Known already: no lock is asked for. */
+	int found = sink_get(s, sink, &done);
+	if (found)
+		return found < 0 ? found : 0;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	struct query q = query_start(s, "INSERT INTO sinks (sink, done) SELECT ?, coalesce(max(row), 0) FROM alerts WHERE true ON CONFLICT "
+					"(sink) DO NOTHING");
+	query_text(&q, sink);
+	return store_leave(s, own, query_run(&q));
+}
+
+int store_alerts_for(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count)
+{
+	struct store_alert *items = NULL;
+	size_t count = 0;
+	int64_t done = 0;
+	int err = sink_must(s, sink, &done);
+	if (err < 0)
+		return err;
+	struct query q = query_start(s, "SELECT row, id, json FROM alerts WHERE row > ?1 AND NOT EXISTS (SELECT 1 FROM acknowledged WHERE "
+					"sink = ?2 AND alert = row)"
+					" ORDER BY row LIMIT ?3");
+	query_int(&q, done);
+	query_text(&q, sink);
+	query_int(&q, max > INT64_MAX ? INT64_MAX : (int64_t)max);
+	while (query_next(&q) > 0) {
+		struct store_alert *grown = reallocarray(items, count + 1, sizeof(*grown));
+		if (!grown) {
+			q.err = store_fail(s, SQLITE_NOMEM);
+			break;
+		}
+		items = grown;
+		struct store_alert *a = &items[count++];
+		a->row = column_int(&q);
+		a->id = column_must(&q);
+		a->json = column_must(&q);
+		if (q.err)
+			break;
+	}
+	err = query_end(&q);
+	if (err < 0) {
+		store_alerts_free(items, count);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
+}
+
+static int alert_acknowledge(struct store *s, const char *sink, int64_t row)
+{
+	int64_t done = 0;
+	int err = sink_must(s, sink, &done);
+	if (err < 0 || row <= done)
+		return err;
+	struct query q = query_start(s, "INSERT INTO acknowledged (sink, alert) VALUES (?, ?) ON CONFLICT DO NOTHING");
+	query_text(&q, sink);
+	query_int(&q, row);
+	return query_run(&q);
+}
+
+/* What is acknowledged without a gap needs no row for each: a sink that keeps up costs one number. */
+static int sink_advance(struct store *s, const char *sink)
+{
+	struct query q = query_start(s, "UPDATE sinks SET done = coalesce((SELECT min(row) - 1 FROM alerts WHERE row > done AND NOT EXISTS"
+					" (SELECT 1 FROM acknowledged AS a WHERE a.sink = ?1 AND a.alert = alerts.row)), (SELECT max(row) "
+					"FROM alerts), done) WHERE sink = ?1");
+	query_text(&q, sink);
+	int err = query_run(&q);
+	if (err < 0)
+		return err;
+	struct query forget = query_start(s, "DELETE FROM acknowledged WHERE sink = ?1 AND alert <= (SELECT done FROM sinks WHERE sink = "
+					     "?1)");
+	query_text(&forget, sink);
+	return query_run(&forget);
+}
+
+int store_alert_done(struct store *s, const char *sink, int64_t row)
+{
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	err = alert_acknowledge(s, sink, row);
+	if (!err)
+		err = sink_advance(s, sink);
+	return store_leave(s, own, err);
+}
+
+/* ---- hosts */
+
+int store_host_get(struct store *s, const char *host, char **ret_context)
+{
+	char *context = NULL;
+	struct query q = query_start(s, "SELECT context FROM hosts WHERE host = ?");
+	query_text(&q, host);
+	int found = query_next(&q);
+	if (found > 0)
+		context = column_must(&q);
+	int err = query_end(&q);
+	if (!err && !found)
+		err = error_set(&s->error, ENOENT, "store %s: nothing is known of the host %s yet", s->path, host);
+	if (err < 0) {
+		free(context);
+		return err;
+	}
+	*ret_context = context;
+	return 0;
+}
+
+int store_host_put(struct store *s, const char *host, const char *context)
+{
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	struct query q = query_start(s, "INSERT INTO hosts (host, context) VALUES (?, ?) ON CONFLICT (host) DO UPDATE SET context = "
+					"excluded.context");
+	query_text(&q, host);
+	query_text(&q, context);
+	return store_leave(s, own, query_run(&q));
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "userspace/store/sqlite_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+void store_instance_release(struct store_instance *i)
+{
+	if (!i)
+		return;
+	free(i->host);
+	free(i->start);
+	free(i->vm);
+	free(i->state);
+	free(i->vmm);
+	free(i->machine);
+	for (int facet = 0; facet < FACETS; facet++)
+		free(i->coverage[facet].reason);
+	*i = (struct store_instance){ 0 };
+}
+
+void store_instances_free(struct store_instance *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		store_instance_release(&items[i]);
+	free(items);
+}
+
+static const char * or (const char *text, const char *otherwise)
+{
+	return text ? text : otherwise;
+}
+
+static void bind_instance(struct query *q, const struct store_instance *i)
+{
+	query_int(q, i->guest);
+	query_text(q, or (i->host, ""));
+	query_int(q, i->pid);
+	query_int(q, i->fd);
+	query_text(q, or (i->start, ""));
+	query_text(q, or (i->vm, ""));
+	query_int(q, i->running);
+	query_int(q, i->began_at);
+	query_int(q, i->ended_at);
+	query_int(q, i->boot);
+	query_int(q, (int64_t)i->boot_token);
+	query_int(q, i->settled);
+	query_text(q, or (i->state, "learning"));
+	query_text(q, severity_name(i->severity));
+	query_int(q, i->changes);
+	query_ref(q, i->revision);
+	query_text(q, or (i->vmm, "{}"));
+	query_text(q, i->machine);
+}
+
+static int put_row(struct store *s, const struct store_instance *i, int64_t *ret_row)
+{
+	if (!i->row) {
+		struct query q = query_start(s, "INSERT INTO instances (guest, host, pid, fd, start, vm, running, began_at, ended_at, "
+						"boot, boot_token, settled, state,"
+						" severity, changes, revision, vmm, machine) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+						"?, ?, ?, ?, ?, ?)");
+		bind_instance(&q, i);
+		int err = query_run(&q);
+		if (!err)
+			*ret_row = sqlite3_last_insert_rowid(s->db);
+		return err;
+	}
+	struct query q = query_start(s, "UPDATE instances SET guest = ?, host = ?, pid = ?, fd = ?, start = ?, vm = ?, running = ?, "
+					"began_at = ?, ended_at = ?, boot = ?,"
+					" boot_token = ?, settled = ?, state = ?, severity = ?, changes = ?, revision = ?, vmm = ?, "
+					"machine = ? WHERE row = ?");
+	bind_instance(&q, i);
+	query_int(&q, i->row);
+	int err = query_run(&q);
+	if (!err && query_changes(&q) == 0)
+		err = error_set(&s->error, ENOENT, "store %s: there is no such instance", s->path);
+	*ret_row = i->row;
+	return err;
+}
+
+static int put_coverage(struct store *s, int64_t instance, const struct abi_coverage coverage[FACETS])
+{
+	for (int facet = 0; facet < FACETS; facet++) {
+		/* What stays as it was is not written again. */
+		struct query q = query_start(s, "INSERT INTO coverage (instance, facet, coverage, reason) VALUES (?, ?, ?, ?) ON CONFLICT "
+						"(instance, facet)"
+						" DO UPDATE SET coverage = excluded.coverage, reason = excluded.reason"
+						" WHERE coverage != excluded.coverage OR reason != excluded.reason");
+		query_int(&q, instance);
+		query_text(&q, facet_get((enum facet_id)facet)->name);
+		query_text(&q, coverage_name(coverage[facet].level));
+		query_text(&q, or (coverage[facet].reason, ""));
+		int err = query_run(&q);
+		if (err < 0)
+			return err;
+	}
+	return 0;
+}
+
+static int raise_boots(struct store *s, int64_t guest, uint32_t boot)
+{
+	struct query q = query_start(s, "UPDATE guests SET boots = ?2 WHERE row = ?1 AND boots < ?2");
+	query_int(&q, guest);
+	query_int(&q, boot);
+	return query_run(&q);
+}
+
+int store_instance_put(struct store *s, struct store_instance *i)
+{
+	bool own;
+	int64_t row = 0;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	err = put_row(s, i, &row);
+	if (!err)
+		err = put_coverage(s, row, i->coverage);
+	if (!err)
+		err = raise_boots(s, i->guest, i->boot);
+	err = store_leave(s, own, err);
+	if (!err)
+		i->row = row;
+	return err;
+}
+
+static void instance_columns(struct query *q, struct store_instance *i)
+{
+	i->row = column_int(q);
+	i->guest = column_int(q);
+	i->host = column_must(q);
+	i->pid = column_int(q);
+	i->fd = column_int(q);
+	i->start = column_must(q);
+	i->vm = column_must(q);
+	i->running = column_int(q) != 0;
+	i->began_at = column_int(q);
+	i->ended_at = column_int(q);
+	i->boot = (uint32_t)column_int(q);
+	i->boot_token = (uint64_t)column_int(q);
+	i->settled = column_int(q) != 0;
+	i->state = column_must(q);
+	char *severity = column_must(q);
+	if (severity && severity_parse(severity, &i->severity) < 0)
+		i->severity = SEVERITY_NONE;
+	free(severity);
+	i->changes = (uint32_t)column_int(q);
+	i->revision = (uint32_t)column_int(q);
+	i->vmm = column_must(q);
+	i->machine = column_text(q);
+}
+
+static int get_coverage(struct store *s, struct store_instance *i)
+{
+	struct query q = query_start(s, "SELECT facet, coverage, reason FROM coverage WHERE instance = ?");
+	query_int(&q, i->row);
+	while (query_next(&q) > 0) {
+		char *name = column_must(&q), *level = column_must(&q), *reason = column_must(&q);
+		const struct facet *facet = name ? facet_find(name) : NULL;
+		if (facet && level && coverage_parse(level, &i->coverage[facet->id].level) == 0) {
+			free(i->coverage[facet->id].reason);
+			i->coverage[facet->id].reason = reason;
+			reason = NULL;
+		}
+		free(name);
+		free(level);
+		free(reason);
+	}
+	/* Promised: never NULL. */
+	for (int facet = 0; facet < FACETS && !q.err; facet++)
+		if (!i->coverage[facet].reason && !(i->coverage[facet].reason = strdup("")))
+			q.err = store_fail(s, SQLITE_NOMEM);
+	return query_end(&q);
+}
+
+#define INSTANCES                                                                                                                         \
+	"SELECT row, guest, host, pid, fd, start, vm, running, began_at, ended_at, boot, boot_token, settled, state, severity, changes, " \
+	"revision, vmm, machine FROM instances"
+#define NEWEST_FIRST " ORDER BY running DESC, began_at DESC, row DESC"
+
+static int list(struct store *s, int64_t guest, struct store_instance **items, size_t *count)
+{
+	struct query q = query_start(s, guest ? INSTANCES " WHERE guest = ?1" NEWEST_FIRST : INSTANCES " WHERE ?1 = 0" NEWEST_FIRST);
+	query_int(&q, guest);
+	while (query_next(&q) > 0) {
+		struct store_instance *grown = reallocarray(*items, *count + 1, sizeof(*grown));
+		if (!grown) {
+			q.err = store_fail(s, SQLITE_NOMEM);
+			break;
+		}
+		*items = grown;
+		grown[*count] = (struct store_instance){ 0 };
+		instance_columns(&q, &grown[(*count)++]);
+		if (q.err)
+			break;
+	}
+	return query_end(&q);
+}
+
+int store_instances(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count)
+{
+	struct store_instance *items = NULL;
+	size_t count = 0;
+	bool own;
+	int err = store_enter(s, false, &own);
+	if (err < 0)
+		return err;
+	err = list(s, guest, &items, &count);
+	for (size_t i = 0; i < count && !err; i++)
+		err = get_coverage(s, &items[i]);
+	err = store_leave(s, own, err);
+	if (err < 0) {
+		store_instances_free(items, count);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What may be forgotten, and whether what is kept is whole. */
+#include "userspace/store/sqlite_internal.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DRIFTS(guest) "EXISTS (SELECT 1 FROM drifts AS d WHERE d.guest = " guest ")"
+#define BASELINED(guest)                                                                                                                  \
+	"EXISTS (SELECT 1 FROM baselines AS b JOIN guests AS k ON k.row = b.guest WHERE b.guest = " guest " AND b.undone_at IS NULL AND " \
+													  "k.anonymous = 0)"
+
+/*
+ * In this order: what refers goes before what is referred to. ?1 is the time before which things are old. A guest with open
+ * drift keeps all that tells of it; a guest with a baseline stays known, with its newest instance and revision; the baseline
+ * of an anonymous guest was for one life only and ends with its last instance.
+ */
+static const char *const PRUNE[] = {
+	"DELETE FROM events WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM drifts AS d WHERE d.guest = events.guest AND d.at <= events.at)",
+	/* An alert that some sink still owes is no history. */
+	"DELETE FROM alerts WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM sinks AS k WHERE k.done < alerts.row"
+	" AND NOT EXISTS (SELECT 1 FROM acknowledged AS a WHERE a.sink = k.sink AND a.alert = alerts.row))",
+	"DELETE FROM instances WHERE running = 0 AND ended_at < ?1 AND NOT " DRIFTS("instances.guest") " AND NOT (" BASELINED(
+		"instances.guest") " AND row = (SELECT n.row FROM instances AS n WHERE n.guest = instances.guest ORDER BY n.running DESC, "
+				   "n.began_at DESC, n.row DESC LIMIT 1))",
+	"DELETE FROM baselines WHERE undone_at < ?1 OR (at < ?1 AND (SELECT anonymous AND boots > 0 FROM guests WHERE row = "
+	"baselines.guest)"
+	" AND NOT EXISTS (SELECT 1 FROM instances AS i WHERE i.guest = baselines.guest) AND NOT " DRIFTS("baselines.guest") ")",
+	/* The newest one is what a guest is now, as long as anything is known of the guest. */
+	"DELETE FROM revisions WHERE at < ?1 AND NOT EXISTS (SELECT 1 FROM baselines AS b WHERE b.guest = revisions.guest AND b.revision = "
+	"revisions.revision)"
+	" AND NOT EXISTS (SELECT 1 FROM instances AS i WHERE i.guest = revisions.guest AND i.revision = revisions.revision)"
+	" AND (revision < (SELECT max(n.revision) FROM revisions AS n WHERE n.guest = revisions.guest)"
+	" OR NOT (" DRIFTS("revisions.guest") " OR EXISTS (SELECT 1 FROM baselines AS b WHERE b.guest = revisions.guest)"
+					      " OR EXISTS (SELECT 1 FROM instances AS i WHERE i.guest = revisions.guest)))",
+	/* Not one that was named just now and has not lived yet. */
+	"DELETE FROM guests WHERE boots > 0 AND ?1 AND NOT " DRIFTS("guests.row") " AND NOT EXISTS (SELECT 1 FROM baselines AS b WHERE "
+										  "b.guest = guests.row)"
+										  " AND NOT EXISTS (SELECT 1 FROM instances AS i WHERE "
+										  "i.guest = guests.row) AND NOT EXISTS (SELECT 1 FROM "
+										  "revisions AS r WHERE r.guest = guests.row)"
+										  " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE "
+										  "e.guest = guests.row)",
+	"DELETE FROM contents WHERE ?1 AND NOT EXISTS (SELECT 1 FROM revisions AS r WHERE r.text = contents.row)"
+	" AND NOT EXISTS (SELECT 1 FROM revisions AS r WHERE r.facts = contents.row) AND NOT EXISTS (SELECT 1 FROM revisions AS r WHERE "
+	"r.context = contents.row)",
+};
+
+int store_prune(struct store *s, int64_t before, size_t *ret_rows)
+{
+	size_t rows = 0;
+	bool own;
+	if (before <= 0) {
+		*ret_rows = 0;
+		return 0;
+	}
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < sizeof(PRUNE) / sizeof(*PRUNE) && !err; i++) {
+		struct query q = query_start(s, PRUNE[i]);
+		query_int(&q, before);
+		err = query_run(&q);
+		if (!err)
+			rows += query_changes(&q);
+	}
+	err = store_leave(s, own, err);
+	if (!err)
+		*ret_rows = rows;
+	return err;
+}
+
+/* ---- check */
+
+/* Each asks for one text; a row is a fault. */
+static const char *const RULES[] = {
+	"SELECT 'a row of ' || \"table\" || ' refers to a row of ' || parent || ' that is not there' FROM pragma_foreign_key_check LIMIT 1",
+	"SELECT 'guest ' || row || ' has more revisions than it counts' FROM guests"
+	" WHERE revisions < (SELECT max(revision) FROM revisions AS r WHERE r.guest = guests.row) LIMIT 1",
+	"SELECT 'instance ' || row || ' is in a boot that its guest does not count' FROM instances AS i"
+	" WHERE boot > (SELECT boots FROM guests AS g WHERE g.row = i.guest) LIMIT 1",
+};
+
+static int fault(struct store *s, const char *what, struct error *e)
+{
+	store_damaged(s, what);
+	return error_set(e, EBADMSG, "%s", s->error.text);
+}
+
+static int check_integrity(struct store *s, struct error *e)
+{
+	char *answer = NULL;
+	struct query q = query_start(s, "PRAGMA integrity_check(1)");
+	if (query_next(&q) > 0)
+		answer = column_must(&q);
+	int err = query_end(&q);
+	if (!err && (!answer || strcmp(answer, "ok") != 0))
+		err = fault(s, answer ? answer : "no answer", e);
+	else if (err < 0)
+		error_set(e, -err, "%s", store_error(s));
+	free(answer);
+	return err;
+}
+
+static int check_rule(struct store *s, const char *rule, struct error *e)
+{
+	char *answer = NULL;
+	struct query q = query_start(s, rule);
+	if (query_next(&q) > 0)
+		answer = column_must(&q);
+	int err = query_end(&q);
+	if (err < 0)
+		error_set(e, -err, "%s", store_error(s));
+	else if (answer)
+		err = fault(s, answer, e);
+	free(answer);
+	return err;
+}
+
+/* Reading them compares them with their digests. */
+static int check_contents(struct store *s, struct error *e)
+{
+	int64_t row = 0;
+	for (;;) {
+		struct query q = query_start(s, "SELECT row FROM contents WHERE row > ? ORDER BY row LIMIT 1");
+		query_int(&q, row);
+		int found = query_next(&q);
+		if (found > 0)
+			row = column_int(&q);
+		int err = query_end(&q);
+		if (!err && !found)
+			return 0;
+		void *data = NULL;
+		size_t size;
+		if (!err)
+			err = store_contents_get(s, row, &data, &size);
+		free(data);
+		if (err < 0)
+			return error_set(e, -err, "%s", store_error(s));
+	}
+}
+
+int store_check(struct store *s, struct error *e)
+{
+	bool own;
+	int err = store_enter(s, false, &own);
+	if (err < 0)
+		return error_set(e, -err, "%s", store_error(s));
+	err = check_integrity(s, e);
+	for (size_t i = 0; i < sizeof(RULES) / sizeof(*RULES) && !err; i++)
+		err = check_rule(s, RULES[i], e);
+	if (!err)
+		err = check_contents(s, e);
+	return store_leave(s, own, err);
+}

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What abidrift remembers: guests, their instances, boots, revisions, baselines with their facts, drift, events, alerts to
+ * deliver. One interface, one backend today (sqlite.c: WAL, STRICT, user_version, contents once by digest). One writer (the
+ * analyst) beside `accept`, any readers. Nothing here assumes that all guests of a store are on one host.
+ *
+ * All functions: 0 or more = done, -errno otherwise; store_error() tells a person what happened to which file and what to do
+ * (locked, damaged, newer format, full disk, read-only). Times are CLOCK_REALTIME ns. Strings in results are owned by them.
+ * -ENOENT: no such row. Writes outside a transaction are one of their own. A failed write loses nothing that was committed.
+ */
+#ifndef ABIDRIFT_STORE_STORE_H
+#define ABIDRIFT_STORE_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "userspace/abi/facet.h"
+#include "userspace/drift/drift.h"
+#include "userspace/fingerprint/fingerprint.h"
+
+struct error;
+struct store;
+
+#define STORE_FORMAT 1 /* user_version */
+#define STORE_DEFAULT_URL "sqlite:/var/lib/abidrift/abidrift.db"
+
+enum store_mode {
+	STORE_READ,   /* must exist; nothing is written to it, migrations neither (older format: refused, says how to migrate) */
+	STORE_WRITE,  /* must exist; migrated */
+	STORE_CREATE, /* made if missing; its folder must exist */
+};
+
+/* url: sqlite:PATH. e gets the one clear line. */
+int store_open(const char *url, enum store_mode mode, struct store **ret, struct error *e);
+void store_close(struct store *s);
+const char *store_error(const struct store *s);
+int store_begin(struct store *s);
+int store_commit(struct store *s);
+void store_rollback(struct store *s);
+/* 1 if another connection committed since the last call (or the open), else 0. */
+int store_changed(struct store *s);
+
+struct store_guest {
+	int64_t row;
+	char *id; /* uuid, else name, else anon-… */
+	char *uuid; /* NULL */
+	char *name; /* NULL */
+	bool anonymous;
+	uint32_t boots;       /* boots seen so far */
+	uint32_t revisions;   /* number of the newest revision, 0 = none */
+};
+void store_guest_release(struct store_guest *g);
+
+/* Finds by id, makes it if missing; updates the name. */
+int store_guest_put(struct store *s, const char *id, const char *uuid, const char *name, bool anonymous, struct store_guest *ret);
+int store_guest_get(struct store *s, int64_t row, struct store_guest *ret);
+/* All guests, by name then id. */
+int store_guests(struct store *s, struct store_guest **ret, size_t *ret_count);
+/*
+ * GUEST as people write it: exact id, uuid or name, or a unique prefix of one; "guest:NAME" forces a name. -ENOENT, or
+ * -EEXIST when ambiguous: e lists the candidates (at most 8).
+ */
+int store_guest_resolve(struct store *s, const char *text, struct store_guest *ret, struct error *e);
+
+/* One VM: UUID, host, process and start time. */
+struct store_instance {
+	int64_t row;
+	int64_t guest;
+	char *host;
+	int64_t pid;
+	int64_t fd;
+	char *start;         /* process start, ticks */
+	char *vm;            /* kernel-side id, 16 hex digits, and boot_id of the host: "HEX@BOOT_ID" */
+	bool running;
+	int64_t began_at, ended_at; /* ended_at 0 = runs */
+	uint32_t boot;       /* the guest's boot number */
+	uint64_t boot_token; /* record_boot.token */
+	bool settled;
+	char *state;         /* learning same drift unknown */
+	enum severity severity;
+	uint32_t changes;
+	uint32_t revision;   /* current, 0 = none */
+	char *vmm;           /* JSON object as in `ls` */
+	char *machine;       /* NULL */
+	struct abi_coverage coverage[FACETS]; /* of the present boot */
+};
+void store_instance_release(struct store_instance *i);
+void store_instances_free(struct store_instance *items, size_t count);
+/* row 0: inserts and sets row; else updates everything. */
+int store_instance_put(struct store *s, struct store_instance *i);
+/* Of one guest (0 = of all), running first, then newest first. */
+int store_instances(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count);
+
+struct store_revision {
+	int64_t guest;
+	uint32_t revision;     /* from 1, per guest */
+	int64_t at;
+	uint32_t boot;
+	uint32_t normaliser;   /* ABI_NORMALISER of the abidrift that derived text from facts */
+	struct digest digest;  /* of the whole */
+	char *text;            /* fingerprint text */
+	size_t text_size;
+	void *facts;           /* facts_serialize */
+	size_t facts_size;
+	char *context;         /* context_write */
+	size_t context_size;
+};
+void store_revision_release(struct store_revision *r);
+/* revision 0: the guest's next number, set in *r. Else replaces that revision's contents (growth). */
+int store_revision_put(struct store *s, struct store_revision *r);
+/* revision 0 = the newest. */
+int store_revision_get(struct store *s, int64_t guest, uint32_t revision, struct store_revision *ret);
+/* Digest "sha256:…" or a prefix of it, of a whole fingerprint: -ENOENT, -EEXIST ambiguous. Newest one of the newest guest wins among equal digests. */
+int store_revision_by_digest(struct store *s, const char *prefix, struct store_revision *ret, struct error *e);
+
+struct store_baseline {
+	uint32_t revision; /* 0 = there is none */
+	struct digest digest;
+	int64_t at;
+	char *by;          /* "auto" or a user */
+	char *reason;      /* NULL */
+	int64_t expires;   /* 0 = never */
+};
+void store_baseline_release(struct store_baseline *b);
+/* The present one; -ENOENT: none. */
+int store_baseline_get(struct store *s, int64_t guest, struct store_baseline *ret);
+int store_baseline_set(struct store *s, int64_t guest, uint32_t revision, int64_t at, const char *by, const char *reason, int64_t expires);
+/* Back to the one before; -ENOENT: there is none before. */
+int store_baseline_undo(struct store *s, int64_t guest, int64_t at, const char *by, const char *reason, struct store_baseline *ret_now);
+
+/* The drift that is open for a guest: the JSON of drift_json, and its digest. NULL json closes it. */
+int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, int64_t at);
+int store_drift_get(struct store *s, int64_t guest, char **ret_json, struct digest *ret_digest, int64_t *ret_at);
+
+struct store_event {
+	int64_t row;
+	int64_t at;
+	char *type;      /* host boot fingerprint drift resolved accept undo evidence loss stop */
+	int64_t guest;   /* 0 = about the host */
+	char *guest_id;  /* NULL */
+	uint32_t revision; /* 0 = none */
+	char *by, *reason; /* NULL */
+	char *changes;   /* JSON array, NULL */
+	char *context;   /* JSON, NULL */
+};
+void store_events_free(struct store_event *items, size_t count);
+int store_event_add(struct store *s, const struct store_event *event);
+/* guest 0 = of all; since 0 = all; in time order. */
+int store_events(struct store *s, int64_t guest, int64_t since, struct store_event **ret, size_t *ret_count);
+
+/* Alerts: written in the transaction of what they tell of; each sink acknowledges for itself. */
+struct store_alert {
+	int64_t row;   /* rises */
+	char *id;
+	char *json;    /* one line */
+};
+void store_alerts_free(struct store_alert *items, size_t count);
+int store_alert_add(struct store *s, const char *id, const char *json, int64_t at);
+/* Not yet acknowledged by this sink, oldest first, at most max. A sink that is new starts with what is added after store_sink_begin. */
+int store_alerts_for(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count);
+int store_sink_begin(struct store *s, const char *sink);
+int store_alert_done(struct store *s, const char *sink, int64_t row);
+
+/* Host facts as last seen ("FACTOR VALUE" lines), by host name: a change is a `host` event. NULL: none yet, -ENOENT. */
+int store_host_get(struct store *s, const char *host, char **ret_context);
+int store_host_put(struct store *s, const char *host, const char *context);
+
+/* Deletes history older than `before` (not baselines, not open drift, nor what they refer to). */
+int store_prune(struct store *s, int64_t before, size_t *ret_rows);
+/* PRAGMA integrity_check and the store's own rules. */
+int store_check(struct store *s, struct error *e);
+
+#endif
