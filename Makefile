@@ -95,7 +95,7 @@ $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)
 # BPF tests (test-run) and the benchmark load the real object.
-BPF_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c tests/bench/*.c))
+BPF_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c) $(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lbpf -lelf -lz $(PURE_LIBS)
@@ -103,6 +103,14 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcollect.a $(PURE_AR
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/bpf/*.c tests/bench/*.c)): | $(BUILD)/bpf/abidrift.skel.h
+$(BUILD)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(wildcard bpf/*.h) Makefile
+	@mkdir -p $(@D)
+	@echo "  BPF     $@"
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
+$(BUILD)/tests/bench/cost.skel.h: $(BUILD)/tests/bench/cost.bpf.o
+	@echo "  SKEL    $@"
+	$(Q)$(BPFTOOL) gen skeleton $< name cost_bpf > $@
+$(BUILD)/tests/bench/kernel_cost.o: $(BUILD)/tests/bench/cost.skel.h
 # The micro-VMM runs inside hosts of other distributions: static.
 $(BUILD)/tests/live/microvmm: tests/live/microvmm.c Makefile
 	@mkdir -p $(@D)

@@ -9,13 +9,18 @@ struct cpuid_cache {
 	__u32 index;
 	__u32 found;    /* found | used_max_basic << 8 */
 	__u32 regs[4];  /* raw: the answer that this vCPU was given last */
+	__u64 zero[3];  /* a cache line each */
+};
+
+struct cpuid_caches {
+	struct cpuid_cache of[CACHE_ENTRIES];
 };
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, CACHE_ENTRIES);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CACHE_CPUS);
 	__type(key, __u32);
-	__type(value, struct cpuid_cache);
+	__type(value, struct cpuid_caches);
 } cpuid_cache SEC(".maps");
 
 /* Leaves with subleaves among 0x0..0x3f, SDM vol. 2A table 3-8 and APM vol. 3 appendix E; from 0x40 on there may be any. */
@@ -139,13 +144,13 @@ SEC("raw_tp/kvm_cpuid")
 int cpuid(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 vcpu = current_vcpu();
-	__u32 now = *(volatile __u32 *)&epoch;
-	__u32 function = ctx->args[0], index = ctx->args[1];
-	__u32 slot = (function ^ function >> 26 ^ index << 3) % CACHE_ENTRIES;
-	struct cpuid_cache *c = bpf_map_lookup_elem(&cpuid_cache, &slot);
+	__u32 now = epoch_now(), function = ctx->args[0], index = ctx->args[1];
+	struct cpuid_caches *here = cache_here(&cpuid_cache);
+	struct cpuid_cache *c;
 
-	if (!c)
+	if (!here)
 		return 0;
+	c = &here->of[(function ^ function >> 26 ^ index << 3) % CACHE_ENTRIES];
 	if (c->vcpu == vcpu && c->epoch == now && c->function == function && c->index == index &&
 	    c->regs[0] == (__u32)ctx->args[2] && c->regs[1] == (__u32)ctx->args[3] && c->regs[2] == (__u32)ctx->args[4] &&
 	    c->regs[3] == (__u32)ctx->args[5] && c->found == ((ctx->args[6] & 1) | (ctx->args[7] & 1) << 8))

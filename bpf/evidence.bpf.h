@@ -15,6 +15,11 @@ struct evidence_cache {
 	__u64 key;
 	__u32 epoch;
 	__u32 is;
+	__u64 zero; /* two in a cache line */
+};
+
+struct evidence_caches {
+	struct evidence_cache of[CACHE_ENTRIES];
 };
 
 #define STRING_BYTES 64 /* how much of a string IN is looked at */

@@ -24,7 +24,6 @@ const volatile bool testing SEC(".rodata") __weak = false;
 const volatile __u32 quota[OBSERVE_CLASSES] SEC(".rodata") __weak = { 1024, 1024, 1024, 2048, 1024, 1024, 1024, 1024 };
 const volatile __u32 ring_urgent_bytes SEC(".rodata") __weak = 65536;
 
-__u32 epoch SEC(".data") __weak = 1;
 struct test_subject fake SEC(".data") __weak = { 0 };
 
 struct {
@@ -53,7 +52,20 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps") __weak;
 
+/* In a map of its own, and not in .data: what every event touches should not cost it another page of the TLB. */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} epochs SEC(".maps") __weak;
+
+/*
+ * Caches are arrays by CPU number: programs on tracepoints do not migrate, and an array's look-up is a few instructions on
+ * every kernel, a per-CPU array's a call before 6.10. Userspace sets the number of CPUs.
+ */
 #define CACHE_ENTRIES 64
+#define CACHE_CPUS 512
 #define RIP_REGISTER 16          /* enum kvm_reg: VCPU_REGS_RIP */
 #define RESET_VECTOR 0xfff0      /* RIP after INIT and power-on, SDM vol. 3A table "Processor states after reset" */
 #define CR0_PE 1
@@ -76,6 +88,14 @@ static __always_inline void count(__u32 counter)
 		*n += 1;
 }
 
+/* This CPU's cache in a map whose values are arrays of CACHE_ENTRIES. */
+static __always_inline void *cache_here(void *map)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+
+	return bpf_map_lookup_elem(map, &cpu);
+}
+
 /* The vCPU that the current thread has loaded, or 0. */
 static __always_inline __u64 current_vcpu(void)
 {
@@ -84,8 +104,13 @@ static __always_inline __u64 current_vcpu(void)
 
 	if (testing)
 		return fake.vcpu;
-	task = (void *)bpf_get_current_task();
-	bpf_probe_read_kernel(&notifier, sizeof(notifier), &task->preempt_notifiers.first);
+	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
+		task = bpf_get_current_task_btf();
+		notifier = (__u64)task->preempt_notifiers.first;
+	} else {
+		task = (void *)bpf_get_current_task();
+		bpf_probe_read_kernel(&notifier, sizeof(notifier), &task->preempt_notifiers.first);
+	}
 	if (!notifier)
 		return 0;
 	return notifier - bpf_core_field_offset(struct preempt_notifier, link) -
@@ -159,9 +184,19 @@ static __always_inline const void *data_of(__u64 argument)
 	return testing && argument ? fake.data : (const void *)argument;
 }
 
+static __always_inline __u32 epoch_now(void)
+{
+	__u32 zero = 0, *epoch = bpf_map_lookup_elem(&epochs, &zero);
+
+	return epoch ? *(volatile __u32 *)epoch : 0;
+}
+
 static __always_inline void forget_caches(void)
 {
-	__sync_fetch_and_add(&epoch, 1);
+	__u32 zero = 0, *epoch = bpf_map_lookup_elem(&epochs, &zero);
+
+	if (epoch)
+		__sync_fetch_and_add(epoch, 1);
 }
 
 static __always_inline __u64 news_wakeup(bool urgent)

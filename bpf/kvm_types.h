@@ -151,6 +151,10 @@ struct file {
 	struct inode *f_inode;
 };
 struct seq_file;
+enum bpf_func_id {
+	BPF_FUNC_get_current_task_btf = 158, /* since 5.11 */
+};
+
 struct bpf_iter_meta {
 	struct seq_file *seq;
 	__u64 session_id;

@@ -12,22 +12,22 @@
 #define KEY_WRITE 0x800 /* in the bits of a cache key that neither page nor width (at most 8) uses: a page where writes mean nothing to us */
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, CACHE_ENTRIES);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CACHE_CPUS);
 	__type(key, __u32);
-	__type(value, struct evidence_cache);
+	__type(value, struct evidence_caches);
 } mmio_cache SEC(".maps");
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, CACHE_ENTRIES);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CACHE_CPUS);
 	__type(key, __u32);
-	__type(value, struct evidence_cache);
+	__type(value, struct evidence_caches);
 } fast_mmio_cache SEC(".maps");
 
-static __always_inline __u32 mmio_slot(__u64 key)
+static __always_inline struct evidence_cache *mmio_cached(struct evidence_caches *here, __u64 key)
 {
-	return (key >> 12 ^ key >> 18 ^ key) % CACHE_ENTRIES;
+	return &here->of[(key >> 12 ^ key >> 18 ^ key) % CACHE_ENTRIES];
 }
 
 static __always_inline bool is_ecam(const struct vm_state *vm, __u64 gpa)
@@ -70,18 +70,20 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 SEC("raw_tp/kvm_mmio")
 int mmio(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u32 now = *(volatile __u32 *)&epoch, type = ctx->args[0], slot;
+	__u32 type = ctx->args[0], now;
+	struct evidence_caches *here;
 	struct evidence_cache *c;
 	__u64 vcpu, key;
 
 	if (type != MMIO_READ && type != MMIO_WRITE)
 		return 0;
 	vcpu = current_vcpu();
-	key = (ctx->args[2] & PAGE_MASK) | (type == MMIO_WRITE ? KEY_WRITE : ctx->args[1] & 0xf);
-	slot = mmio_slot(key);
-	c = bpf_map_lookup_elem(&mmio_cache, &slot);
-	if (!c)
+	now = epoch_now();
+	here = cache_here(&mmio_cache);
+	if (!here)
 		return 0;
+	key = (ctx->args[2] & PAGE_MASK) | (type == MMIO_WRITE ? KEY_WRITE : ctx->args[1] & 0xf);
+	c = mmio_cached(here, key);
 	if (c->key == key && c->vcpu == vcpu && c->epoch == now &&
 	    (c->is == EVIDENCE_ANSWERED || !answered(data_of(ctx->args[3]), ctx->args[1], 1)))
 		return 0;
@@ -93,13 +95,15 @@ SEC("raw_tp/kvm_fast_mmio")
 int fast_mmio(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 vcpu = current_vcpu(), key = ctx->args[0] & PAGE_MASK;
-	__u32 now = *(volatile __u32 *)&epoch, slot = mmio_slot(key);
-	struct evidence_cache *c = bpf_map_lookup_elem(&fast_mmio_cache, &slot);
+	struct evidence_caches *here = cache_here(&fast_mmio_cache);
+	__u32 now = epoch_now();
+	struct evidence_cache *c;
 	struct subject s;
 
-	if (!c || (c->key == key && c->vcpu == vcpu && c->epoch == now))
+	if (!here)
 		return 0;
-	if (!enter(&s, vcpu))
+	c = mmio_cached(here, key);
+	if ((c->key == key && c->vcpu == vcpu && c->epoch == now) || !enter(&s, vcpu))
 		return 0;
 	c->vcpu = vcpu;
 	c->key = key;

@@ -14,10 +14,10 @@
 #define LATCH_ENABLE 0x80000000u
 
 struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, CACHE_ENTRIES);
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CACHE_CPUS);
 	__type(key, __u32);
-	__type(value, struct evidence_cache);
+	__type(value, struct evidence_caches);
 } port_cache SEC(".maps");
 
 static __always_inline bool resets(__u32 port, __u32 value)
@@ -91,16 +91,18 @@ SEC("raw_tp/kvm_pio")
 int ports(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u64 vcpu = current_vcpu(), key;
-	__u32 now = *(volatile __u32 *)&epoch, slot;
+	struct evidence_caches *here;
 	struct evidence_cache *c;
+	__u32 now;
 
 	if (ctx->args[0])
 		return port_write(ctx, vcpu);
-	key = (__u32)ctx->args[1] | ctx->args[2] << 32;
-	slot = ((__u32)key ^ (__u32)key >> 6) % CACHE_ENTRIES;
-	c = bpf_map_lookup_elem(&port_cache, &slot);
-	if (!c)
+	now = epoch_now();
+	here = cache_here(&port_cache);
+	if (!here)
 		return 0;
+	key = (__u32)ctx->args[1] | ctx->args[2] << 32;
+	c = &here->of[((__u32)key ^ (__u32)key >> 6) % CACHE_ENTRIES];
 	if (c->key == key && c->vcpu == vcpu && c->epoch == now &&
 	    (c->is == EVIDENCE_ANSWERED || !answered(data_of(ctx->args[4]), ctx->args[2], ctx->args[3])))
 		return 0;

@@ -59,7 +59,12 @@ static int side_load(struct store *s, int64_t guest, uint32_t revision, struct s
 	return 0;
 }
 
-/* An anonymous guest has no past: what another life under the same name left is not its baseline. */
+/* An anonymous guest has no past: what another life under the same name left is not its own. */
+static bool of_this_life(const struct store_guest *guest, const struct store_instance *instance, int64_t at)
+{
+	return !guest->anonymous || !instance || at >= instance->began_at;
+}
+
 static int baseline_revision(struct store *s, const struct store_guest *guest, const struct store_instance *instance, uint32_t *ret, struct error *e)
 {
 	struct store_baseline baseline = { 0 };
@@ -70,7 +75,7 @@ static int baseline_revision(struct store *s, const struct store_guest *guest, c
 		return 0;
 	if (err < 0)
 		return store_failed(s, err, e);
-	if (!guest->anonymous || !instance || baseline.at >= instance->began_at)
+	if (of_this_life(guest, instance, baseline.at))
 		*ret = baseline.revision;
 	store_baseline_release(&baseline);
 	return 0;
@@ -410,9 +415,9 @@ static int revision_follow(struct store *s, const struct judge_input *in, struct
 	struct side last = { 0 };
 	size_t joined = 0;
 	int err = side_load(s, in->guest->row, 0, &last, e);
-	bool none = err == -ENOENT;
+	bool none = err == -ENOENT || (err >= 0 && !of_this_life(in->guest, in->instance, last.revision.at));
 
-	if (err < 0 && !none)
+	if (err < 0 && err != -ENOENT)
 		return err;
 	err = 0;
 	if (none || drift_is_revision(&last.entries, in->entries)) {
@@ -499,7 +504,8 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 			err = -ENOMEM;
 		if (err >= 0)
 			err = drift_follow(s, in->guest, in->host, diff, in->judged, in->instance->revision, in->now, ret, e);
-		if (err >= 0)
+		/* What a changed machine shows is evidence about that machine, not about the baseline's. */
+		if (err >= 0 && all && !drift.change_count)
 			err = baseline_grow(s, in, &base, ret, e);
 	}
 	if (err >= 0) {

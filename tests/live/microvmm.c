@@ -654,6 +654,10 @@ static void job_table(struct vcpu *c)
 
 	if (ioctl(c->fd, KVM_SET_CPUID2, t) < 0)
 		fail("KVM_SET_CPUID2");
+	/* What the kernel made of it is what the guest gets: some flavours of KVM add what they cannot hide. */
+	t->nent = ENTRIES_MAX;
+	if (ioctl(c->fd, KVM_GET_CPUID2, t) < 0)
+		fail("KVM_GET_CPUID2");
 	if (!c->index && !c->vm->index)
 		for (unsigned i = 0; i < t->nent; i++)
 			say("cpuid-table 0x%08x %u 0x%08x 0x%08x 0x%08x 0x%08x", t->entries[i].function, t->entries[i].index,

@@ -86,7 +86,8 @@ static inline int64_t put_guest(struct store *s, const char *id)
 static inline int try_revision(struct store *s, int64_t guest, const char *text, int64_t at, uint32_t *ret)
 {
 	char facts[] = "facts", context[] = "kernel 6.1\n";
-	struct store_revision r = { .guest = guest, .at = at, .boot = 1, .normaliser = 1, .facts = facts, .facts_size = 5, .context = context, .context_size = 11 };
+	struct store_revision r = { .guest = guest, .at = at, .boot = 1, .normaliser = 1, .facts = facts, .facts_size = 5,
+		.context = context, .context_size = 11 };
 	char *copy = strdup(text);
 	r.text = copy;
 	r.text_size = strlen(text);

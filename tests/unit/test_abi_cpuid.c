@@ -1,20 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Facet cpuid. With --names it prints its feature table instead, for tests/lint/cpuid_names.py. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
-#include <cmocka.h>
-
-#include "tests/unit/records.h"
+#include "tests/unit/facts_feed.h"
 #include "userspace/abi/cpuid_names.h"
-#include "userspace/abi/entries.h"
-#include "userspace/abi/facts.h"
-#include "userspace/base/error.h"
 
 #define EVERY 0xffffffffu
 #define INDEXED 1u
@@ -42,21 +31,8 @@ struct guest {
 
 static void guest_read(struct guest *g, struct records *s)
 {
-	size_t at = 0;
-
-	g->facts = facts_new();
-	assert_non_null(g->facts);
+	g->facts = feed(s);
 	g->entries = (struct abi_entries)ABI_ENTRIES_INIT;
-	while (at < s->out.size) {
-		struct record_header header;
-		struct error e = ERROR_INIT;
-		const void *body;
-		size_t bytes, size;
-
-		assert_int_equal(record_parse(s->out.data + at, s->out.size - at, &header, &body, &bytes, &size, &e), 1);
-		assert_int_equal(facts_add(g->facts, &header, body, bytes, NULL), 0);
-		at += size;
-	}
 	records_release(s);
 	assert_int_equal(abi_derive(g->facts, &g->entries), 0);
 }
@@ -428,6 +404,8 @@ static void a_register_is_told_in_names(void **state)
 	assert_meaning("0x40000101.0.eax", "0x00000020", "kvm-steal-time");
 	assert_meaning("0x40000001.0.eax", "0x31237648", "\"Hv#1\"");
 	assert_meaning("0x00000016.0.eax", "0x00000bb8", "base_mhz=3000 (from the host)");
+	assert_meaning("0x80000000.0.eax", "0x8000000a", "max_extended_leaf=0x8000000a");
+	assert_meaning("0x0000000d.9.ebx", "0x00000a80", "xsave_component_offset=2688");
 	assert_meaning("0x00000033.0.eax", "0x00000001", "");
 	assert_meaning("0x00000001.0.ecx", "0x00000000", "");
 }

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+
 #include "tests/unit/facts_feed.h"
 
 static void entries_are_sorted_as_their_lines_are(void **state)

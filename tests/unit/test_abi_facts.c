@@ -177,7 +177,10 @@ static void a_reset_forgets_the_boot_before_and_keeps_who_it_is(void **state)
 
 static void a_late_old_value_does_not_undo_a_change(void **state)
 {
-	struct record_fact fact = { .key = { .kind = OBSERVE_PCI, .selector = NIC, .address = 8 }, .value = { .known = 0xf, .changes = 1, .data = { 2 } } };
+	struct record_fact fact = {
+		.key = { .kind = OBSERVE_PCI, .selector = NIC, .address = 8 },
+		.value = { .known = 0xf, .changes = 1, .data = { 2 } },
+	};
 	struct records s = RECORDS_INIT;
 	struct guest_facts *f;
 

@@ -212,14 +212,19 @@ static void a_disk_that_is_full_at_the_start_leaves_no_half_made_store(void **st
 			assert_one_line(e.text);
 		}
 		store_close(s);
-		/* Not there, or complete. */
+		/* Not there, or complete, or (where even taking it back failed) left to the next writer, who puts it in order. */
 		err = store_open_with(box->url, STORE_READ, &setup, &s, &e);
-		assert_true(err == 0 || err == -ENOENT);
+		if (err == -EROFS)
+			assert_non_null(strstr(e.text, "start abidrift run"));
+		else
+			assert_true(err == 0 || err == -ENOENT);
 		if (!err) {
 			assert_int_equal(store_check(s, &e), 0);
 			store_close(s);
 		}
-		store_close(open_store(box->url, STORE_CREATE));
+		s = open_store(box->url, STORE_CREATE);
+		assert_int_equal(store_check(s, &e), 0);
+		store_close(s);
 		assert_int_equal(remove(box->path), 0);
 		if (!fault.fired)
 			break;

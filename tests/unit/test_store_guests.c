@@ -19,14 +19,9 @@ static struct store *store_with_guests(struct sandbox *box)
 	static const struct {
 		const char *id, *uuid, *name;
 	} guests[] = {
-		{ UUID_A, UUID_A, "web-1" },
-		{ UUID_B, UUID_B, "web-2" },
-		{ UUID_C, UUID_C, "web" },
-		{ "solo", NULL, "solo" },
-		{ "anon-12-7", NULL, NULL },
-		{ "twin-a", NULL, "twin" },
-		{ "twin-b", NULL, "twin" },
-		{ "odd", NULL, UUID_A }, /* a name that is another one's UUID */
+		{ UUID_A, UUID_A, "web-1" }, { UUID_B, UUID_B, "web-2" }, { UUID_C, UUID_C, "web" },
+		{ "solo", NULL, "solo" },    { "anon-12-7", NULL, NULL }, { "twin-a", NULL, "twin" },
+		{ "twin-b", NULL, "twin" },  { "odd", NULL, UUID_A }, /* a name that is another one's UUID */
 		{ "a/b@3", NULL, "a/b@3" },
 	};
 	struct store *s = open_store(box->url, STORE_CREATE);

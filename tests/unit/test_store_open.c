@@ -109,7 +109,9 @@ static void a_new_store_is_private_and_complete(void **state)
 	assert_int_equal(ask(box->path, "PRAGMA user_version"), STORE_FORMAT);
 	assert_int_equal(ask(box->path, "PRAGMA application_id"), STORE_APPLICATION_ID);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
-	assert_int_equal(ask(box->path, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite%' AND NOT strict"), 0);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite%' AND NOT "
+					"strict"),
+			 0);
 	struct error e = ERROR_INIT;
 	assert_int_equal(store_open(box->url, STORE_READ, &s, &e), 0);
 	assert_int_equal(store_check(s, &e), 0);
@@ -177,7 +179,8 @@ static void a_relative_path_is_one_of_the_working_directory(void **state)
 static void a_file_of_another_program_is_refused_and_stays_as_it_is(void **state)
 {
 	struct sandbox *box = *state;
-	static const char prose[] = "Dear diary, this is no database at all, but it is long enough to be looked at as if it were one, byte by byte by byte.";
+	static const char prose[] = "Dear diary, this is no database at all, but it is long enough to be looked at as if it were one, byte "
+				    "by byte by byte.";
 	char *before, *after;
 	size_t size, now;
 	for (size_t length = 1; length < sizeof(prose); length += 29) {
@@ -230,9 +233,11 @@ static void a_newer_format_that_is_only_in_the_log_yet_is_refused(void **state)
 static void an_older_store_is_brought_up_to_date_by_a_writer_only(void **state)
 {
 	struct sandbox *box = *state;
-	const char *steps[] = { STORE_SETUP.steps[0], "ALTER TABLE hosts ADD COLUMN seen_at INTEGER; CREATE TABLE fleets (name TEXT) STRICT;", NULL };
+	const char *steps[] = { STORE_SETUP.steps[0],
+				"ALTER TABLE hosts ADD COLUMN seen_at INTEGER; CREATE TABLE fleets (name TEXT) STRICT;", NULL };
 	const char *broken[] = { STORE_SETUP.steps[0], "CREATE TABLE fleets (name TEXT) STRICT; INSERT INTO nowhere VALUES (1);", NULL };
-	struct store_setup two = { .busy_ms = TEST_BUSY_MS, .steps = steps, .format = 2 }, bad = { .busy_ms = TEST_BUSY_MS, .steps = broken, .format = 2 };
+	struct store_setup two = { .busy_ms = TEST_BUSY_MS, .steps = steps, .format = 2 },
+			   bad = { .busy_ms = TEST_BUSY_MS, .steps = broken, .format = 2 };
 	struct error e;
 	make_store(box);
 	assert_int_equal(try_open(box->url, STORE_READ, &two, &e), -EOPNOTSUPP);
@@ -492,7 +497,7 @@ static void what_root_writes_stays_the_owners(void **state)
 	struct stat st;
 	char name[128];
 	if (geteuid() != 0) {
-		print_message("SKIP: only root can write the store of another user\n");
+		print_message("skip: only root can write the store of another user\n");
 		skip();
 	}
 	make_store(box);

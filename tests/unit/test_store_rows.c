@@ -52,10 +52,24 @@ static void a_guest_keeps_its_identity_and_takes_its_new_name(void **state)
 
 static struct store_instance sample_instance(int64_t guest)
 {
-	static char host[] = "host", start[] = "12345", vm[] = "00ff@boot", learning[] = "learning", vmm[] = "{\"kind\":\"qemu\"}", machine[] = "pc";
+	static char host[] = "host", start[] = "12345", vm[] = "00ff@boot", learning[] = "learning", vmm[] = "{\"kind\":\"qemu\"}",
+		    machine[] = "pc";
 	static char reason[] = "only what the guest touched";
-	struct store_instance i = { .guest = guest, .host = host, .pid = 77, .fd = 12, .start = start, .vm = vm, .running = true, .began_at = 1000,
-		.boot = 3, .boot_token = UINT64_MAX - 1, .state = learning, .severity = SEVERITY_CRITICAL, .changes = 4, .vmm = vmm, .machine = machine };
+	struct store_instance i = { .guest = guest,
+				    .host = host,
+				    .pid = 77,
+				    .fd = 12,
+				    .start = start,
+				    .vm = vm,
+				    .running = true,
+				    .began_at = 1000,
+				    .boot = 3,
+				    .boot_token = UINT64_MAX - 1,
+				    .state = learning,
+				    .severity = SEVERITY_CRITICAL,
+				    .changes = 4,
+				    .vmm = vmm,
+				    .machine = machine };
 	i.coverage[FACET_CPUID].level = COVERAGE_COMPLETE;
 	i.coverage[FACET_PORTS].level = COVERAGE_WITNESSED;
 	i.coverage[FACET_PORTS].reason = reason;
@@ -141,8 +155,16 @@ static void a_revision_comes_back_with_text_facts_and_context(void **state)
 	struct store *s = open_store(box->url, STORE_CREATE);
 	int64_t guest = put_guest(s, "a");
 	char text[] = "abidrift-fingerprint 1\n", facts[] = "a\0b", context[] = "";
-	struct store_revision r = { .guest = guest, .at = 42, .boot = 2, .normaliser = 7, .text = text, .text_size = sizeof(text) - 1, .facts = facts,
-		.facts_size = 3, .context = context }, got = { 0 };
+	struct store_revision r = { .guest = guest,
+				    .at = 42,
+				    .boot = 2,
+				    .normaliser = 7,
+				    .text = text,
+				    .text_size = sizeof(text) - 1,
+				    .facts = facts,
+				    .facts_size = 3,
+				    .context = context },
+			      got = { 0 };
 	assert_int_equal(store_revision_get(s, guest, 0, &got), -ENOENT);
 	assert_int_equal(store_revision_put(s, &r), 0);
 	assert_int_equal(r.revision, 1);
@@ -197,8 +219,15 @@ static void a_growing_revision_leaves_no_copies_behind(void **state)
 	for (int i = 0; i < 10; i++) {
 		char text[32];
 		snprintf(text, sizeof(text), "grown %d", i);
-		struct store_revision r = { .guest = guest, .revision = 1, .at = 1, .text = text, .text_size = strlen(text), .facts = facts,
-			.facts_size = sizeof(facts) - 1, .context = context, .context_size = 1 };
+		struct store_revision r = { .guest = guest,
+					    .revision = 1,
+					    .at = 1,
+					    .text = text,
+					    .text_size = strlen(text),
+					    .facts = facts,
+					    .facts_size = sizeof(facts) - 1,
+					    .context = context,
+					    .context_size = 1 };
 		assert_int_equal(store_revision_put(s, &r), 0);
 		assert_int_equal(r.revision, 1);
 	}
@@ -333,9 +362,17 @@ static void history_is_in_the_order_of_time(void **state)
 	struct sandbox *box = *state;
 	struct store *s = open_store(box->url, STORE_CREATE);
 	int64_t guest = put_guest(s, "a");
-	char boot[] = "boot", accept[] = "accept", host[] = "host", by[] = "ann", reason[] = "because", changes[] = "[]", context[] = "[{}]";
+	char boot[] = "boot", accept[] = "accept", host[] = "host", by[] = "ann", reason[] = "because", changes[] = "[]",
+	     context[] = "[{}]";
 	const struct store_event events[] = {
-		{ .at = 30, .type = accept, .guest = guest, .revision = 2, .by = by, .reason = reason, .changes = changes, .context = context },
+		{ .at = 30,
+		  .type = accept,
+		  .guest = guest,
+		  .revision = 2,
+		  .by = by,
+		  .reason = reason,
+		  .changes = changes,
+		  .context = context },
 		{ .at = 10, .type = boot, .guest = guest },
 		{ .at = 20, .type = host, .context = context },
 	};
@@ -522,7 +559,9 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 	end_instance(s, runs, 1, 5, 2);
 	end_instance(s, runs, 6, 0, 3);
 	assert_int_equal(store_drift_set(s, runs, "{}", NULL, 50), 0);
-	const struct store_event events[] = { { .at = 10, .type = boot, .guest = runs }, { .at = 50, .type = drift, .guest = runs }, { .at = 60, .type = boot } };
+	const struct store_event events[] = { { .at = 10, .type = boot, .guest = runs },
+					      { .at = 50, .type = drift, .guest = runs },
+					      { .at = 60, .type = boot } };
 	for (size_t i = 0; i < 3; i++)
 		assert_int_equal(store_event_add(s, &events[i]), 0);
 	/* Ended long ago: with a baseline, anonymous with one, and with none. */

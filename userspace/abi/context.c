@@ -16,7 +16,7 @@
 #include "userspace/base/text.h"
 
 /* Properties by which visible options name a backend. */
-#define BACKEND_REFERENCES                                                                                                                  \
+#define BACKEND_REFERENCES \
 	" netdev drive chardev memdev hostmem audiodev tpmdev fsdev rng cryptodev iothread logfile vhostfd vhostfds memory-backend "
 
 /* ---- one list of factors */

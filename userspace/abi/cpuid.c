@@ -470,6 +470,15 @@ static void text_of_register(uint32_t value, struct buffer *out)
 	buffer_string(out, "\"");
 }
 
+/* A number of this size is a leaf's. */
+static void number_append(struct buffer *out, const char *separator, const char *name, uint32_t number)
+{
+	if (number >= LEAF_HYPERVISOR)
+		buffer_printf(out, "%s%s=0x%x", separator, name, number);
+	else
+		buffer_printf(out, "%s%s=%u", separator, name, number);
+}
+
 void cpuid_meaning(const char *key, const char *value, struct buffer *out)
 {
 	const char *separator = "";
@@ -492,7 +501,7 @@ void cpuid_meaning(const char *key, const char *value, struct buffer *out)
 		if (cpuid_part_is_bit(&part))
 			buffer_printf(out, "%s%s", separator, part.name);
 		else
-			buffer_printf(out, "%s%s=%u", separator, part.name, cpuid_part_number(&part, bits));
+			number_append(out, separator, part.name, cpuid_part_number(&part, bits));
 		separator = ", ";
 	}
 	/* A register of which nothing is known is its number; one bit among named ones is worth a word. */

@@ -280,6 +280,11 @@ static const struct field_row field_rows[] = {
 	FIELD(0xd, 0, CPUID_ECX, 31, 0, "xsave_area_max_bytes"),
 	FIELD(0xd, 0, CPUID_EDX, 31, 0, "xcr0_high"),
 	FIELD(0xd, 1, CPUID_EDX, 31, 0, "xss_high"),
+	FIELD(0xd, 2, CPUID_EAX, 31, 0, "xsave_component_bytes"),
+	FIELD(0xd, 2, CPUID_EBX, 31, 0, "xsave_component_offset"),
+	BIT(0xd, 2, CPUID_ECX, 0, "xsave_supervisor"),
+	BIT(0xd, 2, CPUID_ECX, 1, "xsave_aligned"),
+	BIT(0xd, 2, CPUID_ECX, 2, "xsave_xfd"),
 	FIELD(0xf, 0, CPUID_EBX, 31, 0, "max_rmid"),
 	FIELD(0xf, 1, CPUID_EBX, 31, 0, "rmid_factor"),
 	FIELD(0xf, 1, CPUID_ECX, 31, 0, "l3_max_rmid"),
@@ -420,6 +425,9 @@ static bool row_matches(uint32_t row_leaf, uint32_t row_subleaf, enum cpuid_regi
 bool cpuid_part_get(uint32_t leaf, uint32_t subleaf, enum cpuid_register reg, size_t n, struct cpuid_part *ret)
 {
 	leaf = leaf_for_names(leaf);
+	/* One subleaf for each XSAVE component from 2 on, all alike. */
+	if (leaf == 0xd && subleaf > 2)
+		subleaf = 2;
 	for (size_t i = 0; i < FIELD_ROWS; i++) {
 		const struct field_row *row = &field_rows[i];
 

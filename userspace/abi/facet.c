@@ -40,6 +40,13 @@ const struct facet *facet_find(const char *name)
 	return NULL;
 }
 
+bool coverage_tells_loss(const char *reason)
+{
+	size_t length = reason ? strlen(reason) : 0, mark = strlen(COVERAGE_LOSS_MARK);
+
+	return length >= mark && !strcmp(reason + length - mark, COVERAGE_LOSS_MARK);
+}
+
 const char *coverage_name(enum coverage c) { return coverage_names[c]; }
 
 int coverage_parse(const char *name, enum coverage *ret)

@@ -65,6 +65,9 @@ struct facet {
 const struct facet *facet_get(enum facet_id id);
 /* NULL: no such facet. */
 const struct facet *facet_find(const char *name);
+/* Every reason that tells of refused facts ends with this, so that a text alone still says that facts were lost. */
+#define COVERAGE_LOSS_MARK " were refused"
+bool coverage_tells_loss(const char *reason); /* NULL: no */
 const char *coverage_name(enum coverage c);
 /* -EINVAL. */
 int coverage_parse(const char *name, enum coverage *ret);

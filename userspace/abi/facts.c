@@ -189,7 +189,8 @@ static bool value_tells(const struct record_fact *before, const struct record_fa
 	const struct observe_value *x = &before->value, *y = &after->value;
 
 	if (kind_only_grows(after))
-		return (x->flags & OBSERVE_ANSWERED) != (y->flags & OBSERVE_ANSWERED) || fact_is_evidence(before) != fact_is_evidence(after);
+		return (x->flags & OBSERVE_ANSWERED) != (y->flags & OBSERVE_ANSWERED) ||
+		       fact_is_evidence(before) != fact_is_evidence(after);
 	return x->flags != y->flags || x->known != y->known || memcmp(x->data, y->data, sizeof(x->data)) != 0;
 }
 
@@ -690,7 +691,8 @@ const struct record_fact *facts_next(const struct guest_facts *f, enum observe_k
 	return fact;
 }
 
-const struct record_fact *facts_find(const struct guest_facts *f, enum observe_kind kind, uint32_t selector, uint64_t address, uint8_t width)
+const struct record_fact *facts_find(const struct guest_facts *f, enum observe_kind kind, uint32_t selector, uint64_t address,
+				     uint8_t width)
 {
 	struct observe_key key = { .kind = kind, .selector = selector, .address = address, .width = width };
 

@@ -21,7 +21,8 @@
 #define CANONICAL_BOOT 1u
 #define KVM_SLOT_LOG_DIRTY 1u
 
-static int put(struct buffer *out, enum record_type type, uint32_t boot, const void *body, size_t bytes, const void *more, size_t more_bytes)
+static int put(struct buffer *out, enum record_type type, uint32_t boot, const void *body, size_t bytes, const void *more,
+	       size_t more_bytes)
 {
 	struct record_header h = { .type = type, .boot = boot };
 
@@ -120,8 +121,9 @@ static int put_slots(struct buffer *out, const struct guest_facts *f)
 	if (!f->slots_known)
 		return 0;
 	for (size_t i = 0; i < f->slot_count; i++) {
-		struct record_slot slot = { .gpa = f->slots[i].gpa, .bytes = f->slots[i].bytes, .flags = f->slots[i].flags & ~KVM_SLOT_LOG_DIRTY };
+		struct record_slot slot = { .gpa = f->slots[i].gpa, .bytes = f->slots[i].bytes };
 
+		slot.flags = f->slots[i].flags & ~KVM_SLOT_LOG_DIRTY;
 		buffer_append(&slots, &slot, sizeof(slot));
 	}
 	r = buffer_failed(&slots) ? -ENOMEM : put(out, RECORD_SLOTS, CANONICAL_BOOT, &head, sizeof(head), slots.data, slots.size);

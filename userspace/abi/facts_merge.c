@@ -80,7 +80,8 @@ static uint32_t bytes_mask(uint8_t known)
 /* Same vendor and device as far as both know: also "not there" on both sides. */
 static bool function_agrees(const struct guest_facts *known, const struct guest_facts *now, uint16_t bdf)
 {
-	const struct record_fact *a = facts_find(known, OBSERVE_PCI, bdf, PCI_REG_ID, 0), *b = facts_find(now, OBSERVE_PCI, bdf, PCI_REG_ID, 0);
+	const struct record_fact *a = facts_find(known, OBSERVE_PCI, bdf, PCI_REG_ID, 0);
+	const struct record_fact *b = facts_find(now, OBSERVE_PCI, bdf, PCI_REG_ID, 0);
 
 	return !a || !b || ((a->value.data[0] ^ b->value.data[0]) & bytes_mask(a->value.known & b->value.known)) == 0;
 }

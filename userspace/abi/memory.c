@@ -85,24 +85,18 @@ static void take_slot(struct memory *m, const struct windows *known, const struc
 	}
 }
 
-/* Where the RAM that begins at 1 MiB (or, without a PC's low area, at 0) ends. 0: there is none. */
+/* Where a PC's RAM that begins at 1 MiB ends. 0: there is none. */
 static uint64_t low_ram_end(const struct ranges *memory)
 {
-	static const uint64_t inside[] = { PC_LOW_END, 0 };
-
-	for (size_t n = 0; n < sizeof(inside) / sizeof(inside[0]); n++)
-		for (size_t i = 0; i < memory->count; i++) {
-			const struct range *r = &memory->items[i];
-
-			if (!r->rom && r->base <= inside[n] && inside[n] - r->base < r->bytes)
-				return r->base + r->bytes;
-		}
+	for (size_t i = 0; i < memory->count; i++)
+		if (memory->items[i].base == PC_LOW_END && !memory->items[i].rom)
+			return PC_LOW_END + memory->items[i].bytes;
 	return 0;
 }
 
 /*
- * Where not every BAR was seen being programmed, what lies between RAM and the chipset's addresses is a BAR's: a baseline
- * made of a guest that ran before is then the same as after its next boot.
+ * Where not every BAR of a PC was seen being programmed, what lies between RAM and the chipset's addresses is a BAR's: a
+ * baseline made of a guest that ran before is then the same as after its next boot.
  */
 static void guess_windows(struct memory *m)
 {
@@ -170,7 +164,8 @@ static int derive_slots(const struct guest_facts *facts, const struct record_slo
 	m->pc = slots_are_pc(slots, count);
 	for (size_t i = 0; i < count; i++)
 		take_slot(m, &known, &slots[i]);
-	if (!facts_from_reset(facts) || !bar_seen(&known))
+	/* A guest that was seen from its reset has shown every BAR that it has, unless nothing shows them here. */
+	if (m->pc && (!facts_from_reset(facts) || (facts_blind(facts, "pci") && !bar_seen(&known))))
 		guess_windows(m);
 	windows_release(&known);
 	return 0;

@@ -5,10 +5,8 @@
  * capabilities, which most firmware reads of hardly any. An unimplemented BAR, ROM, pin or subsystem has no line, nor has a
  * single-function device a `multifunction`.
  */
-#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/abi/entries.h"

@@ -14,6 +14,7 @@
 #define MS 1000000ull
 #define S (1000 * MS)
 #define INVENTORY_GAP_NS (20 * MS)      /* a process is read as a whole no more often */
+#define INVENTORY_SHARE 4               /* nor for more than a fifth of the time */
 #define INVENTORY_DELAY_MAX_NS (2 * S)
 #define INVENTORY_PATIENCE_NS (15 * S)  /* then a VM that does not settle waits for the sweeps */
 #define RAN_GAP_NS (250 * MS)           /* facts of a VM whose vCPUs had not all run lead to a reading no more often */
@@ -35,10 +36,18 @@ static void owner_due(struct owner *o, uint64_t at)
 		o->due_ns = at;
 }
 
+/* A process with a thousand VMs takes its time: it gets a share of the collector's, and not all of it. */
+static uint64_t owner_gap(const struct owner *o)
+{
+	uint64_t gap = o->took_ns * INVENTORY_SHARE;
+
+	return gap > INVENTORY_GAP_NS ? gap : INVENTORY_GAP_NS;
+}
+
 /* Something began in this process: read it soon, and again until it has settled. */
 static void owner_changed(struct owner *o, uint64_t now)
 {
-	uint64_t earliest = o->inventory_ns + INVENTORY_GAP_NS;
+	uint64_t earliest = o->inventory_ns + owner_gap(o);
 
 	o->changed_ns = now;
 	o->delay_ns = 0;
@@ -160,10 +169,12 @@ static bool vm_seen(struct discovery *d, const struct found_vm *found, struct ob
 
 static void take_found(struct discovery *d, const struct found_vm *found, bool whole)
 {
-	struct vm *vm = vms_find_kvm(&d->vms, found->kvm);
+	struct vm *vm = vms_find(&d->vms, found->vm);
 	struct observe_vm seen;
 	uint64_t now = tell_now();
 
+	if (!vm)
+		vm = vms_find_kvm(&d->vms, found->kvm);
 	if (!vm || vm->id != found->vm) {
 		if (!vm_seen(d, found, &seen))
 			return;
@@ -205,7 +216,7 @@ static void owner_read(struct discovery *d, struct owner *o, uint64_t now)
 			settled &= vm->settled;
 	if ((settled && o->vms) || now - o->changed_ns > INVENTORY_PATIENCE_NS)
 		return;
-	o->delay_ns = o->delay_ns ? o->delay_ns * 5 / 2 : INVENTORY_GAP_NS;
+	o->delay_ns = o->delay_ns ? o->delay_ns * 5 / 2 : owner_gap(o);
 	if (o->delay_ns > INVENTORY_DELAY_MAX_NS)
 		o->delay_ns = INVENTORY_DELAY_MAX_NS;
 	o->due_ns = now + o->delay_ns;
@@ -229,6 +240,7 @@ static int inventory_of(struct discovery *d, struct owner *o, unsigned want, str
 static int read_owner(struct discovery *d, struct owner *o)
 {
 	struct inventory i = INVENTORY_INIT;
+	uint64_t begun = tell_now();
 	int err;
 
 	vms_unsee(d, o);
@@ -241,17 +253,18 @@ static int read_owner(struct discovery *d, struct owner *o)
 		if (vm->owner == o && vm->found && !vm->seen && process_alive(&o->process))
 			vm_gone(d, vm, "closed by its process");
 	}
-	owner_read(d, o, tell_now());
 	for (struct vm *vm = d->vms.list; vm; vm = vm->next)
 		if (vm->owner == o)
 			vm_announce(d, vm);
+	o->took_ns = tell_now() - begun;
+	owner_read(d, o, begun + o->took_ns);
 	return err;
 }
 
 static void read_slots(struct discovery *d, struct owner *o, uint64_t now)
 {
 	struct inventory i = INVENTORY_INIT;
-	uint64_t delay = (now - o->hot_ns) / 2;
+	uint64_t delay = (now - o->hot_ns) / 2 + o->took_ns * INVENTORY_SHARE;
 	int err = inventory_of(d, o, KERNEL_WANT_VMS | KERNEL_WANT_SLOTS, &i);
 
 	o->slots_due_ns = 0;

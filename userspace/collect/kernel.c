@@ -128,8 +128,11 @@ static uint32_t power_of_two(uint32_t n, uint32_t least)
 static int skeleton_open(const struct kernel_options *options, struct abidrift_bpf **ret, uint32_t *ret_ring_bytes)
 {
 	uint32_t facts = options->facts ? options->facts : default_facts(), quota = options->quota;
+	int cpus = libbpf_num_possible_cpus();
 	struct abidrift_bpf *skel;
 
+	if (cpus < 0)
+		return cpus;
 	skel = abidrift_bpf__open();
 	if (!skel)
 		return errno ? -errno : -EINVAL;
@@ -143,6 +146,10 @@ static int skeleton_open(const struct kernel_options *options, struct abidrift_b
 	for (size_t i = 0; i < OBSERVE_CLASSES; i++)
 		skel->rodata->quota[i] = i == OBSERVE_CLASS_PCI_HEADER ? 2 * quota : quota;
 	skel->rodata->ring_urgent_bytes = *ret_ring_bytes / 4;
+	bpf_map__set_max_entries(skel->maps.cpuid_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.port_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.mmio_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.fast_mmio_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.facts, facts);
 	bpf_map__set_max_entries(skel->maps.news, *ret_ring_bytes);
 	*ret = skel;

@@ -24,6 +24,7 @@ struct owner {
 	bool described, replaced, matches;
 	unsigned vms;
 	uint64_t inventory_ns;   /* last read as a whole */
+	uint64_t took_ns;        /* that reading */
 	uint64_t due_ns;         /* to be read as a whole then */
 	uint64_t delay_ns;       /* between the readings that wait for its VMs to settle */
 	uint64_t changed_ns;     /* a VM, vCPU or boot began: what the waiting is counted from */

@@ -21,6 +21,8 @@
 #define KVM_DEVICE "/dev/kvm"
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 #define PARAMETER_BYTES 256
+#define LABEL_COLUMNS 10
+#define LINE_COLUMNS 88
 
 /* What this host was asked for. */
 struct host {
@@ -214,53 +216,93 @@ static json_t *doctor_json(const struct host *h)
 	return json_pack("{s:o, s:o, s:b}", "facets", facets, "kernel", kernel_json(h), "ok", ok);
 }
 
-static void kernel_text(const json_t *kernel, struct buffer *out)
+/* Options of a kernel are many: lines of LINE_COLUMNS, sorted. */
+static void parameters_text(json_t *parameters, struct buffer *out)
 {
-	const json_t *value, *parameters = json_object_get(kernel, "parameters");
+	json_t *names = json_array(), *value;
 	const char *name;
-	bool first = true;
+	size_t column = 0;
 
-	buffer_string(out, "kernel      ");
-	output_member(out, kernel, "release");
-	buffer_printf(out, "\nBTF         %s\n%s    %s\nKVM options", json_is_true(json_object_get(kernel, "btf")) ? "yes" : "missing (" KERNEL_BTF ")", KVM_DEVICE,
-		      json_is_true(json_object_get(kernel, "kvm")) ? "yes" : "missing");
-	json_object_foreach((json_t *)parameters, name, value) {
-		buffer_printf(out, "%s%s=", first ? " " : ", ", name);
-		output_member(out, parameters, name);
-		first = false;
+	json_object_foreach(parameters, name, value) {
+		size_t at = 0;
+
+		while (at < json_array_size(names) && strcmp(json_string_value(json_array_get(names, at)), name) < 0)
+			at++;
+		json_array_insert_new(names, at, json_string(name));
 	}
-	buffer_printf(out, "%s\n\n", first ? " -" : "");
+	for (size_t i = 0; i < json_array_size(names); i++) {
+		struct buffer one = BUFFER_INIT;
+
+		name = json_string_value(json_array_get(names, i));
+		buffer_printf(&one, "%s=", name);
+		output_member(&one, parameters, name);
+		if (column && column + 1 + one.size > LINE_COLUMNS) {
+			buffer_printf(out, "\n%*s", LABEL_COLUMNS, "");
+			column = 0;
+		}
+		buffer_printf(out, "%s%s", column ? " " : "", one.data ? one.data : "");
+		column += one.size + 1;
+		buffer_release(&one);
+	}
+	buffer_string(out, column ? "\n" : "-\n");
+	json_decref(names);
 }
 
-static void doctor_text(const json_t *model, struct buffer *out)
+static void kernel_text(const json_t *kernel, bool more, struct buffer *out)
 {
-	static const char *const headings[] = { "FACET", "COVERAGE", "WHY", NULL };
-	struct table *t = table_new(headings, false);
+	buffer_printf(out, "%-*s", LABEL_COLUMNS, "kernel");
+	output_member(out, kernel, "release");
+	buffer_printf(out, "\n%-*s%s\n", LABEL_COLUMNS, "BTF", json_is_true(json_object_get(kernel, "btf")) ? "yes" : "missing (" KERNEL_BTF ")");
+	buffer_printf(out, "%-*s%s\n", LABEL_COLUMNS, KVM_DEVICE, json_is_true(json_object_get(kernel, "kvm")) ? "yes" : "missing");
+	if (more) {
+		buffer_printf(out, "%-*s", LABEL_COLUMNS, "options");
+		parameters_text(json_object_get(kernel, "parameters"), out);
+	}
+	buffer_string(out, "\n");
+}
+
+/* Each remedy once, with all that it would show. */
+static void remedies_text(const json_t *facets, struct buffer *out)
+{
+	static const char *const remedies[] = { REMEDY_ROOT, REMEDY_KVM, REMEDY_KERNEL };
 	const json_t *facet;
-	const char *last = NULL;
 	size_t i;
 
-	kernel_text(json_object_get(model, "kernel"), out);
-	json_array_foreach(json_object_get(model, "facets"), i, facet) {
+	for (size_t r = 0; r < sizeof remedies / sizeof *remedies; r++) {
+		bool any = false;
+
+		json_array_foreach(facets, i, facet) {
+			const char *what = output_string(facet, "remedy");
+
+			if (!what || strcmp(what, remedies[r]))
+				continue;
+			buffer_string(out, any ? ", " : "To see ");
+			output_member(out, facet, "facet");
+			any = true;
+		}
+		if (any)
+			buffer_printf(out, ": %s\n\n", remedies[r]);
+	}
+}
+
+static void doctor_text(const json_t *model, bool more, struct buffer *out)
+{
+	static const char *const headings[] = { "FACET", "COVERAGE", "WHY", NULL };
+	const json_t *facets = json_object_get(model, "facets"), *facet;
+	struct table *t = table_new(headings, false);
+	size_t i;
+
+	kernel_text(json_object_get(model, "kernel"), more, out);
+	json_array_foreach(facets, i, facet) {
 		table_member(t, facet, "facet");
 		table_member(t, facet, "coverage");
 		table_member(t, facet, "reason");
 	}
 	table_end(t, "", out);
-	json_array_foreach(json_object_get(model, "facets"), i, facet) {
-		const char *what = output_string(facet, "remedy");
-
-		if (!what || !strcmp(what, REMEDY_VERSION) || (last && !strcmp(last, what)))
-			continue;
-		buffer_string(out, "\nTo see ");
-		output_member(out, facet, "facet");
-		buffer_string(out, ": ");
-		output_member(out, facet, "remedy");
-		last = what;
-	}
-	buffer_printf(out, "%s\n%s\n", last ? "\n" : "",
-		      json_is_true(json_object_get(model, "ok")) ? "All that this version knows can be seen here." :
-								   "Not everything can be seen here; abidrift replay works everywhere.");
+	buffer_string(out, "\n");
+	remedies_text(facets, out);
+	buffer_printf(out, "%s\n", json_is_true(json_object_get(model, "ok")) ? "All that this version knows can be seen here." :
+									      "Not everything can be seen here; abidrift replay works everywhere.");
 }
 
 int verb_doctor(const struct options *o)
@@ -278,7 +320,7 @@ int verb_doctor(const struct options *o)
 	kernel_free(host.kernel);
 	if (!model || o->json)
 		return output_json(o, model);
-	doctor_text(model, &text);
+	doctor_text(model, o->verbose, &text);
 	code = output_text(o, &text);
 	buffer_release(&text);
 	json_decref(model);

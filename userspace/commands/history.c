@@ -61,7 +61,7 @@ static void history_text(const json_t *events, struct buffer *out)
 
 		table_member(t, event, "at");
 		table_member(t, event, "type");
-		table_member(t, event, "guest");
+		table_member(t, event, output_string(event, "name") ? "name" : "guest");
 		table_member(t, event, "revision");
 		table_member(t, event, "by");
 		what(event, &text);

@@ -72,15 +72,25 @@ static void cell_of_mark(struct table *t, const json_t *guest, const char *key)
 	buffer_release(&text);
 }
 
+/* Nothing identifies it, so it never comes back: of interest to nobody who does not ask. */
+static bool past(const json_t *guest)
+{
+	return json_is_true(json_object_get(guest, "anonymous")) && !json_is_true(json_object_get(guest, "running"));
+}
+
 void listing_text(const json_t *guests, bool more, struct buffer *out)
 {
 	static const char *const few[] = { "GUEST", "VMM", "MACHINE", "PID", "BOOT", "STATE", "CHANGES", "BASELINE", "NOW", NULL };
 	static const char *const all[] = { "GUEST", "VMM", "MACHINE", "PID", "BOOT", "STATE", "CHANGES", "BASELINE", "NOW", "SETTLED", "ID", NULL };
 	struct table *t = table_new(more ? all : few, false);
 	const json_t *guest;
-	size_t i;
+	size_t i, left_out = 0;
 
 	json_array_foreach(guests, i, guest) {
+		if (!more && past(guest)) {
+			left_out++;
+			continue;
+		}
 		cell_of(t, guest, listing_name);
 		cell_of(t, guest, listing_vmm);
 		table_member(t, guest, "machine");
@@ -96,4 +106,6 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 		}
 	}
 	table_end(t, "", out);
+	if (left_out)
+		buffer_printf(out, "(%zu without name or UUID that %s gone: -v lists %s too)\n", left_out, left_out == 1 ? "is" : "are", left_out == 1 ? "it" : "them");
 }

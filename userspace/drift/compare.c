@@ -91,7 +91,8 @@ static int compare_key(void *context, const struct evidence *e)
 
 static int compare_coverage(struct comparison *c, enum facet_id facet, const char *reason)
 {
-	bool fell = c->from_level == COVERAGE_COMPLETE && c->to_level != COVERAGE_COMPLETE;
+	/* Facts that were refused may be the very ones that differ: then "same" cannot be said. */
+	bool fell = (c->from_level == COVERAGE_COMPLETE && c->to_level != COVERAGE_COMPLETE) || coverage_tells_loss(reason);
 
 	if (!fell && !(c->from_level == COVERAGE_WITNESSED && c->to_level == COVERAGE_NONE))
 		return 0;

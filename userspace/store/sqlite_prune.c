@@ -9,7 +9,7 @@
 #define DRIFTS(guest) "EXISTS (SELECT 1 FROM drifts AS d WHERE d.guest = " guest ")"
 #define BASELINED(guest)                                                                                                                  \
 	"EXISTS (SELECT 1 FROM baselines AS b JOIN guests AS k ON k.row = b.guest WHERE b.guest = " guest " AND b.undone_at IS NULL AND " \
-													  "k.anonymous = 0)"
+	"k.anonymous = 0)"
 
 /*
  * In this order: what refers goes before what is referred to. ?1 is the time before which things are old. A guest with open

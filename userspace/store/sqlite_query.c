@@ -47,18 +47,44 @@ static bool is_full(int system_errno)
 	return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG;
 }
 
-static int fail_system(struct store *s, int rc, int system_errno)
+/* What the kernel said at the last failed access of the database or of its log. */
+static bool file_is_full(struct store *s, int which)
 {
-	if (is_full(system_errno))
+	sqlite3_file *file = NULL;
+	int last = 0;
+	if (sqlite3_file_control(s->db, "main", which, &file) != SQLITE_OK || !file || !file->pMethods)
+		return false;
+	return file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &last) == SQLITE_OK && is_full(last);
+}
+
+/*
+ * SQLite names only ENOSPC a full disk; a quota and a limit on file size are I/O errors to it. Its sqlite3_system_errno() is
+ * whatever errno was when it tidied up, so the files themselves are asked.
+ */
+static int fail_io(struct store *s, int rc)
+{
+	/* The index of the log could not be made or extended. */
+	if (rc == SQLITE_IOERR_SHMSIZE || rc == SQLITE_IOERR_SHMOPEN)
 		return fail_full(s);
-	if (system_errno == EROFS)
-		return fail_read_only(s, rc);
-	if (system_errno != 0)
-		return error_set(&s->error, system_errno, "store %s: %s: %s", s->path, sqlite3_errstr(rc), strerror(system_errno));
-	/* A read that ends too early is the only I/O error without an errno. */
+	if (rc == SQLITE_IOERR_WRITE && s->db &&
+	    (file_is_full(s, SQLITE_FCNTL_FILE_POINTER) || file_is_full(s, SQLITE_FCNTL_JOURNAL_POINTER)))
+		return fail_full(s);
 	if (rc == SQLITE_IOERR_SHORT_READ || rc == SQLITE_IOERR_CORRUPTFS)
 		return store_damaged(s, "it ends too early");
-	return error_set(&s->error, EIO, "store %s: %s (%d %d)", s->path, sqlite3_errstr(rc), rc, system_errno);
+	return error_set(&s->error, EIO, "store %s: %s (SQLite code %d); look for disk errors in the kernel's log", s->path,
+			 sqlite3_errstr(rc), rc);
+}
+
+static int fail_open(struct store *s, int rc)
+{
+	int code = s->db ? sqlite3_system_errno(s->db) : 0;
+	if (is_full(code))
+		return fail_full(s);
+	if (code == EROFS)
+		return fail_read_only(s, rc);
+	/* -ENOENT and -EEXIST are answers of this interface, not failures. */
+	return error_set(&s->error, code == 0 || code == ENOENT || code == EEXIST ? EIO : code, "store %s: %s: %s", s->path,
+			 sqlite3_errstr(rc), code ? strerror(code) : "no reason given");
 }
 
 static int translate(struct store *s, int rc)
@@ -83,11 +109,12 @@ static int translate(struct store *s, int rc)
 		if (rc == SQLITE_CONSTRAINT_FOREIGNKEY)
 			return error_set(&s->error, ENOENT, "store %s: what is to be stored refers to a row that is not there", s->path);
 		return error_set(&s->error, EINVAL, "store %s: %s", s->path, sqlite3_errmsg(s->db));
-	case SQLITE_CANTOPEN:
 	case SQLITE_IOERR:
+		return rc == SQLITE_IOERR_NOMEM ? error_set(&s->error, ENOMEM, "store %s: out of memory", s->path) : fail_io(s, rc);
+	case SQLITE_CANTOPEN:
 	case SQLITE_PERM:
 	case SQLITE_AUTH:
-		return fail_system(s, rc, s->db ? sqlite3_system_errno(s->db) : 0);
+		return fail_open(s, rc);
 	case SQLITE_ERROR:
 		/* Our statements are right, so the schema they meet is not ours. */
 		return store_damaged(s, sqlite3_errmsg(s->db));

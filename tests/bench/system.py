@@ -1,0 +1,98 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""What watching costs and how soon it tells: processor and memory of all processes beside 100 idle guests, a new guest's way into `ls`,
+a drift's way into an alert. Prints figures; asserts nothing."""
+import os
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "live"))
+from harness import MICROVMM, Folder, Monitor, Process, wait_for  # noqa: E402
+import re  # noqa: E402
+import subprocess  # noqa: E402
+
+IDLE_SECONDS = 30
+GUESTS = 100
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def family(pid):
+    """The process and its children."""
+    found = [pid]
+    for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+        found += family(int(child))
+    return found
+
+
+def cpu_seconds(pids):
+    total = 0
+    for pid in pids:
+        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / TICKS
+
+
+def resident(pids):
+    """Proportional set size and resident set size, MiB."""
+    pss = rss = 0
+    for pid in pids:
+        text = open(f"/proc/{pid}/smaps_rollup").read()
+        pss += int(re.search(r"Pss: +(\d+)", text)[1])
+        rss += int(re.search(r"Rss: +(\d+)", text)[1])
+    return pss / 1024, rss / 1024
+
+
+def guest(*args):
+    vmm = Process([MICROVMM, "--stdin", *args], stdin=subprocess.PIPE)
+    vmm.wait_line("^ready", "out")
+    return vmm
+
+
+def idle(folder):
+    monitor = Monitor(folder, settle=["--set", "monitor.settle=2s", "--set", "monitor.settle_max=20s"], store="state/idle.db")
+    vmm = guest("--vms", str(GUESTS), "--answer", "port:0x510:0x51")
+    try:
+        vmm.write("vm all\nrepeat 3 cpuid 0 0; cpuid 1 0; in 0x510 1\n")
+        wait_for("all guests to settle", lambda: sum(g["settled"] for g in monitor.guests() if g["running"]) == GUESTS)
+        time.sleep(5)
+        pids = family(monitor.pid)
+        before, began = cpu_seconds(pids), time.monotonic()
+        time.sleep(IDLE_SECONDS)
+        used, took = cpu_seconds(pids) - before, time.monotonic() - began
+        pss, rss = resident(pids)
+        print(f"idle, {GUESTS} guests, {took:.0f} s: {100 * used / took:.2f} % of one core (at most 0.5); "
+              f"memory {pss:.1f} MiB proportional, {rss:.1f} MiB resident summed over {len(pids)} processes (at most 64)")
+    finally:
+        vmm.stop()
+        monitor.stop()
+
+
+def latency(folder):
+    settle = 2.0
+    monitor = Monitor(folder, settle=["--set", f"monitor.settle={int(settle)}s", "--set", "monitor.settle_max=20s"], store="state/latency.db")
+    vmm = guest("--answer", "port:0x510:0x51")
+    try:
+        began = time.monotonic()
+        vmm.write("repeat 3 in 0x510 1\n")
+        monitor.wait_line("appeared")
+        print(f"new guest: told {1000 * (time.monotonic() - began):.0f} ms after its first exit (at most 1000)")
+        ident = f"anon-{vmm.pid}-" + re.search(r"kvm-fd (\d+)", " ".join(vmm.out))[1]
+        monitor.settled(ident)
+        vmm.write("answer clear\nreset\n")
+        began = time.monotonic()
+        vmm.write("repeat 3 in 0x510 1\n")
+        wait_for("the alert", lambda: [a for a in monitor.alerts() if a["type"] == "drift"])
+        print(f"drift: alert {1000 * (time.monotonic() - began - settle):.0f} ms after its facet had settled (at most 1000)")
+    finally:
+        vmm.stop()
+        monitor.stop()
+
+
+if __name__ == "__main__":
+    with_folder = Folder()
+    try:
+        latency(with_folder)
+        idle(with_folder)
+    finally:
+        with_folder.close()
