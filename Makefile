@@ -123,7 +123,6 @@ deps:
 	@packaging/install-deps
 run: deps
 	@$(MAKE) --no-print-directory all
-	@mkdir -p state
 	@$(BUILD)/abidrift run --store sqlite:state/abidrift.db --listen 127.0.0.1:10917
 test: deps
 	@$(MAKE) --no-print-directory tests-build

@@ -2,14 +2,14 @@
 /* CPUID answers. Prototype since 5.7: (function, index, rax, rbx, rcx, rdx, found, used_max_basic). */
 #include "facts.bpf.h"
 
+/* Compared as the arguments come, 8 bytes each: the least work on the path that nearly all events take. A cache line each. */
 struct cpuid_cache {
 	__u64 vcpu;
+	__u64 leaf;    /* function | index << 32 */
+	__u64 found;   /* found | used_max_basic << 8 */
+	__u64 regs[4]; /* raw: the answer that this vCPU was given last */
 	__u32 epoch;
-	__u32 function;
-	__u32 index;
-	__u32 found;    /* found | used_max_basic << 8 */
-	__u32 regs[4];  /* raw: the answer that this vCPU was given last */
-	__u64 zero[3];  /* a cache line each */
+	__u32 zero;
 };
 
 struct cpuid_caches {
@@ -129,9 +129,8 @@ static __noinline int cpuid_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 		changed(&s, &key, v);
 	}
 	c->vcpu = vcpu;
-	c->function = leaf;
-	c->index = index;
-	c->found = found | max_basic << 8;
+	c->leaf = ctx->args[0] | ctx->args[1] << 32;
+	c->found = ctx->args[6] | ctx->args[7] << 8;
 	c->regs[0] = ctx->args[2];
 	c->regs[1] = ctx->args[3];
 	c->regs[2] = ctx->args[4];
@@ -143,17 +142,17 @@ static __noinline int cpuid_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 SEC("raw_tp/kvm_cpuid")
 int cpuid(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 vcpu = current_vcpu();
-	__u32 now = epoch_now(), function = ctx->args[0], index = ctx->args[1];
+	__u64 vcpu = current_vcpu(), function = ctx->args[0], index = ctx->args[1], differs;
 	struct cpuid_caches *here = cache_here(&cpuid_cache);
+	__u32 now = epoch_now();
 	struct cpuid_cache *c;
 
 	if (!here)
 		return 0;
 	c = &here->of[(function ^ function >> 26 ^ index << 3) % CACHE_ENTRIES];
-	if (c->vcpu == vcpu && c->epoch == now && c->function == function && c->index == index &&
-	    c->regs[0] == (__u32)ctx->args[2] && c->regs[1] == (__u32)ctx->args[3] && c->regs[2] == (__u32)ctx->args[4] &&
-	    c->regs[3] == (__u32)ctx->args[5] && c->found == ((ctx->args[6] & 1) | (ctx->args[7] & 1) << 8))
+	differs = (c->leaf ^ (function | index << 32)) | (c->found ^ (ctx->args[6] | ctx->args[7] << 8)) | (c->regs[0] ^ ctx->args[2]) |
+		(c->regs[1] ^ ctx->args[3]) | (c->regs[2] ^ ctx->args[4]) | (c->regs[3] ^ ctx->args[5]) | (c->epoch ^ now);
+	if (!differs && c->vcpu == vcpu)
 		return 0;
 	return cpuid_slow(ctx, vcpu, c, now);
 }

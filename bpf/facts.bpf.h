@@ -19,6 +19,9 @@
 
 char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 
+/* A function of its own, for the stack's and the verifier's sake; not every family uses all of them. */
+#define SUBPROGRAM static __noinline __attribute__((unused))
+
 /* Set before loading; constant for the verifier, so that what they switch off does not exist. */
 const volatile bool testing SEC(".rodata") __weak = false;
 const volatile __u32 quota[OBSERVE_CLASSES] SEC(".rodata") __weak = { 1024, 1024, 1024, 2048, 1024, 1024, 1024, 1024 };
@@ -207,7 +210,7 @@ static __always_inline __u64 news_wakeup(bool urgent)
 }
 
 /* VM, BOOT and VCPU wake the collector, facts only when the ring fills: it looks every 100 ms anyway. */
-static __noinline __attribute__((unused)) int signal_vm(struct subject *s, __u32 type)
+SUBPROGRAM int signal_vm(struct subject *s, __u32 type)
 {
 	struct observe_news *n = bpf_ringbuf_reserve(&news, sizeof(*n), 0);
 	struct vm_state *vm = s->vm;
@@ -231,7 +234,7 @@ static __noinline __attribute__((unused)) int signal_vm(struct subject *s, __u32
 	return 0;
 }
 
-static __noinline __attribute__((unused)) int signal_fact(struct subject *s, const struct observe_key *key, const struct observe_value *value)
+SUBPROGRAM int signal_fact(struct subject *s, const struct observe_key *key, const struct observe_value *value)
 {
 	struct observe_news *n = bpf_ringbuf_reserve(&news, sizeof(*n), 0);
 
@@ -263,7 +266,7 @@ static __always_inline __u64 vm_id(__u64 kvm, __u64 now)
 }
 
 /* Makes the entry of s->kvm and sets s->vm. `replace`: another VM had this address; else an entry that is there by now stays. */
-static __noinline __attribute__((unused)) int vm_begin(struct subject *s, __u32 reason, bool replace)
+SUBPROGRAM int vm_begin(struct subject *s, __u32 reason, bool replace)
 {
 	struct vm_state fresh = { 0 };
 	long err;
@@ -288,7 +291,7 @@ static __noinline __attribute__((unused)) int vm_begin(struct subject *s, __u32 
 	return 0;
 }
 
-static __noinline __attribute__((unused)) int boot_begin(struct subject *s, __u32 reason)
+SUBPROGRAM int boot_begin(struct subject *s, __u32 reason)
 {
 	struct vm_state *vm = s->vm;
 
@@ -311,7 +314,7 @@ static __noinline __attribute__((unused)) int boot_begin(struct subject *s, __u3
 }
 
 /* A reset was suspected: does this event of a vCPU confirm it? */
-static __noinline __attribute__((unused)) int settle_suspicion(struct subject *s)
+SUBPROGRAM int settle_suspicion(struct subject *s)
 {
 	struct vm_state *vm = s->vm;
 	__u32 flags;
@@ -382,7 +385,8 @@ static __always_inline bool is_now(struct subject *s, const struct observe_value
 }
 
 /* Puts a fact into the map that was not there. Returns it, or NULL: no room, and that is counted. */
-static __noinline __attribute__((unused)) struct observe_value *admit(struct subject *s, const struct observe_key *key, const struct observe_value *value, __u32 class)
+SUBPROGRAM struct observe_value *admit(struct subject *s, const struct observe_key *key, const struct observe_value *value,
+				       __u32 class)
 {
 	struct vm_state *vm = s->vm;
 	long err;
@@ -406,7 +410,7 @@ static __noinline __attribute__((unused)) struct observe_value *admit(struct sub
 }
 
 /* A fact of this boot got another value: counted, signalled until it has turned out to be state. */
-static __noinline __attribute__((unused)) int changed(struct subject *s, const struct observe_key *key, struct observe_value *v)
+SUBPROGRAM int changed(struct subject *s, const struct observe_key *key, struct observe_value *v)
 {
 	v->changed_ns = s->now;
 	v->changes += 1;
@@ -443,7 +447,8 @@ static __always_inline void observed(struct subject *s, struct observe_value *in
  * The first sight of a fact in this boot: into the map, and signalled. Returns NULL if it was dealt with (or refused),
  * else the fact as this boot knows it already.
  */
-static __always_inline struct observe_value *first_sight(struct subject *s, const struct observe_key *key, const struct observe_value *in, __u32 class)
+static __always_inline struct observe_value *first_sight(struct subject *s, const struct observe_key *key,
+							 const struct observe_value *in, __u32 class)
 {
 	struct observe_value *v = bpf_map_lookup_elem(&facts, key);
 

@@ -9,7 +9,8 @@
 #define MMIO_READ 1
 #define MMIO_WRITE 2
 #define PAGE_MASK (~(OBSERVE_PAGE_BYTES - 1))
-#define KEY_WRITE 0x800 /* in the bits of a cache key that neither page nor width (at most 8) uses: a page where writes mean nothing to us */
+/* In the bits of a cache key that neither page nor width (at most 8) uses: a page where writes mean nothing to us. */
+#define KEY_WRITE 0x800
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -127,7 +127,7 @@ static __noinline int pci_take(struct subject *s, const struct pci_access *a, __
 {
 	struct observe_value in = { 0 }, *v;
 	struct observe_key key;
-	__u32 both, fresh;
+	__u32 both, fresh, merged;
 
 	pci_key(&key, s, kind, a->bdf, a->reg);
 	in.known = a->known;
@@ -138,19 +138,20 @@ static __noinline int pci_take(struct subject *s, const struct pci_access *a, __
 		return 0;
 	both = byte_mask(v->known & a->known);
 	fresh = a->known & ~v->known;
-	if (kind == OBSERVE_PCI && a->reg == PCI_REG_ID && is_absent(v->known, v->data[0]) != is_absent(a->known, a->data) && (v->known & a->known)) {
+	merged = (v->data[0] & ~byte_mask(a->known)) | a->data;
+	if (kind == OBSERVE_PCI && a->reg == PCI_REG_ID && (v->known & 3) == 3 && is_absent(3, v->data[0]) != is_absent(3, merged)) {
 		/* A function came or went: what the other one had is not half true of this one. */
 		v->known = a->known;
 		v->data[0] = a->data;
 		return changed(s, &key, v);
 	}
 	if ((v->data[0] ^ a->data) & both) {
-		v->data[0] = (v->data[0] & ~byte_mask(a->known)) | a->data;
+		v->data[0] = merged;
 		v->known |= a->known;
 		return changed(s, &key, v);
 	}
 	if (fresh) {
-		v->data[0] |= a->data & byte_mask(fresh);
+		v->data[0] = merged;
 		v->known |= fresh;
 		v->changed_ns = s->now;
 		signal_fact(s, &key, v);

@@ -528,12 +528,13 @@ static int seed(struct instance *in, const void *facts, size_t size, struct reco
 	return err;
 }
 
+/* Once this boot was judged, its revision is what it was seen to be, whichever boot made that revision first. */
 static int seed_from_store(struct analyst *a, struct instance *in, struct record_boot *boot)
 {
 	struct store_revision r = { 0 };
-	int err = in->row.revision ? store_revision_get(a->store, in->guest.row, in->row.revision, &r) : -ENOENT;
+	int err = in->row.revision && in->row.settled ? store_revision_get(a->store, in->guest.row, in->row.revision, &r) : -ENOENT;
 
-	if (err >= 0 && r.boot == in->row.boot)
+	if (err >= 0)
 		err = seed(in, r.facts, r.facts_size, boot);
 	store_revision_release(&r);
 	return err == -ENOENT ? 0 : err;
@@ -639,9 +640,22 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 	return 0;
 }
 
+/* The same boot again: its token became known, or the VMM wrote the clock without a reset. */
+static int boot_renewed(struct analyst *a, struct instance *in, const struct record_boot *boot, struct error *e)
+{
+	int err;
+
+	if (!boot->token || boot->token == in->row.boot_token)
+		return 0;
+	in->row.boot_token = boot->token;
+	err = store_instance_put(a->store, &in->row);
+	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
+}
+
 static int take_boot(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	struct instance *in = instance_find(a, h->vm);
+	struct record_boot boot;
 	int err;
 
 	if (!in)
@@ -649,9 +663,10 @@ static int take_boot(struct analyst *a, const struct record_header *h, const voi
 	err = facts_add(in->facts, h, body, bytes, NULL);
 	if (err < 0)
 		return error_set(e, -err, "boot of a guest cannot be used");
+	memcpy(&boot, body, sizeof boot);
 	if (in->stream_boot == h->boot && in->boot_stored)
-		return 0;
-	memcpy(&in->boot, body, sizeof in->boot);
+		return boot_renewed(a, in, &boot, e);
+	in->boot = boot;
 	in->stream_boot = h->boot;
 	in->boot_stored = false;
 	boot_clear(in);
@@ -729,6 +744,10 @@ static bool facet_due(const struct analyst *a, const struct instance *in, enum f
 		return true;
 	if (f == FACET_CPUID)
 		return a->now_ns >= quiet + TABLES_QUIET_NS;
+	/* Firmware shadows itself into RAM while it works and locks it at its end: memory rests when nothing else moves either. */
+	for (int other = 0; f == FACET_MEMORY && other < FACETS; other++)
+		if (in->news_ns[other] > quiet)
+			quiet = in->news_ns[other];
 	if (judged)
 		since = in->judged_ns[f];
 	return a->now_ns >= quiet + a->options.settle_ns || a->now_ns >= since + a->options.settle_max_ns;

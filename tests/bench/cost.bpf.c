@@ -27,3 +27,14 @@ int lookup(struct bpf_raw_tracepoint_args *ctx)
 
 	return bpf_map_lookup_elem(&table, &key) != NULL;
 }
+
+/* An MMIO read is two events, asked and answered, of which one is a fact. */
+SEC("raw_tp/kvm_mmio")
+int lookup_mmio(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct observe_key key = { .vm = 1, .address = ctx->args[1], .selector = 0, .kind = OBSERVE_CPUID };
+
+	if (ctx->args[0] == 0)
+		return 0;
+	return bpf_map_lookup_elem(&table, &key) != NULL;
+}

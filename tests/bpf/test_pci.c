@@ -96,6 +96,10 @@ static void a_function_that_comes_and_goes_is_a_change(void **state)
 	assert_int_equal(v.changes, 2);
 	assert_int_equal(v.data[0], 0xffffffff);
 	assert_int_equal(news_of(OBSERVE_PCI), 4);
+	/* Half a vendor id of a function that is not there is nothing new. */
+	pci_in(NIC, 0x00, 1, 0xff);
+	pci_in(NIC, 0x01, 1, 0xff);
+	assert_int_equal(news(OBSERVE_NEWS_FACT), 0);
 }
 
 static void state_bits_are_no_identity(void **state)

@@ -29,16 +29,29 @@ static const struct config_row {
 	const char *choices[3]; /* CONFIG_CHOICE */
 	const char *meaning;
 } rows[] = {
-	{ "monitor.settle", CONFIG_DURATION, "10s", { NULL },
+	{ "monitor.settle",
+	  CONFIG_DURATION,
+	  "10s",
+	  { NULL },
 	  "witnessed facets are judged after so long without news; the first whole fingerprint becomes the baseline" },
 	{ "monitor.settle_max", CONFIG_DURATION, "60s", { NULL }, "and at the latest after so long" },
 	{ "monitor.baseline", CONFIG_CHOICE, "auto", { "auto", "manual" }, "manual: only `accept` makes a baseline" },
-	{ "monitor.guest_memory", CONFIG_CHOICE, "on", { "on", "off" },
+	{ "monitor.guest_memory",
+	  CONFIG_CHOICE,
+	  "on",
+	  { "on", "off" },
 	  "off: never read guest memory; the facets that need it have coverage none with that reason" },
 	{ "monitor.quota", CONFIG_NUMBER, "auto", { NULL }, "facts kept per guest and facet; auto = a fair share of the map" },
-	{ "store.url", CONFIG_STORE, "sqlite:/var/lib/abidrift/abidrift.db", { NULL }, "where fingerprints, baselines and history are kept" },
+	{ "store.url",
+	  CONFIG_STORE,
+	  "sqlite:/var/lib/abidrift/abidrift.db",
+	  { NULL },
+	  "where fingerprints, baselines and history are kept" },
 	{ "store.keep", CONFIG_DURATION, "400d", { NULL }, "history older than this is pruned; baselines and open drift never" },
-	{ "serve.listen", CONFIG_LISTEN, "unix:/run/abidrift/http.sock", { NULL },
+	{ "serve.listen",
+	  CONFIG_LISTEN,
+	  "unix:/run/abidrift/http.sock",
+	  { NULL },
 	  "unix:PATH (group abidrift), ADDRESS:PORT (loopback only, unless TLS and a token are configured), or none" },
 };
 #define ROWS (sizeof rows / sizeof *rows)
@@ -227,7 +240,8 @@ static char *reading_line(char *room, int size, void *context)
 		size_t name = strcspn(text + 1, "]\n");
 
 		if (text[1 + name] == ']' && !section_known(text + 1, name)) {
-			snprintf(why, sizeof why, "there is no section [%.*s] (see abidrift run --print-config)", (int)(name > 80 ? 80 : name), text + 1);
+			snprintf(why, sizeof why, "there is no section [%.*s] (see abidrift run --print-config)",
+				 (int)(name > 80 ? 80 : name), text + 1);
 			reading_failed(r, -EINVAL, why);
 		}
 	}
@@ -338,7 +352,8 @@ void config_print(const struct config *c, struct buffer *out)
 			buffer_printf(out, "%s[%.*s]\n", i ? "\n" : "", (int)length, rows[i].key);
 		section = rows[i].key;
 		said = length;
-		buffer_printf(out, "# %s\n# default: %s\n%s = %s\n", rows[i].meaning, rows[i].fallback, dot + 1, config_get(c, rows[i].key));
+		buffer_printf(out, "# %s\n# default: %s\n%s = %s\n", rows[i].meaning, rows[i].fallback, dot + 1,
+			      config_get(c, rows[i].key));
 	}
 }
 

@@ -103,12 +103,17 @@ static void vm_announce(struct discovery *d, struct vm *vm)
 
 	if (missing && owner_describe(d, vm->owner) && vm_wanted(d, vm)) {
 		tell_vm_whole(d->output, missing, vm);
-		if (!vm->announced)
+		if (vm->announced) {
+			vm->facts_due |= missing;
+		} else {
+			/* Nobody has been told anything: all facts follow, those that come as news meanwhile once only. */
+			shadow_release(&vm->shadow);
+			vm->sweep = true;
 			vm->dirty = 0;
+		}
 		for (size_t i = 0; !vm->announced && i < vm->table_count; i++)
 			vm->tables[i].dirty = false;
 		vm->announced |= missing;
-		vm->facts_due |= missing;
 	}
 	if (vm->announced)
 		tell_vm_news(d->output, vm);
@@ -419,7 +424,7 @@ static struct vm *stranger(struct discovery *d, const struct observe_news *news)
 	vm = vms_find(&d->vms, seen.vm);
 	/* All that is in the ring behind the VM's own news is told from there: no need to read the map. */
 	if (vm && news->type == OBSERVE_NEWS_VM && !(seen.flags & OBSERVE_VM_RAN))
-		vm->facts_due = 0;
+		vm->sweep = false;
 	return vm;
 }
 

@@ -33,7 +33,16 @@
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
 #define KVM_BTF "/sys/kernel/btf/kvm"
 
-enum program { PROGRAM_CPUID, PROGRAM_PORTS, PROGRAM_MMIO, PROGRAM_FAST_MMIO, PROGRAM_RESETS, PROGRAM_SHUTDOWNS, PROGRAM_INVENTORY, PROGRAMS };
+enum program {
+	PROGRAM_CPUID,
+	PROGRAM_PORTS,
+	PROGRAM_MMIO,
+	PROGRAM_FAST_MMIO,
+	PROGRAM_RESETS,
+	PROGRAM_SHUTDOWNS,
+	PROGRAM_INVENTORY,
+	PROGRAMS,
+};
 
 /*
  * Prototypes that the programs are written for: i = 4-byte integer, l = 8-byte integer, b = bool, p = pointer. `field` is one
@@ -192,7 +201,8 @@ static int load(struct kernel *k, const struct kernel_options *options, struct e
 	if (first == 0)
 		return 0;
 	if (first == -EPERM)
-		return error_set(e, -first, "loading BPF programs: %s; run as root (CAP_BPF, CAP_PERFMON), and where the kernel is locked down BPF is refused altogether; abidrift replay works without", strerror(-first));
+		return error_set(e, -first, "loading BPF programs: %s; run as root (CAP_BPF, CAP_PERFMON), and where the kernel is locked down "
+				 "BPF is refused altogether; abidrift replay works without", strerror(-first));
 	if (first == -ENOSYS)
 		return error_set(e, -first, "loading BPF programs: this kernel has no BPF; abidrift replay works without");
 	for (enum program p = 0; p < PROGRAMS; p++) {
@@ -303,7 +313,8 @@ static int check_prototype(const struct btf *vmlinux, const struct btf *module, 
 	if (r == 0) {
 		if (strcmp(letters, s->arguments) == 0)
 			return 0;
-		snprintf(reason, REASON_BYTES, "tracepoint %s has other arguments on this kernel (%s, not %s)", s->tracepoint, letters, s->arguments);
+		snprintf(reason, REASON_BYTES, "tracepoint %s has other arguments on this kernel (%s, not %s)", s->tracepoint, letters,
+			 s->arguments);
 		return -EPROTO;
 	}
 	if (r == -ENOENT && !module) {
@@ -365,7 +376,8 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 	int r;
 
 	if (access(VMLINUX_BTF, R_OK) != 0 && errno == ENOENT)
-		return error_set(e, ENOENT, "this kernel does not describe itself (no %s; CONFIG_DEBUG_INFO_BTF), which BPF programs need; abidrift replay works without", VMLINUX_BTF);
+		return error_set(e, ENOENT, "this kernel does not describe itself (no %s; CONFIG_DEBUG_INFO_BTF), which BPF programs need; "
+				 "abidrift replay works without", VMLINUX_BTF);
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return error_set(e, ENOMEM, "out of memory");

@@ -37,9 +37,12 @@ static int usage_check(const struct options *o, int64_t *ret_expires, struct err
 {
 	*ret_expires = 0;
 	if (o->change_set)
-		return error_set(e, EINVAL, "accept --change-set: verdicts and change sets come with a later version; accept one guest: abidrift accept GUEST");
+		return error_set(
+			e, EINVAL,
+			"accept --change-set: verdicts and change sets come with a later version; accept one guest: abidrift accept GUEST");
 	if (!o->argument_count)
-		return error_set(e, EINVAL, "accept: which guest? usage: abidrift accept GUEST [--reason TEXT] [--expires DATE] | GUEST --undo");
+		return error_set(e, EINVAL,
+				 "accept: which guest? usage: abidrift accept GUEST [--reason TEXT] [--expires DATE] | GUEST --undo");
 	if (o->undo && o->expires)
 		return error_set(e, EINVAL, "accept --undo goes back at once and for good: it takes no --expires");
 	if (o->reason && strlen(o->reason) > REASON_BYTES_MAX)
@@ -60,10 +63,14 @@ static int guest_ready(struct store *store, const struct options *o, struct side
 	int err = side_find(store, o->arguments[0], &side, e);
 
 	if (err >= 0 && side.kind != SIDE_NOW)
-		err = error_set(e, EINVAL, "accept %.200s: only what a guest is now can be accepted: name the guest alone", o->arguments[0]);
+		err = error_set(e, EINVAL, "accept %.200s: only what a guest is now can be accepted: name the guest alone",
+				o->arguments[0]);
 	if (err >= 0 && side.learning && !o->undo)
-		err = error_set(e, EAGAIN, "guest %.200s has not settled in its present boot, so it is not known yet what would be accepted: try again when "
-				"abidrift ls -v says settled", side.guest.name ? side.guest.name : side.guest.id);
+		err = error_set(
+			e, EAGAIN,
+			"guest %.200s has not settled in its present boot, so it is not known yet what would be accepted: try again when "
+			"abidrift ls -v says settled",
+			side.guest.name ? side.guest.name : side.guest.id);
 	if (err < 0)
 		side_release(&side);
 	else
@@ -73,9 +80,10 @@ static int guest_ready(struct store *store, const struct options *o, struct side
 
 static json_t *accept_json(const struct store_guest *guest, const struct store_baseline *b, bool undone)
 {
-	return json_pack("{s:{s:o, s:o, s:o}, s:I, s:o, s:o, s:o, s:o, s:o, s:b}", "guest", "id", json_text(guest->id), "uuid", json_text(guest->uuid), "name",
-			 json_text(guest->name), "revision", (json_int_t)b->revision, "digest", json_text(b->digest.text), "at", json_time(b->at), "by",
-			 json_text(b->by), "reason", json_text(b->reason), "expires", json_time(b->expires), "undone", undone);
+	return json_pack("{s:{s:o, s:o, s:o}, s:I, s:o, s:o, s:o, s:o, s:o, s:b}", "guest", "id", json_text(guest->id), "uuid",
+			 json_text(guest->uuid), "name", json_text(guest->name), "revision", (json_int_t)b->revision, "digest",
+			 json_text(b->digest.text), "at", json_time(b->at), "by", json_text(b->by), "reason", json_text(b->reason),
+			 "expires", json_time(b->expires), "undone", undone);
 }
 
 static void accept_text(const json_t *model, struct buffer *out)
@@ -83,7 +91,8 @@ static void accept_text(const json_t *model, struct buffer *out)
 	const json_t *guest = json_object_get(model, "guest");
 
 	output_member(out, guest, output_string(guest, "name") ? "name" : "id");
-	buffer_string(out, json_is_true(json_object_get(model, "undone")) ? ": the baseline is again revision " : ": the baseline is now revision ");
+	buffer_string(out, json_is_true(json_object_get(model, "undone")) ? ": the baseline is again revision "
+									  : ": the baseline is now revision ");
 	output_member(out, model, "revision");
 	buffer_string(out, " ");
 	output_member(out, model, "digest");

@@ -28,7 +28,7 @@
 struct host {
 	struct kernel *kernel; /* NULL: nothing could be loaded */
 	struct error why;
-	int failed;            /* -errno of that */
+	int failed; /* -errno of that */
 };
 
 struct finding {
@@ -194,9 +194,10 @@ static json_t *kernel_json(const struct host *h)
 	uname(&name);
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		parameters_of(modules[i], parameters);
-	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o}", "release", json_text(name.release), "version", json_text(name.version), "machine",
-			 json_text(name.machine), "btf", access(KERNEL_BTF, R_OK) == 0, "kvm", access(KVM_DEVICE, F_OK) == 0, "loaded",
-			 h->failed == -EPERM ? json_null() : json_boolean(h->kernel != NULL), "reason", json_text(h->why.text), "parameters", parameters);
+	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o}", "release", json_text(name.release), "version", json_text(name.version),
+			 "machine", json_text(name.machine), "btf", access(KERNEL_BTF, R_OK) == 0, "kvm", access(KVM_DEVICE, F_OK) == 0,
+			 "loaded", h->failed == -EPERM ? json_null() : json_boolean(h->kernel != NULL), "reason", json_text(h->why.text),
+			 "parameters", parameters);
 }
 
 static json_t *doctor_json(const struct host *h)
@@ -210,8 +211,8 @@ static json_t *doctor_json(const struct host *h)
 
 		find_facet(h, facet, &f);
 		ok &= !facet->derive || f.coverage != COVERAGE_NONE;
-		json_array_append_new(facets, json_pack("{s:s, s:s, s:o, s:o}", "facet", facet->name, "coverage", coverage_name(f.coverage), "reason",
-							json_text(f.reason), "remedy", json_text(f.remedy)));
+		json_array_append_new(facets, json_pack("{s:s, s:s, s:o, s:o}", "facet", facet->name, "coverage", coverage_name(f.coverage),
+							"reason", json_text(f.reason), "remedy", json_text(f.remedy)));
 	}
 	return json_pack("{s:o, s:o, s:b}", "facets", facets, "kernel", kernel_json(h), "ok", ok);
 }
@@ -223,7 +224,8 @@ static void parameters_text(json_t *parameters, struct buffer *out)
 	const char *name;
 	size_t column = 0;
 
-	json_object_foreach(parameters, name, value) {
+	json_object_foreach(parameters, name, value)
+	{
 		size_t at = 0;
 
 		while (at < json_array_size(names) && strcmp(json_string_value(json_array_get(names, at)), name) < 0)
@@ -252,7 +254,8 @@ static void kernel_text(const json_t *kernel, bool more, struct buffer *out)
 {
 	buffer_printf(out, "%-*s", LABEL_COLUMNS, "kernel");
 	output_member(out, kernel, "release");
-	buffer_printf(out, "\n%-*s%s\n", LABEL_COLUMNS, "BTF", json_is_true(json_object_get(kernel, "btf")) ? "yes" : "missing (" KERNEL_BTF ")");
+	buffer_printf(out, "\n%-*s%s\n", LABEL_COLUMNS, "BTF",
+		      json_is_true(json_object_get(kernel, "btf")) ? "yes" : "missing (" KERNEL_BTF ")");
 	buffer_printf(out, "%-*s%s\n", LABEL_COLUMNS, KVM_DEVICE, json_is_true(json_object_get(kernel, "kvm")) ? "yes" : "missing");
 	if (more) {
 		buffer_printf(out, "%-*s", LABEL_COLUMNS, "options");
@@ -271,7 +274,8 @@ static void remedies_text(const json_t *facets, struct buffer *out)
 	for (size_t r = 0; r < sizeof remedies / sizeof *remedies; r++) {
 		bool any = false;
 
-		json_array_foreach(facets, i, facet) {
+		json_array_foreach(facets, i, facet)
+		{
 			const char *what = output_string(facet, "remedy");
 
 			if (!what || strcmp(what, remedies[r]))
@@ -293,7 +297,8 @@ static void doctor_text(const json_t *model, bool more, struct buffer *out)
 	size_t i;
 
 	kernel_text(json_object_get(model, "kernel"), more, out);
-	json_array_foreach(facets, i, facet) {
+	json_array_foreach(facets, i, facet)
+	{
 		table_member(t, facet, "facet");
 		table_member(t, facet, "coverage");
 		table_member(t, facet, "reason");
@@ -301,8 +306,9 @@ static void doctor_text(const json_t *model, bool more, struct buffer *out)
 	table_end(t, "", out);
 	buffer_string(out, "\n");
 	remedies_text(facets, out);
-	buffer_printf(out, "%s\n", json_is_true(json_object_get(model, "ok")) ? "All that this version knows can be seen here." :
-									      "Not everything can be seen here; abidrift replay works everywhere.");
+	buffer_printf(out, "%s\n",
+		      json_is_true(json_object_get(model, "ok")) ? "All that this version knows can be seen here."
+								 : "Not everything can be seen here; abidrift replay works everywhere.");
 }
 
 int verb_doctor(const struct options *o)

@@ -19,7 +19,8 @@ static void factors_put(const json_t *context, struct buffer *out)
 	const json_t *factor;
 	size_t i;
 
-	json_array_foreach(context, i, factor) {
+	json_array_foreach(context, i, factor)
+	{
 		if (i == FACTORS_MAX) {
 			buffer_printf(out, " and %zu more", json_array_size(context) - i);
 			return;
@@ -56,7 +57,8 @@ static void history_text(const json_t *events, struct buffer *out)
 	const json_t *event;
 	size_t i;
 
-	json_array_foreach(events, i, event) {
+	json_array_foreach(events, i, event)
+	{
 		struct buffer text = BUFFER_INIT;
 
 		table_member(t, event, "at");

@@ -81,12 +81,14 @@ static bool past(const json_t *guest)
 void listing_text(const json_t *guests, bool more, struct buffer *out)
 {
 	static const char *const few[] = { "GUEST", "VMM", "MACHINE", "PID", "BOOT", "STATE", "CHANGES", "BASELINE", "NOW", NULL };
-	static const char *const all[] = { "GUEST", "VMM", "MACHINE", "PID", "BOOT", "STATE", "CHANGES", "BASELINE", "NOW", "SETTLED", "ID", NULL };
+	static const char *const all[] = { "GUEST",   "VMM",      "MACHINE", "PID",     "BOOT", "STATE",
+					   "CHANGES", "BASELINE", "NOW",     "SETTLED", "ID",   NULL };
 	struct table *t = table_new(more ? all : few, false);
 	const json_t *guest;
 	size_t i, left_out = 0;
 
-	json_array_foreach(guests, i, guest) {
+	json_array_foreach(guests, i, guest)
+	{
 		if (!more && past(guest)) {
 			left_out++;
 			continue;
@@ -107,5 +109,6 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 	}
 	table_end(t, "", out);
 	if (left_out)
-		buffer_printf(out, "(%zu without name or UUID that %s gone: -v lists %s too)\n", left_out, left_out == 1 ? "is" : "are", left_out == 1 ? "it" : "them");
+		buffer_printf(out, "(%zu without name or UUID that %s gone: -v lists %s too)\n", left_out, left_out == 1 ? "is" : "are",
+			      left_out == 1 ? "it" : "them");
 }

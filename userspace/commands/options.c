@@ -13,30 +13,36 @@ enum option_kind { KIND_FLAG, KIND_TEXT, KIND_LIST, KIND_COLOR };
 
 static const struct option_row {
 	const char *name;
-	char letter;          /* 0 = none */
+	char letter; /* 0 = none */
 	enum option_kind kind;
 	unsigned bit;
-	size_t offset;        /* of the field in struct options */
+	size_t offset; /* of the field in struct options */
 	const char *argument;
 	const char *help;
 } rows[] = {
 #define FIELD(name) offsetof(struct options, name)
-	{ "config", 0, KIND_TEXT, OPTION_CONFIG, FIELD(config), "FILE", "read this file (and FILE.d/*.conf) instead of /etc/abidrift/abidrift.conf" },
+	{ "config", 0, KIND_TEXT, OPTION_CONFIG, FIELD(config), "FILE",
+	  "read this file (and FILE.d/*.conf) instead of /etc/abidrift/abidrift.conf" },
 	{ "set", 0, KIND_LIST, OPTION_SET, FIELD(sets), "SECTION.KEY=VALUE", "a setting over the configuration; may be repeated" },
-	{ "print-config", 0, KIND_FLAG, OPTION_PRINT_CONFIG, FIELD(print_config), NULL, "print all settings with their defaults and meaning, and end" },
+	{ "print-config", 0, KIND_FLAG, OPTION_PRINT_CONFIG, FIELD(print_config), NULL,
+	  "print all settings with their defaults and meaning, and end" },
 	{ "listen", 0, KIND_TEXT, OPTION_LISTEN, FIELD(listen), "ADDR", "where to serve HTTP, or none" },
 	{ "facet", 0, KIND_TEXT, OPTION_FACET, FIELD(facet), "F", "only this facet" },
-	{ "fingerprint", 0, KIND_FLAG, OPTION_FINGERPRINT, FIELD(fingerprint), NULL, "print the fingerprint text itself, to keep or to compare later" },
-	{ "min-severity", 0, KIND_TEXT, OPTION_MIN_SEVERITY, FIELD(min_severity), "S", "only changes of at least info, warning or critical" },
+	{ "fingerprint", 0, KIND_FLAG, OPTION_FINGERPRINT, FIELD(fingerprint), NULL,
+	  "print the fingerprint text itself, to keep or to compare later" },
+	{ "min-severity", 0, KIND_TEXT, OPTION_MIN_SEVERITY, FIELD(min_severity), "S",
+	  "only changes of at least info, warning or critical" },
 	{ "since", 0, KIND_TEXT, OPTION_SINCE, FIELD(since), "TIME", "only from this time on: 2026-01-31 or 2026-01-31T12:00:00Z" },
-	{ "change-set", 0, KIND_TEXT, OPTION_CHANGE_SET, FIELD(change_set), "ID", "accept for all guests of a change set (not in this version)" },
+	{ "change-set", 0, KIND_TEXT, OPTION_CHANGE_SET, FIELD(change_set), "ID",
+	  "accept for all guests of a change set (not in this version)" },
 	{ "reason", 0, KIND_TEXT, OPTION_REASON, FIELD(reason), "TEXT", "why, kept with it" },
 	{ "expires", 0, KIND_TEXT, OPTION_EXPIRES, FIELD(expires), "DATE", "until when this holds: 2026-01-31 or 2026-01-31T12:00:00Z" },
 	{ "undo", 0, KIND_FLAG, OPTION_UNDO, FIELD(undo), NULL, "go back to the baseline before" },
 	{ "output", 'o', KIND_TEXT, OPTION_OUTPUT, FIELD(output), "FILE", "the file to write" },
 	{ "for", 0, KIND_TEXT, OPTION_FOR, FIELD(duration), "DURATION", "end after so long: 500ms, 30s, 5m, 1h" },
 	{ "guest", 0, KIND_TEXT, OPTION_GUEST, FIELD(guest), "GUEST", "only this guest: its exact UUID, name or id" },
-	{ "store", 0, KIND_TEXT, OPTION_COMMON, FIELD(store), "URL", "sqlite:PATH (else ABIDRIFT_STORE, else store.url of the configuration)" },
+	{ "store", 0, KIND_TEXT, OPTION_COMMON, FIELD(store), "URL",
+	  "sqlite:PATH (else ABIDRIFT_STORE, else store.url of the configuration)" },
 	{ "json", 0, KIND_FLAG, OPTION_COMMON, FIELD(json), NULL, "print JSON; errors too" },
 	{ "color", 0, KIND_COLOR, OPTION_COMMON, FIELD(color), "WHEN", "auto, always or never" },
 	{ "quiet", 'q', KIND_FLAG, OPTION_COMMON, FIELD(quiet), NULL, "say less" },
@@ -213,7 +219,8 @@ static void help_rows(unsigned takes, struct buffer *out)
 			continue;
 		if (rows[i].letter)
 			snprintf(letter, sizeof letter, "-%c, ", rows[i].letter);
-		snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].argument ? " " : "", rows[i].argument ? rows[i].argument : "");
+		snprintf(left, sizeof left, "--%s%s%s", rows[i].name, rows[i].argument ? " " : "",
+			 rows[i].argument ? rows[i].argument : "");
 		buffer_printf(out, "  %s%-26s %s\n", letter, left, rows[i].help);
 	}
 }

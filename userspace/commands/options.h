@@ -33,7 +33,8 @@ enum option_bit {
 };
 
 struct options {
-	const char *store, *config, *listen, *facet, *min_severity, *since, *change_set, *reason, *expires, *output, *duration, *guest; /* NULL = not given */
+	/* NULL = not given */
+	const char *store, *config, *listen, *facet, *min_severity, *since, *change_set, *reason, *expires, *output, *duration, *guest;
 	const char *color; /* auto always never; NULL = auto */
 	const char **sets; /* --set, in order */
 	size_t set_count;

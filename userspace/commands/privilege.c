@@ -31,10 +31,13 @@ int privilege_check(const char *verb, struct error *e)
 	int err = 0;
 
 	if (geteuid() != 0)
-		return error_set(e, EPERM, "%s needs root: it loads BPF programs (CAP_BPF, CAP_PERFMON) and reads guests (CAP_SYS_PTRACE); start it with sudo. " WITHOUT,
+		return error_set(e, EPERM,
+				 "%s needs root: it loads BPF programs (CAP_BPF, CAP_PERFMON) and reads guests (CAP_SYS_PTRACE); start it "
+				 "with sudo. " WITHOUT,
 				 verb);
 	if (access(KVM_DEVICE, F_OK) < 0)
-		lacks(&missing, KVM_DEVICE " is missing: this host has no KVM (modprobe kvm_intel or kvm_amd; in a virtual machine, nested virtualisation)");
+		lacks(&missing, KVM_DEVICE
+		      " is missing: this host has no KVM (modprobe kvm_intel or kvm_amd; in a virtual machine, nested virtualisation)");
 	if (access(KERNEL_BTF, R_OK) < 0)
 		lacks(&missing, KERNEL_BTF " is missing: this kernel does not describe its types to BPF (CONFIG_DEBUG_INFO_BTF)");
 	if (missing.size)
@@ -56,7 +59,8 @@ int privilege_user(struct privilege_user *ret, struct error *e)
 		snprintf(ret->name, sizeof ret->name, "%s", names[i]);
 		return 0;
 	}
-	return error_set(e, ENOENT, "there is neither a user abidrift nor a user nobody to run analyst and messenger as: useradd --system abidrift");
+	return error_set(e, ENOENT,
+			 "there is neither a user abidrift nor a user nobody to run analyst and messenger as: useradd --system abidrift");
 }
 
 static int capabilities_clear(void)

@@ -35,7 +35,9 @@ static int regular(int fd, const char *path, struct recording *ret, struct error
 	if (fstat(fd, &st) < 0)
 		return error_set(e, errno, "cannot write %s: %s", path, strerror(errno));
 	if (!S_ISREG(st.st_mode))
-		return error_set(e, EINVAL, "cannot write %s: it is no regular file, and a trace is marked complete at its beginning once it is", path);
+		return error_set(e, EINVAL,
+				 "cannot write %s: it is no regular file, and a trace is marked complete at its beginning once it is",
+				 path);
 	/* Two recordings in one file would be neither. */
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return error_set(e, EBUSY, "cannot write %s: another process is recording into it", path);
@@ -100,8 +102,8 @@ static int record_print(const struct options *o, uint64_t records)
 	int code = 0;
 
 	if (o->json)
-		return output_json(o, json_pack("{s:o, s:I, s:I, s:b}", "path", json_text(o->output), "records", (json_int_t)records, "bytes", bytes,
-						"complete", 1));
+		return output_json(o, json_pack("{s:o, s:I, s:I, s:b}", "path", json_text(o->output), "records", (json_int_t)records,
+						"bytes", bytes, "complete", 1));
 	if (!o->quiet) {
 		buffer_printf(&text, "%llu records, %lld bytes, complete: ", (unsigned long long)records, (long long)bytes);
 		text_terminal(&text, o->output, strlen(o->output));

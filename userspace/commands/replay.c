@@ -27,7 +27,7 @@ struct replay {
 	struct config *config;
 	enum severity least;
 	bool incomplete; /* the trace says so itself, or ends within a record */
-	bool unknown;    /* facts were lost, or a facet fell from complete */
+	bool unknown; /* facts were lost, or a facet fell from complete */
 	json_t *guests, *diffs;
 };
 
@@ -166,7 +166,8 @@ static int replay_code(const struct replay *r)
 	const json_t *diff;
 	size_t i;
 
-	json_array_foreach(r->diffs, i, diff) {
+	json_array_foreach(r->diffs, i, diff)
+	{
 		const char *result = output_string(diff, "result");
 
 		if (result && !strcmp(result, drift_result_name(DRIFT_DRIFT)))
@@ -182,14 +183,14 @@ static json_t *all_changes(const struct replay *r)
 	json_t *all = json_array(), *diff, *change;
 	size_t i, k;
 
-	json_array_foreach(r->diffs, i, diff)
-		json_array_foreach(json_object_get(diff, "changes"), k, change) {
-			json_t *guest = json_object_get(json_object_get(json_object_get(diff, "to"), "guest"), "id");
-			json_t *copy = json_copy(change);
+	json_array_foreach(r->diffs, i, diff) json_array_foreach(json_object_get(diff, "changes"), k, change)
+	{
+		json_t *guest = json_object_get(json_object_get(json_object_get(diff, "to"), "guest"), "id");
+		json_t *copy = json_copy(change);
 
-			json_object_set(copy, "guest", guest);
-			json_array_append_new(all, copy);
-		}
+		json_object_set(copy, "guest", guest);
+		json_array_append_new(all, copy);
+	}
 	return all;
 }
 
@@ -203,7 +204,8 @@ static void replay_text(const struct replay *r, struct buffer *out)
 		listing_text(r->guests, r->options->verbose, out);
 	else
 		buffer_string(out, "no guest is in this trace\n");
-	json_array_foreach(r->diffs, i, diff) {
+	json_array_foreach(r->diffs, i, diff)
+	{
 		const char *result = output_string(diff, "result");
 
 		if (result && !strcmp(result, drift_result_name(DRIFT_SAME)) && !json_array_size(json_object_get(diff, "changes")))
@@ -223,8 +225,8 @@ static int replay_print(const struct replay *r)
 	int code;
 
 	if (r->options->json)
-		return output_json(r->options, json_pack("{s:O, s:o, s:b, s:O}", "guests", r->guests, "changes", all_changes(r), "incomplete", r->incomplete,
-							 "diffs", r->diffs));
+		return output_json(r->options, json_pack("{s:O, s:o, s:b, s:O}", "guests", r->guests, "changes", all_changes(r),
+							 "incomplete", r->incomplete, "diffs", r->diffs));
 	if (!r->options->quiet)
 		replay_text(r, &text);
 	code = output_text(r->options, &text);

@@ -37,11 +37,11 @@ struct run {
 	struct config *config;
 	const char **pairs;
 	struct privilege_user user;
-	char *url;                  /* with an absolute path: the processes do not depend on a working directory */
-	int lock_fd;                /* on the store's file: one monitor per store */
-	int listen_fd;              /* the collector's */
-	int bell_fd;                /* analyst rings, messenger hears */
-	int ready_fd;               /* analyst tells, we hear */
+	char *url; /* with an absolute path: the processes do not depend on a working directory */
+	int lock_fd; /* on the store's file: one monitor per store */
+	int listen_fd; /* the collector's */
+	int bell_fd; /* analyst rings, messenger hears */
+	int ready_fd; /* analyst tells, we hear */
 	struct sockaddr_un address; /* of listen_fd, abstract */
 	socklen_t address_size;
 };
@@ -238,7 +238,8 @@ static int folder_make(const struct run *r, struct error *e)
 		if (mkdir(folder, 0750) == 0) {
 			fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 			if (fd < 0 || fchown(fd, r->user.uid, r->user.gid) < 0)
-				err = error_set(e, errno, "cannot give the folder %s to user %s: %s", folder, r->user.name, strerror(errno));
+				err = error_set(e, errno, "cannot give the folder %s to user %s: %s", folder, r->user.name,
+						strerror(errno));
 			if (fd >= 0)
 				close(fd);
 		} else if (errno != EEXIST && errno != ENOENT && errno != ENOTDIR) {
@@ -249,7 +250,10 @@ static int folder_make(const struct run *r, struct error *e)
 	return err;
 }
 
-/* As the user who will work with it: is the folder open to it, is the store sound? In a process of its own, since that user never comes back. */
+/*
+ * As the user who will work with it: is the folder open to it, is the store sound? In a process of its own, since that user
+ * never comes back.
+ */
 static void store_try(const struct run *r, int fd)
 {
 	struct error e = ERROR_INIT;
@@ -288,7 +292,8 @@ static int store_check_as_user(const struct run *r, struct error *e)
 	waitpid(pid, &status, 0);
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	return error_set(e, EACCES, "%s (analyst and messenger run as %s, %u)", got > 0 ? why : "the store cannot be opened", r->user.name, (unsigned)r->user.uid);
+	return error_set(e, EACCES, "%s (analyst and messenger run as %s, %u)", got > 0 ? why : "the store cannot be opened", r->user.name,
+			 (unsigned)r->user.uid);
 }
 
 /* Two monitors on one store would each end the other's guests. */
@@ -300,7 +305,8 @@ static int store_lock(struct run *r, struct error *e)
 	if (r->lock_fd < 0)
 		return error_set(e, errno, "store %s: %s", r->url, strerror(errno));
 	if (flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0)
-		return error_set(e, EBUSY, "store %s: another abidrift run works with it; stop that one, or name another store with --store", r->url);
+		return error_set(e, EBUSY,
+				 "store %s: another abidrift run works with it; stop that one, or name another store with --store", r->url);
 	return 0;
 }
 
@@ -324,8 +330,8 @@ static int descriptors_make(struct run *r, struct error *e)
 	r->address_size = sizeof r->address;
 	r->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	/* Only the family: the kernel finds an abstract name that is free. */
-	if (r->listen_fd < 0 || bind(r->listen_fd, (const struct sockaddr *)&any, sizeof any.sun_family) < 0 || listen(r->listen_fd, BACKLOG) < 0 ||
-	    getsockname(r->listen_fd, (struct sockaddr *)&r->address, &r->address_size) < 0)
+	if (r->listen_fd < 0 || bind(r->listen_fd, (const struct sockaddr *)&any, sizeof any.sun_family) < 0 ||
+	    listen(r->listen_fd, BACKLOG) < 0 || getsockname(r->listen_fd, (struct sockaddr *)&r->address, &r->address_size) < 0)
 		return error_set(e, errno, "cannot make the socket between collector and analyst: %s", strerror(errno));
 	r->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	r->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

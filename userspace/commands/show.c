@@ -90,7 +90,8 @@ static void facet_text(const json_t *facet, bool color, struct buffer *out)
 
 	facet_line(facet, color, out);
 	t = table_new(three, true);
-	json_array_foreach(entries, i, entry) {
+	json_array_foreach(entries, i, entry)
+	{
 		const char *meaning = output_string(entry, "meaning");
 
 		table_member(t, entry, "key");
@@ -110,22 +111,21 @@ static void show_text(const json_t *model, bool every, bool color, struct buffer
 	size_t i, silent = 0;
 
 	head_text(model, out);
-	json_array_foreach(facets, i, facet)
-		if (every || json_array_size(json_object_get(facet, "entries")) || strcmp(output_string(facet, "coverage"), "none"))
-			facet_text(facet, color, out);
-		else
-			silent++;
+	json_array_foreach(facets, i, facet) if (every || json_array_size(json_object_get(facet, "entries")) ||
+						 strcmp(output_string(facet, "coverage"), "none")) facet_text(facet, color, out);
+	else silent++;
 	if (!silent)
 		return;
 	buffer_string(out, "\nnot seen:\n");
-	json_array_foreach(facets, i, facet)
-		if (!json_array_size(json_object_get(facet, "entries")) && !strcmp(output_string(facet, "coverage"), "none")) {
-			buffer_string(out, "  ");
-			output_member(out, facet, "facet");
-			buffer_string(out, ": ");
-			output_member(out, facet, "reason");
-			buffer_string(out, "\n");
-		}
+	json_array_foreach(facets, i, facet) if (!json_array_size(json_object_get(facet, "entries")) &&
+						 !strcmp(output_string(facet, "coverage"), "none"))
+	{
+		buffer_string(out, "  ");
+		output_member(out, facet, "facet");
+		buffer_string(out, ": ");
+		output_member(out, facet, "reason");
+		buffer_string(out, "\n");
+	}
 }
 
 static int show_fingerprint(const struct options *o, struct store *store, const char *side)

@@ -29,8 +29,8 @@
 
 struct child {
 	const struct service *service;
-	pid_t pid;     /* 0 = does not run */
-	int stop_fd;   /* our end; -1 = told already */
+	pid_t pid; /* 0 = does not run */
+	int stop_fd; /* our end; -1 = told already */
 	int64_t began_ms, again_ms;
 	int delay_ms;
 };
@@ -235,7 +235,8 @@ static void take_signals(struct supervisor *v)
 /* Until something happened, at most so long. */
 static void wait_for(struct supervisor *v, int64_t ms)
 {
-	struct pollfd fds[] = { { .fd = v->signal_fd, .events = POLLIN }, { .fd = v->ready || v->stop ? -1 : v->s->ready_fd, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = v->signal_fd, .events = POLLIN },
+				{ .fd = v->ready || v->stop ? -1 : v->s->ready_fd, .events = POLLIN } };
 
 	if (poll(fds, 2, ms < 0 ? -1 : (int)ms) <= 0)
 		return;

@@ -17,8 +17,8 @@ static const struct {
 	const char *name;
 	int number;
 } formats[] = {
-	{ "fingerprint", FINGERPRINT_FORMAT }, { "trace", TRACE_FORMAT },     { "stream", RECORD_FORMAT },
-	{ "store", STORE_FORMAT },	       { "layout", OBSERVE_LAYOUT }, { "normaliser", ABI_NORMALISER },
+	{ "fingerprint", FINGERPRINT_FORMAT }, { "trace", TRACE_FORMAT },        { "stream", RECORD_FORMAT }, { "store", STORE_FORMAT },
+	{ "layout", OBSERVE_LAYOUT },          { "normaliser", ABI_NORMALISER },
 };
 
 static const char *const others[] = { "store.sqlite", "sink.stdout", "sink.journal", "record", "replay" };
@@ -49,8 +49,7 @@ static void version_text(const json_t *model, struct buffer *out)
 	size_t i;
 
 	buffer_printf(out, "abidrift %s\nfeatures:", output_string(model, "version"));
-	json_array_foreach(json_object_get(model, "features"), i, feature)
-		buffer_printf(out, " %s", json_string_value(feature));
+	json_array_foreach(json_object_get(model, "features"), i, feature) buffer_printf(out, " %s", json_string_value(feature));
 	buffer_string(out, "\nformats:");
 	json_object_foreach(json_object_get(model, "formats"), name, number)
 		buffer_printf(out, " %s %d", name, (int)json_integer_value(number));

@@ -23,10 +23,8 @@
 static const struct {
 	const char *type, *id;
 } messages[] = {
-	{ "drift", "adee847f41ba415b80710207ffac37ab" },
-	{ "resolved", "2dc1954e53ba45939adadec7f0940b73" },
-	{ "loss", "76d3121d5ea54eb782070769576913a8" },
-	{ "blind", "1a6e5e3af77f4a83858a5dadf54dde84" },
+	{ "drift", "adee847f41ba415b80710207ffac37ab" }, { "resolved", "2dc1954e53ba45939adadec7f0940b73" },
+	{ "loss", "76d3121d5ea54eb782070769576913a8" },  { "blind", "1a6e5e3af77f4a83858a5dadf54dde84" },
 	{ "store", "3de60373f72f4101afbbc77c3e33e5b6" },
 };
 
@@ -50,7 +48,8 @@ static int journal_ready(void)
 	if (fd < 0)
 		return -EAGAIN;
 	writable.fd = fd;
-	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 && poll(&writable, 1, 0) == 1 && writable.revents == POLLOUT)
+	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0 && poll(&writable, 1, 0) == 1 &&
+	    writable.revents == POLLOUT)
 		ret = 0;
 	close(fd);
 	return ret;
@@ -105,10 +104,10 @@ static int journal_deliver(void *state, const struct sink_alert *alert, struct e
 	(void)state;
 	if (journal_ready() < 0)
 		return -EAGAIN;
-	err = sd_journal_send("MESSAGE=%s%s%s", who, *who ? ": " : "", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type), "PRIORITY=%d",
-			      priority_of(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s", alert->id,
-			      "ABIDRIFT_TYPE=%s", type, "ABIDRIFT_GUEST=%s", who, "ABIDRIFT_UUID=%s", uuid, "ABIDRIFT_SEVERITY=%s",
-			      member(alert->json, "severity"), "ABIDRIFT_ALERT=%s", alert->line, NULL);
+	err = sd_journal_send("MESSAGE=%s%s%s", who, *who ? ": " : "", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type),
+			      "PRIORITY=%d", priority_of(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s",
+			      alert->id, "ABIDRIFT_TYPE=%s", type, "ABIDRIFT_GUEST=%s", who, "ABIDRIFT_UUID=%s", uuid,
+			      "ABIDRIFT_SEVERITY=%s", member(alert->json, "severity"), "ABIDRIFT_ALERT=%s", alert->line, NULL);
 	/* What the journal refuses today (no memory, its socket went away) it may take tomorrow; nothing here is our reader's fault. */
 	if (err < 0)
 		return error_set(e, EAGAIN, "%s", strerror(-err));

@@ -21,7 +21,8 @@ static int conclude(json_t *diff, const struct side *from, const struct side *to
 {
 	json_t *model = diff ? json_pack("{s:o, s:o}", "from", side_json(from), "to", side_json(to)) : NULL;
 
-	if (!model || json_object_update(model, diff) < 0 || json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0) {
+	if (!model || json_object_update(model, diff) < 0 ||
+	    json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0) {
 		json_decref(model);
 		json_decref(diff);
 		return error_set(e, ENOMEM, "out of memory");
@@ -34,8 +35,8 @@ static int conclude(json_t *diff, const struct side *from, const struct side *to
 
 static int not_known(const struct side *from, const struct side *to, const char *reason, json_t **ret, int *ret_result, struct error *e)
 {
-	json_t *diff = json_pack("{s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "context", "changes", "moved", "unknown", "facet", "key", "reason",
-				 json_text(reason));
+	json_t *diff = json_pack("{s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "context", "changes", "moved", "unknown", "facet", "key",
+				 "reason", json_text(reason));
 	return conclude(diff, from, to, DRIFT_UNKNOWN, ret, ret_result, e);
 }
 
@@ -48,8 +49,8 @@ static bool severe_enough(const json_t *change, int min_severity)
 }
 
 /* The present boot is not judged as a whole yet: what was found in it so far, or that it is too early. */
-static int compare_learning(struct store *s, const struct side *from, const struct side *to, int min_severity, json_t **ret, int *ret_result,
-			    struct error *e)
+static int compare_learning(struct store *s, const struct side *from, const struct side *to, int min_severity, json_t **ret,
+			    int *ret_result, struct error *e)
 {
 	struct digest digest;
 	char *text = NULL;
@@ -84,7 +85,8 @@ static int compare(struct store *s, struct side *from, struct side *to, int min_
 	if (err < 0)
 		return err;
 	options.same_guest = from->guest.id && to->guest.id && from->guest.row == to->guest.row;
-	err = drift_compare(&from->entries, from->has_context ? &from->context : NULL, &to->entries, to->has_context ? &to->context : NULL, &options, &drift);
+	err = drift_compare(&from->entries, from->has_context ? &from->context : NULL, &to->entries, to->has_context ? &to->context : NULL,
+			    &options, &drift);
 	if (err < 0)
 		return error_set(e, -err, "out of memory");
 	diff = drift_json(&drift, min_severity);
@@ -110,7 +112,8 @@ static int compare_one(struct store *s, struct side *named, int min_severity, js
 		to = named;
 	}
 	if (from->kind == SIDE_BASELINE && !from->number) {
-		snprintf(reason, sizeof reason, "guest %.200s has no baseline yet%s", called(named), to->number ? "" : ", and no fingerprint");
+		snprintf(reason, sizeof reason, "guest %.200s has no baseline yet%s", called(named),
+			 to->number ? "" : ", and no fingerprint");
 		err = not_known(from, to, reason, ret, ret_result, e);
 	} else if (to->learning) {
 		/* What is now has no revision yet. */
@@ -133,7 +136,8 @@ int api_diff(struct store *s, const char *a, const char *b, int min_severity, js
 	if (err >= 0 && b)
 		err = side_find(s, b, &to, e);
 	if (err >= 0)
-		err = b ? compare(s, &from, &to, min_severity, ret, ret_result, e) : compare_one(s, &from, min_severity, ret, ret_result, e);
+		err = b ? compare(s, &from, &to, min_severity, ret, ret_result, e)
+			: compare_one(s, &from, min_severity, ret, ret_result, e);
 	side_release(&from);
 	side_release(&to);
 	return err;

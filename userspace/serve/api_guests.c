@@ -86,8 +86,8 @@ static json_t *facet_json(const struct side *side, enum facet_id id)
 								 meaning_of(facet, entry)));
 	}
 	fingerprint_facet_digest(&side->entries, id, &digest);
-	return json_pack("{s:s, s:o, s:s, s:o, s:o}", "facet", facet->name, "digest", json_text(digest.text), "coverage", coverage_name(coverage->level),
-			 "reason", json_text(coverage->reason), "entries", entries);
+	return json_pack("{s:s, s:o, s:s, s:o, s:o}", "facet", facet->name, "digest", json_text(digest.text), "coverage",
+			 coverage_name(coverage->level), "reason", json_text(coverage->reason), "entries", entries);
 }
 
 static json_t *context_json(const struct side *side)
@@ -146,7 +146,8 @@ int api_show(struct store *s, const char *text, const char *facet, json_t **ret,
 			if (only < 0 || only == f)
 				json_array_append_new(facets, facet_json(&side, (enum facet_id)f));
 		*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "guest", guest, "revision", json_number(side.number), "digest",
-				 json_text(side.revision.digest.text), "at", json_time(side.revision.at), "context", context_json(&side), "facets", facets);
+				 json_text(side.revision.digest.text), "at", json_time(side.revision.at), "context", context_json(&side),
+				 "facets", facets);
 		if (!*ret)
 			err = error_set(e, ENOMEM, "out of memory");
 	}

@@ -25,7 +25,8 @@ static json_t *coverage_json(const struct store_instance *i)
 	json_t *coverage = json_object();
 
 	for (int f = 0; f < FACETS; f++)
-		json_object_set_new(coverage, facet_get((enum facet_id)f)->name, json_string(coverage_name(i ? i->coverage[f].level : COVERAGE_NONE)));
+		json_object_set_new(coverage, facet_get((enum facet_id)f)->name,
+				    json_string(coverage_name(i ? i->coverage[f].level : COVERAGE_NONE)));
 	return coverage;
 }
 
@@ -80,12 +81,12 @@ int guest_json(struct store *s, const struct store_guest *guest, const struct st
 		json_decref(baseline);
 		return err;
 	}
-	model = json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:b, s:s, s:s, s:I, s:o, s:o, s:o}", "id", json_text(guest->id), "uuid",
-			  json_text(guest->uuid), "name", json_text(guest->name), "anonymous", guest->anonymous, "vmm", vmm_json(i), "machine",
-			  json_text(i ? i->machine : NULL), "pid", json_number(i && i->running ? i->pid : 0), "running", i && i->running, "boot",
-			  json_number(i ? i->boot : 0), "settled", i && i->settled, "state", i && i->state ? i->state : "unknown", "severity",
-			  severity_name(i ? i->severity : SEVERITY_NONE), "changes", (json_int_t)(i ? i->changes : 0), "baseline", baseline, "current",
-			  current, "coverage", coverage_json(i));
+	model = json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:b, s:s, s:s, s:I, s:o, s:o, s:o}", "id", json_text(guest->id),
+			  "uuid", json_text(guest->uuid), "name", json_text(guest->name), "anonymous", guest->anonymous, "vmm", vmm_json(i),
+			  "machine", json_text(i ? i->machine : NULL), "pid", json_number(i && i->running ? i->pid : 0), "running",
+			  i && i->running, "boot", json_number(i ? i->boot : 0), "settled", i && i->settled, "state",
+			  i && i->state ? i->state : "unknown", "severity", severity_name(i ? i->severity : SEVERITY_NONE), "changes",
+			  (json_int_t)(i ? i->changes : 0), "baseline", baseline, "current", current, "coverage", coverage_json(i));
 	if (!model)
 		return error_set(e, ENOMEM, "out of memory");
 	*ret = model;

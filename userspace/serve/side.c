@@ -164,7 +164,8 @@ static const char *suffix_of(const char *text, enum side_kind *ret_kind, uint32_
 		*ret_kind = SIDE_BASELINE;
 		return at;
 	}
-	if (!at[1] || strspn(at + 1, "0123456789") != strlen(at + 1) || at[1] == '0' || text_u64(at + 1, &number) < 0 || number > UINT32_MAX)
+	if (!at[1] || strspn(at + 1, "0123456789") != strlen(at + 1) || at[1] == '0' || text_u64(at + 1, &number) < 0 ||
+	    number > UINT32_MAX)
 		return NULL;
 	*ret_kind = SIDE_REVISION;
 	*ret_number = (uint32_t)number;
@@ -197,7 +198,8 @@ static int guest_find(struct store *s, const char *text, struct side *side, stru
 		return guest_side(s, side, SIDE_NOW, 0, e);
 	err = resolve(s, text, suffix ? (size_t)(suffix - text) : strlen(text), &side->guest, e);
 	if (err == -ENOENT && at && !suffix)
-		return error_set(e, ENOENT, "there is no guest %.200s, and \"%.60s\" is no revision: a number from 1, or baseline", text, at + 1);
+		return error_set(e, ENOENT, "there is no guest %.200s, and \"%.60s\" is no revision: a number from 1, or baseline", text,
+				 at + 1);
 	return err < 0 ? err : guest_side(s, side, kind, number, e);
 }
 
@@ -242,8 +244,8 @@ int side_load(struct store *s, struct side *side, struct error *e)
 	if (!side->revision.text) {
 		err = store_revision_get(s, side->guest.row, side->number, &side->revision);
 		if (err == -ENOENT)
-			return error_set(e, ENOENT, "guest %s has no revision %u (its newest is %u)", side->guest.name ? side->guest.name : side->guest.id,
-					 side->number, side->guest.revisions);
+			return error_set(e, ENOENT, "guest %s has no revision %u (its newest is %u)",
+					 side->guest.name ? side->guest.name : side->guest.id, side->number, side->guest.revisions);
 		if (err < 0)
 			return error_set(e, -err, "%s", store_error(s));
 	}
@@ -251,7 +253,9 @@ int side_load(struct store *s, struct side *side, struct error *e)
 	if (err >= 0)
 		err = store_revision_context(&side->revision, &side->context);
 	if (err < 0)
-		return e && *e->text ? err : error_set(e, -err, "revision %u of guest %s cannot be read: %s", side->number, side->guest.id, strerror(-err));
+		return e && *e->text ? err
+				     : error_set(e, -err, "revision %u of guest %s cannot be read: %s", side->number, side->guest.id,
+						 strerror(-err));
 	side->has_context = true;
 	side->loaded = true;
 	return 0;
@@ -263,9 +267,11 @@ json_t *side_json(const struct side *side)
 	const char *name = side->path;
 
 	if (side->guest.id) {
-		guest = json_pack("{s:o, s:o, s:o}", "id", json_text(side->guest.id), "uuid", json_text(side->guest.uuid), "name", json_text(side->guest.name));
+		guest = json_pack("{s:o, s:o, s:o}", "id", json_text(side->guest.id), "uuid", json_text(side->guest.uuid), "name",
+				  json_text(side->guest.name));
 		name = side->guest.name ? side->guest.name : side->guest.id;
 	}
-	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", json_text(name), "guest", guest, "revision", json_number(side->number), "digest",
-			 json_text(side->revision.digest.text), "at", json_time(side->revision.at), "path", json_text(side->path));
+	return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "name", json_text(name), "guest", guest, "revision", json_number(side->number),
+			 "digest", json_text(side->revision.digest.text), "at", json_time(side->revision.at), "path",
+			 json_text(side->path));
 }

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a user would lose: a guest that ran before abidrift, a slot of many, or news that nobody took. On VMs made here. */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/kvm.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "userspace/base/error.h"
+#include "userspace/collect/kernel.h"
+
+#define PAGE 4096u
+#define ENTRIES 3u
+#define MANY_SLOTS 700u
+
+static struct kernel *kernel;
+
+static int begin(void **state)
+{
+	const struct kernel_options options = { .facts = 8192, .ring_bytes = 1 << 16 };
+	struct error e = ERROR_INIT;
+	int r;
+
+	(void)state;
+	r = kernel_new(&options, &kernel, &e);
+	if (r < 0)
+		print_message("skipped: %s\n", e.text);
+	return 0;
+}
+
+static int end(void **state)
+{
+	(void)state;
+	kernel_free(kernel);
+	kernel = NULL;
+	return 0;
+}
+
+static int kvm_or_skip(void)
+{
+	int fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
+
+	if (!kernel || fd < 0) {
+		print_message("skipped: %s\n", kernel ? "no /dev/kvm" : "BPF is refused");
+		if (fd >= 0)
+			close(fd);
+		skip();
+	}
+	return fd;
+}
+
+/* A VM with this many read-only slots of a page each, every second page; *ret_memory is for unmapping. */
+static int vm_new(int kvm, unsigned slots, void **ret_memory)
+{
+	int vm = ioctl(kvm, KVM_CREATE_VM, 0);
+	void *memory = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_true(vm >= 0 && memory != MAP_FAILED);
+	for (unsigned i = 0; i < slots; i++) {
+		struct kvm_userspace_memory_region region = {
+			.slot = i, .flags = KVM_MEM_READONLY, .guest_phys_addr = 2ull * PAGE * i, .memory_size = PAGE,
+			.userspace_addr = (uint64_t)(uintptr_t)memory,
+		};
+
+		assert_int_equal(ioctl(vm, KVM_SET_USER_MEMORY_REGION, &region), 0);
+	}
+	*ret_memory = memory;
+	return vm;
+}
+
+static int vcpu_new(int vm, int id)
+{
+	struct { struct kvm_cpuid2 head; struct kvm_cpuid_entry2 entries[ENTRIES]; } table = {
+		.head.nent = ENTRIES,
+		.entries = { { .function = 0, .eax = 2 }, { .function = 1, .eax = 0x663, .edx = (uint32_t)id }, { .function = 2, .index = 0, .ebx = 7 } },
+	};
+	int vcpu = ioctl(vm, KVM_CREATE_VCPU, id);
+
+	assert_true(vcpu >= 0);
+	assert_int_equal(ioctl(vcpu, KVM_SET_CPUID2, &table), 0);
+	return vcpu;
+}
+
+/* The kernel's own word for a vCPU's table, which it may have edited. */
+struct table {
+	struct kvm_cpuid2 head;
+	struct kvm_cpuid_entry2 entries[OBSERVE_CPUID_MAX];
+};
+
+static bool is_table(const struct table *t, const struct inventory_cpuid *head, const struct inventory_cpuid_entry *entries)
+{
+	bool same = head->count == t->head.nent && head->count >= ENTRIES;
+
+	for (uint32_t i = 0; same && i < head->count; i++) {
+		const struct kvm_cpuid_entry2 *e = &t->entries[i];
+		const uint32_t regs[4] = { e->eax, e->ebx, e->ecx, e->edx };
+
+		same = e->function == entries[i].function && e->index == entries[i].index && e->flags == entries[i].flags &&
+			memcmp(regs, entries[i].regs, sizeof(regs)) == 0;
+	}
+	return same;
+}
+
+struct seen {
+	struct table tables_by_kernel[2];
+	int vm_fd; /* the one that is looked for */
+	uint64_t kvm;
+	struct inventory_vm vm;
+	unsigned vms, vcpus, tables, slots, wrong;
+	bool slot[MANY_SLOTS];
+};
+
+static int see(void *context, const struct inventory_header *h, const void *body)
+{
+	struct seen *s = context;
+
+	if (h->type == INVENTORY_VM && h->fd == s->vm_fd) {
+		s->vms++;
+		s->kvm = h->kvm;
+		memcpy(&s->vm, body, sizeof(s->vm));
+	} else if (h->type == INVENTORY_SLOT && h->fd == s->vm_fd) {
+		const struct inventory_slot *slot = body;
+
+		s->slots++;
+		if (slot->id >= MANY_SLOTS || slot->gpa != 2ull * PAGE * slot->id || slot->bytes != PAGE || slot->flags != KVM_MEM_READONLY ||
+		    slot->generation != s->vm.slots_generation || s->slot[slot->id])
+			s->wrong++;
+		else
+			s->slot[slot->id] = true;
+	} else if (h->type == INVENTORY_VCPU) {
+		const struct inventory_vcpu *vcpu = body;
+
+		s->vcpus++;
+		s->wrong += vcpu->vcpu_id > 1 || vcpu->cpuid_entries != s->tables_by_kernel[vcpu->vcpu_id].head.nent || vcpu->tid != 0;
+	} else if (h->type == INVENTORY_CPUID) {
+		const struct inventory_cpuid *head = body;
+		const struct inventory_cpuid_entry *entries = (const void *)(head + 1);
+
+		s->tables++;
+		s->wrong += head->vcpu_id > 1 || !is_table(&s->tables_by_kernel[head->vcpu_id], head, entries);
+	}
+	return 0;
+}
+
+static void all_of_a_vm_that_never_ran_is_found(void **state)
+{
+	int kvm = kvm_or_skip(), vm, vcpus[2];
+	struct seen s = { 0 };
+	void *memory;
+
+	(void)state;
+	vm = vm_new(kvm, 3, &memory);
+	vcpus[0] = vcpu_new(vm, 0);
+	vcpus[1] = vcpu_new(vm, 1);
+	for (unsigned i = 0; i < 2; i++) {
+		s.tables_by_kernel[i].head.nent = OBSERVE_CPUID_MAX;
+		assert_int_equal(ioctl(vcpus[i], KVM_GET_CPUID2, &s.tables_by_kernel[i]), 0);
+	}
+	s.vm_fd = vm;
+	assert_int_equal(kernel_inventory(kernel, (uint32_t)getpid(), KERNEL_WANT_ALL, see, &s), 0);
+	assert_int_equal(s.vms, 1);
+	assert_int_equal(s.vcpus, 2);
+	assert_int_equal(s.tables, 2);
+	assert_int_equal(s.slots, 3);
+	assert_int_equal(s.vm.slots, 3);
+	assert_int_equal(s.vm.online_vcpus, 2);
+	assert_int_equal(s.wrong, 0);
+	/* A process that is not there has none. */
+	memset(&s, 0, sizeof(s));
+	assert_int_equal(kernel_inventory(kernel, 0x3ffffff, KERNEL_WANT_ALL, see, &s), 0);
+	assert_int_equal(s.vms + s.vcpus + s.tables + s.slots, 0);
+	close(vcpus[0]);
+	close(vcpus[1]);
+	close(vm);
+	close(kvm);
+	munmap(memory, PAGE);
+}
+
+static void hundreds_of_slots_come_whole(void **state)
+{
+	int kvm = kvm_or_skip(), vm;
+	struct seen s = { 0 };
+	void *memory;
+
+	(void)state;
+	vm = vm_new(kvm, MANY_SLOTS, &memory);
+	s.vm_fd = vm;
+	/* All processes, and this one. */
+	for (unsigned pass = 0; pass < 2; pass++) {
+		memset(&s, 0, sizeof(s));
+		s.vm_fd = vm;
+		assert_int_equal(kernel_inventory(kernel, pass ? (uint32_t)getpid() : 0, KERNEL_WANT_VMS | KERNEL_WANT_SLOTS, see, &s), 0);
+		assert_int_equal(s.vms, 1);
+		assert_int_equal(s.slots, MANY_SLOTS);
+		assert_int_equal(s.vm.slots, MANY_SLOTS);
+		assert_int_equal(s.wrong, 0);
+	}
+	close(vm);
+	close(kvm);
+	munmap(memory, PAGE);
+}
+
+static int refuse(void *context, const struct observe_news *news)
+{
+	(void)news;
+	++*(int *)context;
+	return -EAGAIN;
+}
+
+static int take(void *context, const struct observe_news *news)
+{
+	struct observe_news *last = context;
+
+	if (news->tgid == (uint32_t)getpid())
+		*last = *news;
+	return 0;
+}
+
+static void news_that_was_not_taken_comes_again(void **state)
+{
+	int kvm = kvm_or_skip(), vm, vcpu, refused = 0;
+	struct observe_news last = { 0 };
+	struct observe_vm seen;
+	void *memory;
+
+	(void)state;
+	while (kernel_drain(kernel, take, &last, 0) > 0)
+		;
+	memset(&last, 0, sizeof(last));
+	vm = vm_new(kvm, 1, &memory);
+	vcpu = vcpu_new(vm, 0);
+	assert_int_equal(kernel_drain(kernel, refuse, &refused, 0), -EAGAIN);
+	assert_int_equal(kernel_drain(kernel, refuse, &refused, 0), -EAGAIN);
+	assert_int_equal(refused, 2);
+	assert_int_equal(kernel_drain(kernel, take, &last, 1), 1);
+	assert_int_equal(last.type, OBSERVE_NEWS_VM);
+	assert_int_equal(last.reason, OBSERVE_REASON_CREATED);
+	assert_true(kernel_drain(kernel, take, &last, 0) >= 1);
+	assert_int_equal(last.type, OBSERVE_NEWS_VCPU);
+	assert_int_equal(kernel_vm_get(kernel, last.kvm, &seen), 0);
+	assert_int_equal(seen.vm, last.key.vm);
+	/* The inventory finds the VM with the same id. */
+	assert_int_equal(kernel_vm_add(kernel, last.kvm, (uint32_t)getpid(), &seen), 0);
+	assert_int_equal(seen.vm, last.key.vm);
+	assert_int_equal(kernel_forget(kernel, last.kvm, last.key.vm + 1), 0);
+	assert_int_equal(kernel_vm_get(kernel, last.kvm, &seen), 0);
+	assert_int_equal(kernel_forget(kernel, last.kvm, last.key.vm), 0);
+	assert_int_equal(kernel_vm_get(kernel, last.kvm, &seen), -ENOENT);
+	close(vcpu);
+	close(vm);
+	close(kvm);
+	munmap(memory, PAGE);
+}
+
+static void what_cannot_be_seen_has_a_reason(void **state)
+{
+	uint64_t counters[OBSERVE_COUNTERS], missed, entries;
+
+	(void)state;
+	if (!kernel)
+		skip();
+	assert_non_null(kernel_blind(kernel, OBSERVE_MSR));
+	assert_int_equal(kernel_counters(kernel, counters), 0);
+	assert_int_equal(kernel_missed(kernel, &missed), 0);
+	assert_int_equal(kernel_capacity(kernel, &entries), 0);
+	assert_int_equal(entries, 8192);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(all_of_a_vm_that_never_ran_is_found),
+		cmocka_unit_test(hundreds_of_slots_come_whole),
+		cmocka_unit_test(news_that_was_not_taken_comes_again),
+		cmocka_unit_test(what_cannot_be_seen_has_a_reason),
+	};
+
+	return cmocka_run_group_tests(tests, begin, end);
+}

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`abidrift run` as processes: who they are, that they are kept alive, that they end, and that every alert arrives, once."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import unittest
+
+from harness import ABIDRIFT, Live, abidrift, wait_for
+from test_cli import QUICK, drifted
+
+JOURNALD = "/lib/systemd/systemd-journald"
+# A journal of the test's own: its sockets and files are in a /run that nobody else sees.
+PRIVATE_RUN = "mount --make-rprivate / && mount -t tmpfs tmpfs /run && mount -t tmpfs tmpfs /var/log && mkdir -p /run/systemd/journal /run/log/journal && exec \"$@\""
+
+
+def children(pid):
+    """{name: pid} of the processes of a monitor."""
+    found = {}
+    for task in open(f"/proc/{pid}/task/{pid}/children").read().split():
+        try:
+            found[open(f"/proc/{task}/comm").read().strip()] = int(task)
+        except OSError:
+            pass
+    return found
+
+
+def status(pid):
+    return dict(line.split(":\t", 1) for line in open(f"/proc/{pid}/status").read().splitlines() if ":\t" in line)
+
+
+def alive(pid):
+    try:
+        return status(pid)["State"][0] != "Z"
+    except OSError:
+        return False
+
+
+class Run(Live):
+    def setUp(self):
+        super().setUp()
+        os.mkdir(self.folder.file("state"))
+        self.path = self.folder.file("state/s.db")
+        self.store = "sqlite:" + self.path
+        trace = drifted().write(self.folder.file("t.trace"))
+        abidrift("replay", trace, *QUICK, store=self.store, ok=(1,))
+        for path in (self.folder.file("state"), self.path):
+            shutil.chown(path, "nobody")
+
+    def start(self, *before, **kw):
+        m = self.process([*before, ABIDRIFT, "run", "--store", self.store, "--listen", "none"], **kw)
+        m.wait_line("^abidrift: ready$")
+        return m
+
+    def alert(self):
+        """Something to tell: web-1's drift is resolved. Returns what the alert says it is."""
+        abidrift("accept", "web-1", store=self.store)
+        return "resolved"
+
+    def undo(self):
+        abidrift("accept", "web-1", "--undo", store=self.store)
+        return "drift"
+
+
+class Processes(Run):
+    def test_only_the_collector_is_privileged(self):
+        m = self.start()
+        kids = children(m.pid)
+        self.assertEqual(set(kids), {"collector", "analyst", "messenger"})
+        self.assertEqual(status(kids["collector"])["Uid"].split(), ["0"] * 4)
+        for name in ("analyst", "messenger"):
+            s = status(kids[name])
+            self.assertNotIn("0", s["Uid"].split() + s["Gid"].split())
+            self.assertEqual(s["Groups"].split(), [])
+            self.assertEqual({s[k] for k in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")}, {"0" * 16})
+            self.assertEqual(s["NoNewPrivs"], "1")
+            held = [os.readlink(f"/proc/{kids[name]}/fd/{fd}") for fd in os.listdir(f"/proc/{kids[name]}/fd")]
+            self.assertEqual([h for h in held if "bpf" in h or "kvm" in h], [])
+        self.assertTrue(any("run as nobody" in line or "run as abidrift" in line for line in m.err))
+
+    def test_each_that_dies_is_started_again_and_the_rest_go_on(self):
+        m = self.start()
+        for name in ("messenger", "analyst", "collector"):
+            before = children(m.pid)
+            os.kill(before[name], signal.SIGKILL)
+            m.wait_line(rf"{name} was ended by signal 9")
+            wait_for(name + " again", lambda: children(m.pid).get(name, before[name]) != before[name])
+        wait_for("all three", lambda: set(children(m.pid)) == {"collector", "analyst", "messenger"})
+        self.alert()
+        m.wait_line('"type":"resolved"', "out")
+        self.assertIsNone(m.child.poll())
+
+    def test_a_signal_ends_all_of_them_in_order(self):
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            m = self.start()
+            kids = children(m.pid).values()
+            self.assertEqual(m.stop(sig), 0)
+            self.assertEqual([k for k in kids if alive(k)], [])
+            self.assertFalse([line for line in m.err if "by force" in line])
+
+    def test_none_outlives_the_one_that_watches_them(self):
+        m = self.start()
+        kids = list(children(m.pid).values())
+        m.stop(signal.SIGKILL)
+        wait_for("all to end", lambda: not any(alive(k) for k in kids), 20)
+
+    def test_a_second_monitor_on_the_same_store_is_refused(self):
+        self.start()
+        done = abidrift("run", store=self.store, ok=(2,))
+        self.assertIn("another abidrift run", done.stderr.splitlines()[-1])
+
+    def test_a_damaged_store_is_one_line_and_the_end(self):
+        with open(self.path, "r+b") as f:
+            f.write(b"\xff" * 4096)
+        done = abidrift("run", store=self.store, ok=(2,))
+        self.assertEqual(done.stdout, "")
+        self.assertIn(self.path, done.stderr.splitlines()[-1])
+
+
+class Alerts(Run):
+    def test_an_alert_is_one_json_line_and_comes_once(self):
+        m = self.start()
+        self.alert()
+        m.wait_line('"type":"resolved"', "out")
+        self.undo()
+        m.wait_line('"type":"drift"', "out")
+        m.stop()
+        alerts = [json.loads(line) for line in m.out]
+        self.assertEqual([a["type"] for a in alerts], ["resolved", "drift"])
+        for a in alerts:
+            self.assertEqual(set(a), {"id", "at", "type", "host", "guest", "severity", "verdict", "summary", "changes", "context"})
+            self.assertEqual(a["guest"]["name"], "web-1")
+        self.assertEqual(len({a["id"] for a in alerts}), 2)
+        again = self.start()
+        again.stop()
+        self.assertEqual(again.out, [])
+
+    def test_what_nobody_read_is_there_at_the_next_start(self):
+        self.start().stop()
+        with subprocess.Popen([ABIDRIFT, "run", "--store", self.store, "--listen", "none"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deaf:
+            try:
+                deaf.stdout.close()
+                self.alert()
+                said = next(line for line in deaf.stderr if "wait in the store" in line)
+                self.assertIn("stdout", said)
+            finally:
+                deaf.terminate()
+                deaf.wait(30)
+        again = self.start()
+        line = again.wait_line('"type":"resolved"', "out")
+        self.assertEqual(json.loads(line)["guest"]["name"], "web-1")
+
+    def test_an_alert_without_a_monitor_waits_for_one(self):
+        self.start().stop()
+        self.alert()
+        m = self.start()
+        m.wait_line('"type":"resolved"', "out")
+
+
+@unittest.skipUnless(os.path.exists(JOURNALD) and shutil.which("journalctl"), "systemd-journald is not installed")
+class Journal(Run):
+    def namespace(self):
+        """A process that holds a mount namespace with a /run of its own."""
+        holder = self.process(["unshare", "--mount", "sh", "-c", PRIVATE_RUN, "sh", "sleep", "600"])
+        wait_for("/run of its own", lambda: "sleep" in open(f"/proc/{holder.pid}/comm").read() and os.path.isdir(f"/proc/{holder.pid}/root/run/log/journal"))
+        self.inside = ["nsenter", "--mount", "--target", str(holder.pid)]
+        return holder
+
+    def journald(self):
+        j = self.process([*self.inside, JOURNALD])
+        wait_for("journald to listen", lambda: subprocess.run([*self.inside, "logger", "--journald"], input=b"MESSAGE=hello\n", stderr=subprocess.DEVNULL).returncode == 0, 20)
+        return j
+
+    def entries(self):
+        done = subprocess.run([*self.inside, "journalctl", "-o", "json", "--no-pager", "-q", "SYSLOG_IDENTIFIER=abidrift"], capture_output=True, text=True)
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def test_alerts_are_in_the_journal_with_their_fields(self):
+        self.namespace()
+        self.journald()
+        self.start(*self.inside)
+        self.alert()
+        wait_for("the alert in the journal", self.entries, 20)
+        self.undo()
+        wait_for("both alerts", lambda: len(self.entries()) == 2, 20)
+        resolved, drift = self.entries()
+        self.assertEqual((resolved["ABIDRIFT_TYPE"], drift["ABIDRIFT_TYPE"]), ("resolved", "drift"))
+        self.assertEqual((drift["ABIDRIFT_GUEST"], drift["PRIORITY"], drift["ABIDRIFT_SEVERITY"]), ("web-1", "4", "warning"))
+        self.assertEqual(json.loads(drift["ABIDRIFT_ALERT"])["guest"]["uuid"], drift["ABIDRIFT_UUID"])
+        self.assertEqual(len(drift["MESSAGE_ID"]), 32)
+        self.assertNotEqual(drift["MESSAGE_ID"], resolved["MESSAGE_ID"])
+        self.assertIn("sse4.2", drift["MESSAGE"])
+
+    def test_alerts_wait_while_the_journal_is_away(self):
+        self.namespace()
+        first = self.journald()
+        m = self.start(*self.inside)
+        first.stop(signal.SIGKILL)
+        self.alert()
+        m.wait_line('"type":"resolved"', "out")
+        self.assertEqual(self.entries(), [])
+        self.journald()
+        wait_for("the alert in the journal", self.entries, 20)
+        self.assertEqual([e["ABIDRIFT_TYPE"] for e in self.entries()], ["resolved"])
+
+
+if __name__ == "__main__":
+    unittest.main()

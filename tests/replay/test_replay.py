@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A trace gives anywhere, without root and KVM, byte for byte what the live monitor saw; and a bad one gives one clear line."""
+import glob
+import gzip
+import json
+import os
+import random
+import signal
+import struct
+import subprocess
+import unittest
+
+from harness import ABIDRIFT, Folder, Live, abidrift
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+HEADER = 64
+RECORD = struct.Struct("<IHHQQQII")
+FACT, TICK = 7, 12
+
+
+def records(data):
+    at = HEADER
+    while at < len(data):
+        size = RECORD.unpack_from(data, at)[0]
+        yield data[at:at + size]
+        at += size
+
+
+def trace(parts, state=1):
+    """A trace file of these records, numbered anew."""
+    out = []
+    for seq, part in enumerate(parts, 1):
+        fields = list(RECORD.unpack_from(part))
+        fields[4] = seq
+        out.append(RECORD.pack(*fields) + part[RECORD.size:])
+    body = b"".join(out)
+    return struct.pack("<16sIIQQ24x", b"abidrift-trace\0\0", 1, state, len(body) if state else 0, len(out) if state else 0) + body
+
+
+class Replay(unittest.TestCase):
+    def setUp(self):
+        self.folder = Folder()
+        self.addCleanup(self.folder.close)
+
+    def goldens(self):
+        found = sorted(glob.glob(os.path.join(HERE, "*.trace.gz")))
+        self.assertTrue(found)
+        for path in found:
+            with gzip.open(path) as f:
+                yield os.path.basename(path)[:-len(".trace.gz")], f.read()
+
+    def write(self, name, data):
+        path = self.folder.file(name)
+        with open(path, "wb") as f:
+            f.write(data)
+        return path
+
+    def fingerprints(self, data, tag):
+        """All revisions of the only guest that a trace gives."""
+        path, store = self.write(f"{tag}.trace", data), "sqlite:" + self.folder.file(f"{tag}.db")
+        abidrift("replay", path, store=store, ok=(0, 1, 3))
+        guest = json.loads(abidrift("ls", "--json", store=store).stdout)["guests"][0]
+        return [abidrift("show", f"{guest['id']}@{rev}", "--fingerprint", store=store).stdout for rev in range(1, guest["current"]["revision"] + 1)]
+
+    def test_replay_equals_what_was_seen_live(self):
+        for name, data in self.goldens():
+            with self.subTest(name):
+                want = []
+                for path in sorted(glob.glob(os.path.join(HERE, f"{name}.*.fingerprint"))):
+                    with open(path) as f:
+                        want.append(f.read())
+                self.assertEqual(self.fingerprints(data, name), want)
+
+    def test_replay_tells_the_drift_and_exits_with_it(self):
+        for name, data in self.goldens():
+            with self.subTest(name):
+                done = abidrift("replay", self.write("x", data), "--json", ok=(1,))
+                result = json.loads(done.stdout)
+                self.assertFalse(result["incomplete"])
+                self.assertTrue(result["changes"])
+                self.assertEqual({c["facet"] for c in result["changes"]}, {"cpuid"})
+
+    def test_order_and_repetition_of_facts_change_nothing(self):
+        """Facts of one boot between two others may come in any order and twice."""
+        luck = random.Random(5)
+        for name, data in self.goldens():
+            with self.subTest(name):
+                want = self.fingerprints(data, name)
+                parts, run = [], []
+                for part in records(data):
+                    if RECORD.unpack_from(part)[1] in (FACT, TICK):
+                        run.append(part)
+                        continue
+                    parts += self.shuffled(run, luck)
+                    run = []
+                    parts.append(part)
+                self.assertEqual(self.fingerprints(trace(parts + self.shuffled(run, luck)), name + "-shuffled"), want)
+
+    @staticmethod
+    def shuffled(run, luck):
+        facts = [p for p in run if RECORD.unpack_from(p)[1] == FACT]
+        ticks = [p for p in run if RECORD.unpack_from(p)[1] == TICK]
+        facts += luck.sample(facts, len(facts) // 2)
+        luck.shuffle(facts)
+        # Time goes on as before: what was known by the first tick of the run stays known by then.
+        return facts + ticks
+
+    def bad(self, data, code, words, name="bad"):
+        done = abidrift("replay", self.write(name, data), ok=None)
+        self.assertEqual(done.returncode, code, done.stderr)
+        lines = done.stderr.strip().splitlines()
+        if code == 2:
+            self.assertEqual(len(lines), 1, lines)
+            self.assertRegex(lines[0], words)
+        return done
+
+    def test_bad_traces_are_one_clear_line(self):
+        _, data = next(self.goldens())
+        self.bad(b"", 2, "trace")
+        self.bad(b"not a trace at all" * 100, 2, "not an? .*trace|no .*trace")
+        newer = bytearray(data)
+        newer[16] = 9
+        self.bad(bytes(newer), 2, "newer|format 9")
+        corrupt = bytearray(data)
+        corrupt[HEADER] = 1
+        self.bad(bytes(corrupt), 2, "corrupt|record")
+        self.bad(data + b"more", 2, "corrupt|sizes|bytes")
+        self.bad(data[:len(data) // 2], 2, "corrupt|sizes|ends")
+
+    def test_incomplete_trace_gives_what_it_holds_and_says_so(self):
+        _, data = next(self.goldens())
+        marked = bytearray(data[:len(data) * 9 // 10])
+        marked[20:24] = bytes(4)
+        marked[24:40] = bytes(16)
+        done = abidrift("replay", self.write("cut", bytes(marked)), "--json", ok=(1, 3))
+        self.assertTrue(json.loads(done.stdout)["incomplete"])
+
+    def test_endless_trace_is_refused_with_bounded_memory(self):
+        _, data = next(self.goldens())
+        fifo = self.folder.file("fifo")
+        os.mkfifo(fifo)
+        child = subprocess.Popen([ABIDRIFT, "replay", fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        try:
+            with open(fifo, "wb") as f:
+                f.write(data[:HEADER])
+                try:
+                    f.write(struct.pack("<I", 0xFFFFFFFF) + b"\xff" * (1 << 16))
+                    while child.poll() is None:
+                        f.write(b"\xff" * (1 << 16))
+                except BrokenPipeError:
+                    pass
+            _, err = child.communicate(timeout=30)
+        finally:
+            child.kill()
+            child.wait()
+        self.assertEqual(child.returncode, 2, err)
+        self.assertEqual(len(err.strip().splitlines()), 1, err)
+
+    def test_missing_file(self):
+        done = abidrift("replay", self.folder.file("nowhere"), ok=(2,))
+        self.assertRegex(done.stderr, "nowhere.*No such file")
+
+
+class RecordAndReplay(Live):
+    def test_recording_of_a_boot_replays_to_the_live_fingerprint(self):
+        monitor = self.monitor()
+        path = self.folder.file("trace")
+        recorder = self.process([ABIDRIFT, "record", "-o", path])
+        recorder.wait_line("recording")
+        guest = self.qemu("pc-q35-7.2", "-device", "e1000,netdev=n0,addr=3,romfile=", "-netdev", "user,id=n0", "-device", "VGA,addr=2", vcpus=2)
+        monitor.settled(guest.name)
+        live = monitor.fingerprint(guest.name)
+        self.assertEqual(recorder.stop(signal.SIGINT), 0, recorder.err)
+        store = "sqlite:" + self.folder.file("replay.db")
+        abidrift("replay", path, store=store, ok=(0, 1, 3))
+        self.assertEqual(abidrift("show", guest.name, "--fingerprint", store=store).stdout, live)

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/collect/arguments.h"
+
+#define BLOCK(text) text, sizeof(text)
+
+static bool matches(const char *block, size_t size, const char *guest)
+{
+	struct arguments a;
+	bool result;
+
+	assert_int_equal(arguments_split(block, size, &a), 0);
+	result = arguments_match(&a, guest);
+	arguments_release(&a);
+	return result;
+}
+
+static int join(void *context, const char *path)
+{
+	struct buffer *b = context;
+
+	buffer_printf(b, "%s%s", b->size ? " " : "", path);
+	return 0;
+}
+
+static void check_firmware(const char *block, size_t size, const char *expected)
+{
+	struct buffer found = BUFFER_INIT;
+	struct arguments a;
+
+	assert_int_equal(arguments_split(block, size, &a), 0);
+	assert_int_equal(arguments_firmware(&a, join, &found), 0);
+	assert_string_equal(found.size ? found.data : "", expected);
+	buffer_release(&found);
+	arguments_release(&a);
+}
+
+static void test_record_takes_the_guest_that_was_named_and_no_other(void **state)
+{
+	static const char libvirt[] = "qemu\0-name\0guest=web,,1,debug-threads=on\0-uuid\0" "4dea22b3-1d52-d8f3-2516-782e98ab3fa0";
+	static const char proxmox[] = "kvm\0-id\0" "100\0-name\0web,debug-threads=on\0-smbios\0type=1,uuid=4DEA22B3-1D52-D8F3-2516-782E98AB3FA0";
+	static const char micro[] = "firecracker\0--id=vm-7\0--api-sock\0/run/fc.sock";
+
+	(void)state;
+	assert_true(matches(libvirt, sizeof(libvirt), "web,1"));
+	assert_true(matches(libvirt, sizeof(libvirt), "4DEA22B31D52D8F32516782E98AB3FA0"));
+	assert_false(matches(libvirt, sizeof(libvirt), "web"));
+	assert_false(matches(libvirt, sizeof(libvirt), "debug-threads=on"));
+	assert_true(matches(proxmox, sizeof(proxmox), "100"));
+	assert_true(matches(proxmox, sizeof(proxmox), "web"));
+	assert_true(matches(proxmox, sizeof(proxmox), "4dea22b3-1d52-d8f3-2516-782e98ab3fa0"));
+	assert_false(matches(proxmox, sizeof(proxmox), "10"));
+	assert_true(matches(micro, sizeof(micro), "vm-7"));
+	assert_true(matches(micro, sizeof(micro), "/run/fc.sock"));
+	assert_false(matches(BLOCK("qemu\0-uuid"), "x"));
+	assert_false(matches("", 0, ""));
+}
+
+static void test_the_firmware_of_every_way_to_give_one_is_known(void **state)
+{
+	(void)state;
+	check_firmware(BLOCK("q\0-bios\0b.bin"), "b.bin");
+	check_firmware(BLOCK("q\0-drive\0if=pflash,format=raw,readonly=on,file=/a,,b/CODE.fd\0-drive\0if=pflash,file=VARS.fd"), "/a,b/CODE.fd");
+	check_firmware(BLOCK("q\0-drive\0if=pflash,unit=1,file=V\0-drive\0if=pflash,unit=0,file=C\0-drive\0file=disk,if=virtio"), "C");
+	check_firmware(BLOCK("q\0-machine\0q35,pflash0=f0,pflash1=f1\0"
+			     "-blockdev\0{\"driver\":\"file\",\"filename\":\"/x/C\\\"O.fd\",\"node-name\":\"s0\",\"read-only\":true}\0"
+			     "-blockdev\0{\"node-name\":\"f0\",\"read-only\":true,\"driver\":\"raw\",\"file\":\"s0\"}\0"
+			     "-blockdev\0{\"driver\":\"file\",\"filename\":\"/x/V.fd\",\"node-name\":\"s1\"}\0"
+			     "-blockdev\0{\"node-name\":\"f1\",\"driver\":\"raw\",\"file\":\"s1\"}"), "/x/C\"O.fd");
+	check_firmware(BLOCK("ch\0--firmware=/fw"), "/fw");
+}
+
+static void test_a_block_graph_that_bites_its_tail_ends(void **state)
+{
+	(void)state;
+	check_firmware(BLOCK("q\0-M\0pc,pflash0=a\0-blockdev\0node-name=a,file=b\0-blockdev\0node-name=b,file=a"), "");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_record_takes_the_guest_that_was_named_and_no_other),
+		cmocka_unit_test(test_the_firmware_of_every_way_to_give_one_is_known),
+		cmocka_unit_test(test_a_block_graph_that_bites_its_tail_ends),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

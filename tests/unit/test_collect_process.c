@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Processes and files, on the test's own process; and where the stream goes. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/error.h"
+#include "userspace/collect/files.h"
+#include "userspace/collect/output.h"
+#include "userspace/collect/process.h"
+#include "userspace/stream/record.h"
+
+static void test_a_vmm_is_described_by_its_process(void **state)
+{
+	struct process p = PROCESS_INIT;
+	struct contents *contents = contents_new();
+	struct buffer pairs = BUFFER_INIT;
+	bool matches = true;
+	char pid[16];
+
+	(void)state;
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	assert_int_equal(process_open(getpid(), &p), 0);
+	assert_true(process_alive(&p));
+	assert_true(process_has_thread(&p, (uint32_t)getpid()));
+	assert_false(process_has_thread(&p, 1));
+	assert_false(process_replaced(&p));
+	assert_int_equal(process_describe(&p, contents, "no-such-guest", &pairs, &matches), 0);
+	assert_false(matches);
+	assert_string_equal(record_pair_get(pairs.data, pairs.size, "pid"), pid);
+	assert_string_equal(record_pair_get(pairs.data, pairs.size, "kind"), "other");
+	assert_non_null(record_pair_get(pairs.data, pairs.size, "arg"));
+	assert_non_null(record_pair_get(pairs.data, pairs.size, "exe"));
+	assert_non_null(record_pair_get(pairs.data, pairs.size, "start"));
+	buffer_release(&pairs);
+	contents_free(contents);
+	process_release(&p);
+}
+
+static void test_a_process_that_has_ended_is_never_another_one(void **state)
+{
+	struct process p = PROCESS_INIT, again = PROCESS_INIT;
+	pid_t child = fork();
+
+	(void)state;
+	if (!child) {
+		pause();
+		_exit(0);
+	}
+	assert_int_equal(process_open(child, &p), 0);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	assert_false(process_alive(&p));
+	assert_int_equal(process_open(child, &again), -ESRCH);
+	process_release(&p);
+}
+
+static void test_a_changed_firmware_file_gets_a_new_digest_and_a_pipe_none(void **state)
+{
+	static const char abc[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+	char path[] = "/tmp/abidrift-test-XXXXXX", digest[65];
+	struct contents *contents = contents_new();
+	int fd = mkstemp(path), pipes[2], other;
+
+	(void)state;
+	assert_int_equal(write(fd, "abc", 3), 3);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(contents_digest(contents, fd, digest), 0);
+		assert_string_equal(digest, abc);
+	}
+	assert_int_equal(write(fd, "d", 1), 1);
+	assert_int_equal(contents_digest(contents, fd, digest), 0);
+	assert_string_not_equal(digest, abc);
+	assert_int_equal(ftruncate(fd, (off_t)CONTENTS_MAX_BYTES + 1), 0);
+	assert_int_equal(contents_digest(contents, fd, digest), -EFBIG);
+	other = files_open_as(getpid(), path);
+	assert_true(other >= 0);
+	close(other);
+	assert_int_equal(files_open_as(getpid(), "/dev/null"), -ENOEXEC);
+	assert_int_equal(files_open_as(getpid(), "/no/such/file"), -ENOENT);
+	unlink(path);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_int_equal(files_open_as(getpid(), path), -ENOEXEC);
+	assert_int_equal(pipe(pipes), 0);
+	assert_int_equal(contents_digest(contents, pipes[0], digest), -ENOEXEC);
+	close(pipes[0]);
+	close(pipes[1]);
+	close(fd);
+	unlink(path);
+	contents_free(contents);
+}
+
+/* QEMU's version is found wherever it lies in the file, across the chunks that it is read in, too. */
+static void test_the_version_of_qemu_is_found_without_running_it(void **state)
+{
+	static const char literal[] = "QEMU emulator version 7.2.22 (Debian 1:7.2)\n";
+	static const off_t places[] = { 0, 65000, 65530, 65536, 131072 - 10, 200000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		char path[] = "/tmp/abidrift-test-XXXXXX";
+		struct contents *contents = contents_new();
+		struct executable x;
+		int fd = mkstemp(path);
+
+		unlink(path);
+		assert_int_equal(pwrite(fd, literal, sizeof(literal), places[i]), sizeof(literal));
+		assert_int_equal(ftruncate(fd, 300000), 0);
+		assert_int_equal(contents_executable(contents, fd, &x), 0);
+		assert_string_equal(x.qemu_version, "7.2.22 (Debian 1:7.2)");
+		assert_string_equal(x.build_id, "");
+		close(fd);
+		contents_free(contents);
+	}
+}
+
+static int listener(struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	*address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(address->sun_path + 1, sizeof(address->sun_path) - 1, "abidrift-test-%d", getpid());
+	assert_int_equal(bind(fd, (struct sockaddr *)address, sizeof(*address)), 0);
+	assert_int_equal(listen(fd, 2), 0);
+	return fd;
+}
+
+static int dial(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	assert_int_equal(connect(fd, (const struct sockaddr *)address, sizeof(*address)), 0);
+	return fd;
+}
+
+static void test_a_slow_analyst_never_stops_the_collector_and_a_new_one_begins_at_one(void **state)
+{
+	static const char body[1024];
+	struct record_header h = { .type = RECORD_SYNCED, .at_ns = 9 }, got;
+	struct sockaddr_un address;
+	struct error e = ERROR_INIT;
+	struct output *o;
+	int listen_fd = listener(&address), first, second;
+
+	(void)state;
+	assert_int_equal(output_new(-1, listen_fd, &o, &e), 0);
+	assert_int_equal(output_accept(o), 0);
+	assert_int_equal(output_room(o), (size_t)-1);
+	first = dial(&address);
+	assert_int_equal(output_accept(o), 1);
+	for (int i = 0; i < 40000 && output_room(o); i++) {
+		output_put(o, OUTPUT_ALL, &h, body, sizeof(body), NULL, 0);
+		assert_int_equal(output_flush(o, &e), 0);
+	}
+	assert_int_equal(output_room(o), 0);
+	assert_int_equal(output_sinks(o), OUTPUT_ANALYST);
+	second = dial(&address);
+	assert_int_equal(output_accept(o), 1);
+	assert_int_equal(output_pending(o), 0);
+	h.at_ns = 20;
+	output_put(o, OUTPUT_ANALYST, &h, NULL, 0, NULL, 0);
+	h.at_ns = 10; /* an older fact: time does not run backwards in a stream */
+	output_put(o, OUTPUT_ANALYST, &h, NULL, 0, NULL, 0);
+	assert_int_equal(output_flush(o, &e), 0);
+	for (uint64_t seq = 1; seq <= 2; seq++) {
+		assert_int_equal(recv(second, &got, sizeof(got), MSG_WAITALL), sizeof(got));
+		assert_int_equal(got.seq, seq);
+		assert_int_equal(got.at_ns, 20);
+	}
+	close(second);
+	output_put(o, OUTPUT_ANALYST, &h, NULL, 0, NULL, 0);
+	assert_int_equal(output_flush(o, &e), 0);
+	assert_int_equal(output_sinks(o), 0);
+	close(first);
+	output_free(o);
+	close(listen_fd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_a_vmm_is_described_by_its_process),
+		cmocka_unit_test(test_a_process_that_has_ended_is_never_another_one),
+		cmocka_unit_test(test_a_changed_firmware_file_gets_a_new_digest_and_a_pipe_none),
+		cmocka_unit_test(test_the_version_of_qemu_is_found_without_running_it),
+		cmocka_unit_test(test_a_slow_analyst_never_stops_the_collector_and_a_new_one_begins_at_one),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
