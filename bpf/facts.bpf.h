@@ -294,12 +294,21 @@ SUBPROGRAM int vm_begin(struct subject *s, __u32 reason, bool replace)
 SUBPROGRAM int boot_begin(struct subject *s, __u32 reason)
 {
 	struct vm_state *vm = s->vm;
+	bool bounce;
 
 	if (!vm)
 		return 0;
-	vm->seen.boot += 1;
-	vm->seen.boot_ns = s->now;
-	vm->seen.reason = reason;
+	/*
+	 * SeaBIOS answers a reset by the VMM with a reset of its own, before it has looked at anything: its copy in RAM says that it
+	 * had run already. That is one reset to whoever asked for it, and one boot.
+	 */
+	bounce = reason == OBSERVE_REASON_PORT && vm->seen.reason == OBSERVE_REASON_VMM && !(vm->seen.flags & VM_STATE_PCI) &&
+		 s->now - vm->seen.boot_ns < BOUNCE_NS;
+	if (!bounce) {
+		vm->seen.boot += 1;
+		vm->seen.boot_ns = s->now;
+		vm->seen.reason = reason;
+	}
 	vm->seen.flags = OBSERVE_VM_FROM_RESET;
 	vm->seen.ecam_base = 0;
 	vm->seen.ecam_bytes = 0;
@@ -309,8 +318,7 @@ SUBPROGRAM int boot_begin(struct subject *s, __u32 reason)
 	__builtin_memset(vm->seen.overflow, 0, sizeof(vm->seen.overflow));
 	vm->suspect = 0;
 	forget_caches();
-	signal_vm(s, OBSERVE_NEWS_BOOT);
-	return 0;
+	return bounce ? 0 : signal_vm(s, OBSERVE_NEWS_BOOT);
 }
 
 /* A reset was suspected: does this event of a vCPU confirm it? */

@@ -211,7 +211,7 @@ static __noinline int show_vcpu(const struct shown *f, __u64 vcpu)
 
 	header_of(&r.header, f, INVENTORY_VCPU, sizeof(r.vcpu), (__u64)BPF_CORE_READ(v, kvm));
 	r.vcpu.vcpu = vcpu;
-	r.vcpu.tsc_offset = bpf_core_field_exists(v->arch.l1_tsc_offset) ? BPF_CORE_READ(v, arch.l1_tsc_offset) : 0;
+	r.vcpu.tsc_written_ns = bpf_core_field_exists(v->kvm->arch.last_tsc_nsec) ? BPF_CORE_READ(v, kvm, arch.last_tsc_nsec) : 0;
 	r.vcpu.vcpu_id = BPF_CORE_READ(v, vcpu_id);
 	r.vcpu.tid = pid ? BPF_CORE_READ(pid, numbers[0].nr) : 0;
 	r.vcpu.cpuid_entries = BPF_CORE_READ(v, arch.cpuid_nent);

@@ -96,6 +96,7 @@ typedef struct {
 
 struct mm_struct;
 struct kvm_arch {
+	__u64 last_tsc_nsec; /* host time of the last write to a vCPU's TSC (kvm_synchronize_tsc) */
 	__u32 bsp_vcpu_id;
 	__u64 disabled_quirks;
 };
@@ -119,7 +120,6 @@ struct kvm_vcpu_arch {
 	int cpuid_nent;
 	struct kvm_cpuid_entry2 *cpuid_entries;
 	int maxphyaddr;
-	__u64 l1_tsc_offset;
 };
 struct kvm_vcpu {
 	struct kvm *kvm;

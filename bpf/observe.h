@@ -162,7 +162,7 @@ struct inventory_vm {
 
 struct inventory_vcpu {
 	__u64 vcpu;
-	__u64 tsc_offset; /* l1_tsc_offset: changes at every reset of the VMM's making */
+	__u64 tsc_written_ns; /* kvm->arch.last_tsc_nsec: a VMM writes the TSC at creation and at every reset, and else hardly ever */
 	__u32 vcpu_id;
 	__u32 tid;        /* thread that last ran it, 0 = it never ran */
 	__u32 cpuid_entries;

@@ -129,6 +129,9 @@ static __noinline int pci_take(struct subject *s, const struct pci_access *a, __
 	struct observe_key key;
 	__u32 both, fresh, merged;
 
+	/* The host bridge alone is no look at the machine: firmware switches its own copy in RAM there. */
+	if (a->bdf && s->vm)
+		s->vm->seen.flags |= VM_STATE_PCI;
 	pci_key(&key, s, kind, a->bdf, a->reg);
 	in.known = a->known;
 	in.data[0] = a->data;

@@ -40,7 +40,7 @@ static void add_slot(struct inventory *i, uint16_t id, uint16_t as_id, uint64_t 
 
 static void add_vcpu(struct inventory *i, uint32_t vcpu_id, uint32_t tid, uint32_t eax)
 {
-	struct inventory_vcpu vcpu = { .vcpu_id = vcpu_id, .tid = tid, .tsc_offset = 99 };
+	struct inventory_vcpu vcpu = { .vcpu_id = vcpu_id, .tid = tid, .tsc_written_ns = 99 };
 	struct { struct inventory_cpuid c; struct inventory_cpuid_entry e; } table = { { vcpu_id, 1 }, { .function = 1, .regs = { eax } } };
 
 	add(i, INVENTORY_VCPU, 6, &vcpu, sizeof(vcpu));

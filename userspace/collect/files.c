@@ -262,7 +262,20 @@ static void build_id_read(int fd, char ret[129])
 	}
 }
 
-/* The literal that QEMU prints for --version, up to its newline; one literal in every build, distribution's suffix included. */
+/* The printable text behind the literal, if that is a version: the literal alone is in other programs, too. */
+static bool version_at(const char *text, const char *end, char *ret, size_t ret_size)
+{
+	size_t length = 0;
+
+	if (text == end || *text < '0' || *text > '9')
+		return false;
+	while (text + length < end && length < ret_size - 1 && text[length] >= ' ' && text[length] < 0x7f)
+		length++;
+	snprintf(ret, ret_size, "%.*s", (int)length, text);
+	return true;
+}
+
+/* What QEMU prints for --version, up to its newline; one literal in every build, distribution's suffix included. */
 static void qemu_version_read(int fd, char *ret, size_t ret_size)
 {
 	static const char literal[] = "QEMU emulator version ";
@@ -272,23 +285,20 @@ static void qemu_version_read(int fd, char *ret, size_t ret_size)
 
 	for (off_t at = 0; at < (off_t)CONTENTS_MAX_BYTES;) {
 		ssize_t n = read_at(fd, chunk + kept, CHUNK_BYTES, at);
-		size_t size, length;
-		char *found;
+		const char *end = chunk + kept + (n > 0 ? n : 0), *found = chunk;
 
 		if (n <= 0)
 			return;
-		size = kept + n;
-		found = memmem(chunk, size, literal, sizeof(literal) - 1);
-		/* Too near to the end of the chunk: the next round, which begins with what is kept of this one, has it whole. */
-		if (found && (chunk + size - found >= OVERLAP || n < (ssize_t)CHUNK_BYTES)) {
+		while ((found = memmem(found, end - found, literal, sizeof(literal) - 1))) {
+			/* Too near to the end of the chunk: the next round, which begins with what is kept of this one, has it whole. */
+			if (end - found < OVERLAP && n == (ssize_t)CHUNK_BYTES)
+				break;
 			found += sizeof(literal) - 1;
-			for (length = 0; found + length < chunk + size && found[length] >= ' ' && found[length] < 0x7f; length++)
-				;
-			snprintf(ret, ret_size, "%.*s", (int)(length < ret_size ? length : ret_size - 1), found);
-			return;
+			if (version_at(found, end, ret, ret_size))
+				return;
 		}
-		kept = size < OVERLAP ? size : OVERLAP;
-		memmove(chunk, chunk + size - kept, kept);
+		kept = end - chunk < OVERLAP ? end - chunk : OVERLAP;
+		memmove(chunk, end - kept, kept);
 		at += n;
 	}
 }

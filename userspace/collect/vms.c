@@ -219,8 +219,8 @@ int vm_update(struct vm *vm, const struct found_vm *found)
 		vm->fd = found->fd;
 		vm->dirty |= VM_DIRTY_VM;
 	}
-	if (found->vcpu_count && found->vcpus[0].vcpu.tsc_offset != vm->token) {
-		vm->token = found->vcpus[0].vcpu.tsc_offset;
+	if (found->vcpu_count && found->vcpus[0].vcpu.tsc_written_ns != vm->token) {
+		vm->token = found->vcpus[0].vcpu.tsc_written_ns;
 		vm->dirty |= VM_DIRTY_BOOT;
 	}
 	for (size_t i = 0; err >= 0 && i < found->vcpu_count; i++)

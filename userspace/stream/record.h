@@ -60,7 +60,7 @@ struct record_boot {
 	uint32_t reason;      /* enum observe_reason */
 	uint32_t from_reset;  /* 1: seen from its first instruction on */
 	uint64_t began_ns;
-	uint64_t token;       /* boot vCPU's TSC offset: another value, another boot. 0 = not known */
+	uint64_t token;       /* when the VMM last wrote a TSC: the same value, the same boot. 0 = not known */
 };
 
 struct record_fact {
