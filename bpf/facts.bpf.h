@@ -55,6 +55,14 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps") __weak;
 
+/* Which vCPU a thread ran last, as far as facts told. Old threads make room. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u64); /* process and thread, as bpf_get_current_pid_tgid() gives them */
+	__type(value, __u64);
+} threads SEC(".maps") __weak;
+
 /* In a map of its own, and not in .data: what every event touches should not cost it another page of the TLB. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -358,6 +366,24 @@ static __always_inline bool subject_of(struct subject *s, __u64 vcpu)
 	return true;
 }
 
+/* The exit from KVM_RUN is told after the vCPU was put down: the thread leads to the one that it ran last. */
+static __always_inline void thread_runs(__u64 vcpu)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u64 *known = bpf_map_lookup_elem(&threads, &thread);
+
+	if (!known || *known != vcpu)
+		bpf_map_update_elem(&threads, &thread, &vcpu, BPF_ANY);
+}
+
+static __always_inline __u64 vcpu_of_thread(void)
+{
+	__u64 thread = bpf_get_current_pid_tgid();
+	__u64 *known = bpf_map_lookup_elem(&threads, &thread);
+
+	return known ? *known : 0;
+}
+
 /* Slow path of every event of a running vCPU: its VM (made if it is not known), its boot. */
 static __always_inline bool enter(struct subject *s, __u64 vcpu)
 {
@@ -370,20 +396,11 @@ static __always_inline bool enter(struct subject *s, __u64 vcpu)
 		vm_begin(s, OBSERVE_REASON_FOUND, true);
 	if (!s->vm)
 		return false;
+	thread_runs(vcpu);
 	if (s->vm->seen.flags & (OBSERVE_VM_PENDING | VM_STATE_SHUTDOWN))
 		settle_suspicion(s);
 	if (s->vm && !(s->vm->seen.flags & OBSERVE_VM_RAN))
 		s->vm->seen.flags |= OBSERVE_VM_RAN;
-	return s->vm;
-}
-
-/* As enter, for what is no sign that a vCPU goes on. */
-static __always_inline bool look(struct subject *s, __u64 vcpu)
-{
-	if (!subject_of(s, vcpu))
-		return false;
-	if (!s->vm)
-		vm_begin(s, OBSERVE_REASON_FOUND, false);
 	return s->vm;
 }
 

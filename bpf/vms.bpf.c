@@ -69,11 +69,13 @@ int shutdowns(struct bpf_raw_tracepoint_args *ctx)
 {
 	__u32 reason = ctx->args[0];
 	struct subject s;
+	__u64 vcpu;
 
 	if ((reason != EXIT_SHUTDOWN && reason != EXIT_SYSTEM_EVENT) || (__s32)ctx->args[1] < 0)
 		return 0;
+	vcpu = vcpu_of_thread();
 	/* Not enter(): a VMM that runs a vCPU on after its shutdown without resetting it gets the same exit again. */
-	if (!look(&s, current_vcpu()))
+	if (!subject_of(&s, vcpu ? vcpu : current_vcpu()) || !s.vm || s.vm->seen.tgid != s.tgid)
 		return 0;
 	s.vm->suspect = s.vcpu;
 	s.vm->seen.flags |= reason == EXIT_SHUTDOWN ? VM_STATE_SHUTDOWN : OBSERVE_VM_PENDING;

@@ -211,7 +211,9 @@ static void hundreds_of_slots_come_whole(void **state)
 
 static int refuse(void *context, const struct observe_news *news)
 {
-	(void)news;
+	/* Other guests of this host are none of this test's. */
+	if (news->tgid != (uint32_t)getpid())
+		return 0;
 	++*(int *)context;
 	return -EAGAIN;
 }
@@ -225,6 +227,26 @@ static int take(void *context, const struct observe_news *news)
 	return 0;
 }
 
+static int forget_mine(void *context, const struct observe_vm *vm)
+{
+	if (vm->tgid == (uint32_t)getpid())
+		*(struct observe_vm *)context = *vm;
+	return 0;
+}
+
+/* A VM that never ran and is made again at the same address is taken for the same one: what earlier tests left has to go. */
+static void start_anew(void)
+{
+	struct observe_vm mine;
+
+	do {
+		memset(&mine, 0, sizeof(mine));
+		assert_true(kernel_vms(kernel, forget_mine, &mine) >= 0);
+		if (mine.vm)
+			kernel_forget(kernel, mine.kvm, mine.vm);
+	} while (mine.vm);
+}
+
 static void news_that_was_not_taken_comes_again(void **state)
 {
 	int kvm = kvm_or_skip(), vm, vcpu, refused = 0;
@@ -233,6 +255,7 @@ static void news_that_was_not_taken_comes_again(void **state)
 	void *memory;
 
 	(void)state;
+	start_anew();
 	while (kernel_drain(kernel, take, &last, 0) > 0)
 		;
 	memset(&last, 0, sizeof(last));
@@ -241,7 +264,8 @@ static void news_that_was_not_taken_comes_again(void **state)
 	assert_int_equal(kernel_drain(kernel, refuse, &refused, 0), -EAGAIN);
 	assert_int_equal(kernel_drain(kernel, refuse, &refused, 0), -EAGAIN);
 	assert_int_equal(refused, 2);
-	assert_int_equal(kernel_drain(kernel, take, &last, 1), 1);
+	while (!last.type)
+		assert_int_equal(kernel_drain(kernel, take, &last, 1), 1);
 	assert_int_equal(last.type, OBSERVE_NEWS_VM);
 	assert_int_equal(last.reason, OBSERVE_REASON_CREATED);
 	assert_true(kernel_drain(kernel, take, &last, 0) >= 1);

@@ -3,7 +3,7 @@
  * What memory a guest has, from the VM's memory slots. Slots are the VMM's way of cutting it: equal neighbours are joined, and
  * of the flags only read-only counts.
  *
- * A PC shows itself by slot boundaries from 0xA0000 to 0x100000. There 0xA0000 to 0xBFFFF (VGA window) comes and goes with the
+ * A PC shows itself by slot boundaries from 0xA0000 to 0x100000, or by its host bridge. There 0xA0000 to 0xBFFFF (VGA window) comes and goes with the
  * video mode and is left out; 0xC0000 to 0xFFFFF is cut into RAM and ROM as option ROMs and shadowing want it, and is one entry
  * with what of it is covered. A slot in a BAR's range is placement.
  */
@@ -18,6 +18,9 @@
 #include "userspace/abi/windows.h"
 
 #define KVM_SLOT_READ_ONLY (1u << 1)
+/* Host bridges with switchable RAM below 1 MiB (PAM): device and vendor id as register 0 holds them. */
+#define PCI_ID_I440FX 0x12378086u
+#define PCI_ID_Q35 0x29c08086u
 #define PC_VGA_WINDOW 0xa0000ull
 #define PC_ROM_AREA 0xc0000ull
 #define PC_LOW_END 0x100000ull
@@ -57,6 +60,14 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static uint64_t most(uint64_t a, uint64_t b) { return a > b ? a : b; }
 
 static bool in_low_area(uint64_t address) { return address >= PC_VGA_WINDOW && address <= PC_LOW_END; }
+
+/* While firmware has all of it unlocked the low area has no boundaries: then the host bridges with such an area tell a PC. */
+static bool bridge_is_pc(const struct guest_facts *facts)
+{
+	const struct record_fact *id = facts_find(facts, OBSERVE_PCI, 0, 0, 0);
+
+	return id && id->value.known == 0xf && (id->value.data[0] == PCI_ID_I440FX || id->value.data[0] == PCI_ID_Q35);
+}
 
 static bool slots_are_pc(const struct record_slot *slots, size_t count)
 {
@@ -161,7 +172,7 @@ static int derive_slots(const struct guest_facts *facts, const struct record_slo
 	r = windows_derive(facts, &known);
 	if (r < 0)
 		return r;
-	m->pc = slots_are_pc(slots, count);
+	m->pc = slots_are_pc(slots, count) || bridge_is_pc(facts);
 	for (size_t i = 0; i < count; i++)
 		take_slot(m, &known, &slots[i]);
 	/* A guest that was seen from its reset has shown every BAR that it has, unless nothing shows them here. */
