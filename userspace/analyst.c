@@ -62,6 +62,7 @@ struct analyst {
 	uint64_t now_ns;         /* stream time, CLOCK_MONOTONIC */
 	int64_t realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	uint64_t polled_ns, pruned_ns;
+	uint64_t ring_full; /* news that found the ring full, as last told */
 	bool hello, synced, unknown, recheck;
 	char last_failure[sizeof(((struct error *)0)->text)];
 };
@@ -707,6 +708,21 @@ static const char *const class_facets[OBSERVE_CLASSES] = {
 	[OBSERVE_CLASS_PCI_BODY] = "pci", [OBSERVE_CLASS_PCI_ABSENT] = "pci", [OBSERVE_CLASS_PCI_PLACED] = "placement", [OBSERVE_CLASS_MSR] = "msr",
 };
 
+/* What was lost for no guest in particular may have been any guest's. */
+static int host_loss(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, const struct record_loss *loss, struct error *e)
+{
+	int err = 0;
+
+	if (loss->stage == RECORD_LOSS_RING && loss->count > a->ring_full) {
+		if (!a->ring_full)
+			say(a, 0, "the news ring was full %" PRIu64 " times: those facts came by a sweep, none was lost", loss->count);
+		a->ring_full = loss->count;
+	}
+	for (struct instance *in = a->instances; in && err >= 0 && loss->stage == RECORD_LOSS_MAP; in = in->next)
+		err = facts_add(in->facts, h, body, bytes, NULL);
+	return err < 0 ? error_set(e, -err, "a loss record cannot be used") : 0;
+}
+
 static int take_loss(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	struct instance *in = instance_find(a, h->vm);
@@ -715,6 +731,8 @@ static int take_loss(struct analyst *a, const struct record_header *h, const voi
 	int err;
 
 	memcpy(&loss, body, sizeof loss);
+	if (!h->vm)
+		return host_loss(a, h, body, bytes, &loss, e);
 	if (!in || !loss.count || loss.class >= OBSERVE_CLASSES)
 		return 0;
 	err = take_facts(a, h, body, bytes, e);

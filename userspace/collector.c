@@ -336,6 +336,13 @@ static void sweep(struct collector *c, uint64_t now)
 		}
 	}
 	buffer_release(&host);
+	if (!c->swept && c->options->ready) {
+		size_t guests = 0;
+
+		for (const struct vm *vm = c->discovery.vms.list; vm; vm = vm->next)
+			guests += discovery_wanted(&c->discovery, vm);
+		c->options->ready(c->options->context, guests);
+	}
 	c->swept = true;
 }
 

@@ -16,6 +16,8 @@ struct collector_options {
 	uint64_t duration_ns;/* `record`: end after so long; 0 = until stop_fd */
 	const char *guest;   /* `record`: only the guest whose UUID, name or id this is exactly; NULL = all */
 	uint32_t facts, ring_bytes, quota; /* as kernel_options; 0 = default */
+	void (*ready)(void *context, size_t guests); /* the first sweep is done: how many guests it found (of those asked for); NULL */
+	void *context;
 	const char *const *config; /* NULL-terminated "key", "value", …: handed on as RECORD_CONFIG */
 };
 

@@ -210,3 +210,17 @@ class Micro(Live):
         monitor.settled(again.ids[0])
         self.assertEqual(monitor.guest(again.ids[0])["boot"], 1)
 
+
+    def test_tiny_ring_ends_with_the_same_facts(self):
+        """News that find the ring full are late, never lost."""
+        large, tiny = self.monitor(store="large/a.db"), self.monitor("--set", "monitor.ring=4096", store="tiny/a.db")
+        vmm = self.guest("--answer", "port:0x10:1", "--answer", "mmio:0xfed00000:7")
+        self.do(vmm, "flood ports 900", "flood mmio 900", "flood cpuid 200", "repeat 4 in 0x10 1; mmio-read 0xfed00000 4")
+        texts = []
+        for monitor in (large, tiny):
+            monitor.settled(vmm.ids[0])
+            texts.append(monitor.fingerprint(vmm.ids[0]))
+        self.assertGreater(len(texts[0]), 1000)
+        self.assertEqual(texts[0], texts[1])
+        tiny.wait_line("ring was full")
+        self.assertFalse([line for line in large.err if "ring was full" in line])

@@ -87,7 +87,7 @@ static void vm_gone(struct discovery *d, struct vm *vm, const char *reason)
 }
 
 /* Is it the guest that was asked for? `anon-PID-FD` is the id of one that has no name. */
-static bool vm_wanted(const struct discovery *d, const struct vm *vm)
+bool discovery_wanted(const struct discovery *d, const struct vm *vm)
 {
 	char id[48];
 
@@ -101,7 +101,7 @@ static void vm_announce(struct discovery *d, struct vm *vm)
 {
 	unsigned missing = output_sinks(d->output) & ~vm->announced;
 
-	if (missing && owner_describe(d, vm->owner) && vm_wanted(d, vm)) {
+	if (missing && owner_describe(d, vm->owner) && discovery_wanted(d, vm)) {
 		tell_vm_whole(d->output, missing, vm);
 		if (vm->announced) {
 			vm->facts_due |= missing;

@@ -42,4 +42,7 @@ void discovery_ended(struct discovery *d, int pid);
 bool discovery_announce(struct discovery *d);
 void discovery_release(struct discovery *d);
 
+/* Is it the guest that was asked for (all are where none was)? */
+bool discovery_wanted(const struct discovery *d, const struct vm *vm);
+
 #endif

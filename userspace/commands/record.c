@@ -114,6 +114,15 @@ static int record_print(const struct options *o, uint64_t records)
 	return code;
 }
 
+/* Said once it sees: what happens from now on is in the trace. */
+static void recording_begins(void *context, size_t guests)
+{
+	const struct options *o = context;
+
+	output_note(o, "recording into %s%s; %zu guest%s now%s", o->output, o->duration ? "" : " until Ctrl-C", guests, guests == 1 ? "" : "s",
+		    o->guest && !guests ? ": none is the one asked for" : "");
+}
+
 static int record(const struct options *o, const struct config *config, uint64_t duration, uint64_t *ret_records, struct error *e)
 {
 	struct collector_options options = { .listen_fd = -1, .guest = o->guest, .duration_ns = duration };
@@ -125,11 +134,13 @@ static int record(const struct options *o, const struct config *config, uint64_t
 		options.trace_fd = file.fd;
 		options.config = pairs;
 		options.quota = (uint32_t)config_number(config, "monitor.quota");
+		options.ring_bytes = (uint32_t)config_number(config, "monitor.ring");
+		options.ready = recording_begins;
+		options.context = (void *)o;
 		options.stop_fd = end_signals(e);
 		err = options.stop_fd;
 	}
 	if (err >= 0) {
-		output_note(o, "recording into %s%s", o->output, duration ? "" : " until Ctrl-C");
 		err = collector_run(&options, ret_records, e);
 		close(options.stop_fd);
 	}

@@ -72,6 +72,7 @@ static int collector_main(void *context, const struct service_start *start)
 		.trace_fd = -1,
 		.stop_fd = start->stop_fd,
 		.quota = (uint32_t)config_number(r->config, "monitor.quota"),
+		.ring_bytes = (uint32_t)config_number(r->config, "monitor.ring"),
 		.config = r->pairs,
 	};
 	int err = collector_run(&options, &records, &e);
