@@ -14,7 +14,8 @@ import hosts  # noqa: E402
 ABIDRIFT = os.path.join(hosts.BUILD, "abidrift")
 MICROVMM = os.path.join(hosts.BUILD, "tests", "live", "microvmm")
 
-# One story for every host: a boot, then a reset after which a port answers no more.
+# One story for every host: a boot, then a reset after which a port answers no more. LIFE is how long each boot is left alone, so
+# that it settles in the replay, whose time is the recording's.
 JOB = """
 until_line() { n=0; while ! grep -q "$2" "$1" 2>/dev/null; do n=$((n+1)); [ $n -gt 600 ] && { echo "waited in vain for $2"; cat "$1"; return 1; }; usleep 100000; done; }
 mkdir -p OUT
@@ -29,10 +30,11 @@ echo $vmm > OUT/vmm.pid
 exec 3> OUT/fifo
 echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0; cpuid 1 0; mmio-read 0xfed00000 4; mmio-read 0xfed10000 4" >&3
 until_line OUT/vmm.log "op done"
+LIFE
 printf 'answer clear\\nreset\\n' >&3
 echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0" >&3
 n=0; while [ $(grep -c "op done" OUT/vmm.log) -lt 2 ] && [ $n -lt 600 ]; do n=$((n+1)); usleep 100000; done
-usleep 1500000
+LIFE
 kill -INT $recorder
 wait $recorder
 exec 3>&-
@@ -42,7 +44,7 @@ rm -f OUT/fifo
 
 
 def job(abidrift, microvmm, out):
-    return JOB.replace("ABIDRIFT", abidrift).replace("MICROVMM", microvmm).replace("OUT", out)
+    return JOB.replace("LIFE", "usleep 2000000").replace("ABIDRIFT", abidrift).replace("MICROVMM", microvmm).replace("OUT", out)
 
 
 def verb(*args, ok):
@@ -55,7 +57,7 @@ def verb(*args, ok):
 def summary(folder):
     """The recorded story through the analyst: what became of the micro-VMM's guest (this machine may run others)."""
     store = ["--store", "sqlite:" + os.path.join(folder, "replay.db")]
-    verb("replay", os.path.join(folder, "trace"), *store, ok=(0, 1, 3))
+    verb("replay", os.path.join(folder, "trace"), "--set", "monitor.settle=1s", *store, ok=(0, 1, 3))
     with open(os.path.join(folder, "vmm.pid")) as f:
         mine = f"anon-{f.read().strip()}-"
     guests = [g for g in verb("ls", *store, ok=(0,))["guests"] if g["id"].startswith(mine)]
@@ -72,7 +74,7 @@ class Hosts(unittest.TestCase):
         if os.geteuid() != 0 or not os.path.exists("/dev/kvm"):
             raise unittest.SkipTest("needs root and /dev/kvm")
         with tempfile.TemporaryDirectory() as out:
-            shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 1500000", "sleep 1.5")
+            shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 2000000", "sleep 2")
             done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
             try:
                 cls.here = summary(out)

@@ -10,7 +10,7 @@ import struct
 import subprocess
 import unittest
 
-from harness import ABIDRIFT, Folder, Live, abidrift
+from harness import ABIDRIFT, SETTLE, Folder, Live, abidrift
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 HEADER = 64
@@ -58,7 +58,7 @@ class Replay(unittest.TestCase):
     def fingerprints(self, data, tag):
         """All revisions of the only guest that a trace gives."""
         path, store = self.write(f"{tag}.trace", data), "sqlite:" + self.folder.file(f"{tag}.db")
-        abidrift("replay", path, store=store, ok=(0, 1, 3))
+        abidrift("replay", path, *SETTLE, store=store, ok=(0, 1, 3))
         guest = json.loads(abidrift("ls", "--json", store=store).stdout)["guests"][0]
         return [abidrift("show", f"{guest['id']}@{rev}", "--fingerprint", store=store).stdout for rev in range(1, guest["current"]["revision"] + 1)]
 
@@ -74,7 +74,7 @@ class Replay(unittest.TestCase):
     def test_replay_tells_the_drift_and_exits_with_it(self):
         for name, data in self.goldens():
             with self.subTest(name):
-                done = abidrift("replay", self.write("x", data), "--json", ok=(1,))
+                done = abidrift("replay", self.write("x", data), *SETTLE, "--json", ok=(1,))
                 result = json.loads(done.stdout)
                 self.assertFalse(result["incomplete"])
                 self.assertTrue(result["changes"])
@@ -141,10 +141,9 @@ class Replay(unittest.TestCase):
         os.mkfifo(fifo)
         child = subprocess.Popen([ABIDRIFT, "replay", fifo], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         try:
-            with open(fifo, "wb") as f:
-                f.write(data[:HEADER])
+            with open(fifo, "wb", buffering=0) as f:
                 try:
-                    f.write(struct.pack("<I", 0xFFFFFFFF) + b"\xff" * (1 << 16))
+                    f.write(data[:HEADER] + struct.pack("<I", 0xFFFFFFFF))
                     while child.poll() is None:
                         f.write(b"\xff" * (1 << 16))
                 except BrokenPipeError:
