@@ -192,7 +192,10 @@ class Qemu:
     def __init__(self, folder, machine, *args, name=None, guest_uuid=None, cpu="qemu64", vcpus=1, memory="256M", nodefaults=True, binary=QEMU, extra_env=None):
         self.uuid = guest_uuid or str(uuid.uuid4())
         self.name = name or f"guest-{self.uuid[:8]}"
-        self.path = folder.file(f"qmp-{uuid.uuid4().hex[:12]}")
+        # The same path in every life of a guest, so that its command line is the same too; another one beside it gets its own.
+        self.path = folder.file(f"qmp-{self.uuid[:8]}")
+        if self._in_use(self.path):
+            self.path += "-" + uuid.uuid4().hex[:8]
         argv = [binary, "-accel", "kvm", "-M", machine, "-cpu", cpu, "-smp", str(vcpus), "-m", memory, "-display", "none", "-serial", "null",
                 "-monitor", "none", "-uuid", self.uuid, "-name", f"guest={self.name}", "-qmp", f"unix:{self.path},server=on,wait=off",
                 *(["-nodefaults"] if nodefaults else []), *args]
@@ -203,6 +206,15 @@ class Qemu:
         except BaseException:
             self.process.stop(signal.SIGKILL)
             raise
+
+    @staticmethod
+    def _in_use(path):
+        with socket.socket(socket.AF_UNIX) as s:
+            try:
+                s.connect(path)
+                return True
+            except OSError:
+                return False
 
     def _connect(self):
         def attempt():
