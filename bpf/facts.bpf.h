@@ -55,6 +55,14 @@ struct {
 	__type(value, __u64);
 } counters SEC(".maps") __weak;
 
+/* Written by userspace alone, and only ever more: no count is changed from two sides. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct vm_returned);
+} returned SEC(".maps") __weak;
+
 /* Which vCPU a thread ran last, as far as facts told. Old threads make room. */
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -182,6 +190,16 @@ static __always_inline __u32 boot_vcpu_id(__u64 kvm)
 	return testing ? fake.bsp_vcpu_id : BPF_CORE_READ(k, arch.bsp_vcpu_id);
 }
 
+/* The thread that created the VM: a process that shares its memory may run it too, and is no other VM. */
+static __always_inline __u32 creator_of(__u64 kvm)
+{
+	struct kvm *k = (void *)kvm;
+
+	if (testing)
+		return fake.creator ? fake.creator : fake.tgid;
+	return BPF_CORE_READ(k, userspace_pid);
+}
+
 static __always_inline __u32 current_tgid(void)
 {
 	if (testing && fake.tgid)
@@ -258,6 +276,7 @@ SUBPROGRAM int signal_fact(struct subject *s, const struct observe_key *key, con
 	n->vcpu_id = s->vcpu_id;
 	n->key = *key;
 	n->value = *value;
+	n->value.zero = 0;
 	bpf_ringbuf_submit(n, news_wakeup(false));
 	return 0;
 }
@@ -286,6 +305,7 @@ SUBPROGRAM int vm_begin(struct subject *s, __u32 reason, bool replace)
 	fresh.seen.boot = 1;
 	fresh.seen.reason = reason;
 	fresh.seen.tgid = s->tgid;
+	fresh.creator = creator_of(s->kvm);
 	if (reason == OBSERVE_REASON_CREATED)
 		fresh.seen.flags = OBSERVE_VM_FROM_RESET;
 	forget_caches();
@@ -384,15 +404,23 @@ static __always_inline __u64 vcpu_of_thread(void)
 	return known ? *known : 0;
 }
 
+/*
+ * A VM runs in the memory of the process that made it only: another process, another VM at the same address. Unless the two
+ * share their memory (CLONE_VM): then its creator is still the same.
+ */
+static __always_inline bool is_anothers(struct subject *s)
+{
+	return s->vm && s->vm->seen.tgid != s->tgid && s->vm->creator != creator_of(s->kvm);
+}
+
 /* Slow path of every event of a running vCPU: its VM (made if it is not known), its boot. */
 static __always_inline bool enter(struct subject *s, __u64 vcpu)
 {
 	if (!subject_of(s, vcpu))
 		return false;
-	/* A VM runs in the process that made it only: another process, another VM at the same address. */
 	if (!s->vm)
 		vm_begin(s, OBSERVE_REASON_FOUND, false);
-	else if (s->vm->seen.tgid != s->tgid)
+	else if (is_anothers(s))
 		vm_begin(s, OBSERVE_REASON_FOUND, true);
 	if (!s->vm)
 		return false;
@@ -409,16 +437,24 @@ static __always_inline bool is_now(struct subject *s, const struct observe_value
 	return v && s->vm && v->boot == s->vm->seen.boot;
 }
 
+static __always_inline __u32 returned_of(const struct vm_state *vm, __u32 class)
+{
+	struct vm_returned *r = bpf_map_lookup_elem(&returned, &vm->seen.vm);
+
+	return r && class < OBSERVE_CLASSES ? r->facts[class] : 0;
+}
+
 /* Puts a fact into the map that was not there. Returns it, or NULL: no room, and that is counted. */
 SUBPROGRAM struct observe_value *admit(struct subject *s, const struct observe_key *key, const struct observe_value *value,
 				       __u32 class)
 {
 	struct vm_state *vm = s->vm;
+	struct observe_value *v;
 	long err;
 
 	if (!vm || class >= OBSERVE_CLASSES)
 		return NULL;
-	if (vm->seen.facts[class] >= quota[class]) {
+	if (vm->seen.facts[class] >= quota[class] && vm->seen.facts[class] - returned_of(vm, class) >= quota[class]) {
 		__sync_fetch_and_add(&vm->seen.overflow[class], 1);
 		count(OBSERVE_COUNT_OVERFLOW);
 		return NULL;
@@ -431,7 +467,10 @@ SUBPROGRAM struct observe_value *admit(struct subject *s, const struct observe_k
 		count(OBSERVE_COUNT_MAP_FULL);
 		return NULL;
 	}
-	return bpf_map_lookup_elem(&facts, key);
+	v = bpf_map_lookup_elem(&facts, key);
+	if (v && err == 0)
+		v->zero = class;
+	return v;
 }
 
 /* A fact of this boot got another value: counted, signalled until it has turned out to be state. */

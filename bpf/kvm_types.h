@@ -105,6 +105,7 @@ struct kvm {
 	struct mm_struct *mm;
 	struct kvm_memslots *memslots[1];
 	atomic_t online_vcpus;
+	int userspace_pid; /* thread that created it, initial pid namespace */
 	struct kvm_arch arch;
 };
 

@@ -70,7 +70,7 @@ struct observe_value {
 	__u32 all_ones;   /* port, MMIO: reads of all ones, saturating at OBSERVE_ABSENT_READS */
 	__u16 flags;
 	__u8 known;       /* PCI: bit n = byte n of data[0] was read */
-	__u8 zero;
+	__u8 zero;        /* in the facts map: the class that it was admitted under */
 	__u32 data[4];
 };
 

@@ -6,10 +6,14 @@
 #ifndef ABIDRIFT_BPF_PRIVATE_H
 #define ABIDRIFT_BPF_PRIVATE_H
 
+#include "observe.h"
+
 /* Value of map `vms`: what others see, and what only the programs need. */
 struct vm_state {
 	struct observe_vm seen;
 	__u64 suspect; /* vCPU that wrote a reset port or shut down, while PENDING or VM_STATE_SHUTDOWN */
+	__u32 creator; /* kvm->userspace_pid; 0 = entered by userspace, not known */
+	__u32 zero;
 };
 
 /* Private bits of observe_vm.flags. */
@@ -23,6 +27,14 @@ struct vm_state {
  * boot, flag OBSERVE_SIZING while it holds all ones. Counts as OBSERVE_CLASS_PCI_HEADER, is never signalled.
  */
 #define OBSERVE_PCI_CURRENT 0x80
+
+/* Map `returned`: key = observe_vm.vm. Facts of earlier boots that userspace removed: they do not count against the quota any more. */
+struct vm_returned {
+	__u32 facts[OBSERVE_CLASSES];
+};
+
+/* Two VMs do not follow each other at one address, with several vCPUs from the start, within this. */
+#define RECREATED_NS 1000000000ull
 
 /* Programmed more often than this in a boot: placement that is no longer signalled, only kept. */
 #define PLACED_SIGNALS 64
@@ -61,6 +73,8 @@ struct test_subject {
 	__u8 protected_mode;
 	__u8 at_reset_vector;
 	__u8 zero;
+	__u32 online;   /* vCPUs of the VM; 0 counts as 1 */
+	__u32 creator;  /* 0 = as tgid */
 	__u32 zero2;
 	__u64 quirks;
 	__u8 data[128]; /* what a pointer argument points to, whatever its value, if it is not NULL */

@@ -22,16 +22,37 @@ static __always_inline __u32 vcpu_index(__u64 vcpu)
 	return testing ? fake.vcpu_idx : (__u32)BPF_CORE_READ(v, vcpu_idx);
 }
 
+static __always_inline __u32 vcpus_online(__u64 kvm)
+{
+	struct kvm *k = (void *)kvm;
+
+	return testing ? fake.online : (__u32)BPF_CORE_READ(k, online_vcpus.counter);
+}
+
+/*
+ * The VM that had this address before had run, or belonged to another process: this is another one. Not so where another
+ * vCPU of this very VM ran before its first one did; a VMM can do that as often as it likes.
+ */
+static __always_inline bool is_recreated(struct subject *s)
+{
+	struct vm_state *vm = s->vm;
+
+	if (!vm || is_anothers(s))
+		return true;
+	if (!(vm->seen.flags & OBSERVE_VM_RAN) && vm->seen.boot <= 1)
+		return false;
+	return vcpus_online(s->kvm) <= 1 || s->now - vm->seen.created_ns > RECREATED_NS;
+}
+
 /* A vCPU that never ran: it is being created, or the VMM (QEMU: three times) writes its first state. */
 static __noinline int created(struct subject *s)
 {
 	struct vm_state *vm = s->vm;
 
 	if (vcpu_index(s->vcpu) == 0) {
-		/* The VM that had this address before had run, or belonged to another process: this is another one. */
-		if (!vm || (vm->seen.flags & OBSERVE_VM_RAN) || vm->seen.boot > 1 || vm->seen.tgid != s->tgid) {
+		if (is_recreated(s)) {
 			vm_begin(s, OBSERVE_REASON_CREATED, true);
-		} else if (!(vm->seen.flags & OBSERVE_VM_FROM_RESET)) {
+		} else if (vm && !(vm->seen.flags & (OBSERVE_VM_FROM_RESET | OBSERVE_VM_RAN))) {
 			/* The inventory was quicker: it could not know how this VM began. */
 			vm->seen.flags |= OBSERVE_VM_FROM_RESET;
 			vm->seen.reason = OBSERVE_REASON_CREATED;

@@ -27,6 +27,9 @@
 #define TABLES_QUIET_NS 200000000ull
 #define POLL_NS 500000000ull
 #define PRUNE_NS 3600000000000ull
+/* Firmware of a host on which many guests start at once can rest in its midst: of a bus scan that is not over the end is waited for. */
+#define PATIENCE 3
+#define PATIENT_FACETS (1u << FACET_PORTS | 1u << FACET_MMIO | 1u << FACET_MEMORY | 1u << FACET_PCI | 1u << FACET_PLACEMENT)
 #define READ_BYTES 65536
 
 /* One VM of the stream. */
@@ -47,7 +50,9 @@ struct instance {
 	uint64_t news_ns[FACETS];
 	uint64_t judged_ns[FACETS];
 	unsigned judged, dirty;
-	bool said_baseline, said_fell;
+	uint64_t scan_ns;     /* news of pci that were looked at for the end of the bus scan */
+	bool scanning;        /* it was not over */
+	bool said_fell;
 	unsigned lost_said;   /* classes whose loss was told in this boot */
 	struct digest said;   /* of the fingerprint that was last told */
 };
@@ -62,6 +67,7 @@ struct analyst {
 	uint64_t now_ns;         /* stream time, CLOCK_MONOTONIC */
 	int64_t realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	uint64_t polled_ns, pruned_ns;
+	int64_t expiry; /* when the next accepted baseline expires, as far as the store was read; INT64_MAX = none */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	bool hello, synced, unknown, recheck;
 	char last_failure[sizeof(((struct error *)0)->text)];
@@ -454,6 +460,49 @@ static void instance_announce(struct analyst *a, struct instance *in)
 	context_release(&context);
 }
 
+/* Of two VMs of one guest: the process that started later, and of one process the VM that was made or met later. */
+static bool came_later(const struct instance *in, const struct instance *other)
+{
+	int64_t mine = pair_number(in->facts, "start"), its = pair_number(other->facts, "start");
+
+	if (mine && its && mine != its)
+		return mine > its;
+	return in->row.began_at != other->row.began_at ? in->row.began_at > other->row.began_at : in->vm > other->vm;
+}
+
+static void outgoing_mark(struct analyst *a, const struct instance *in, struct instance *other)
+{
+	if (!in->ran_ns || other->outgoing || !came_later(in, other))
+		return;
+	other->outgoing = true;
+	say(a, 0, "%s: another VM of the same guest runs now (pid %" PRId64 "); pid %" PRId64 " is taken for the one that is leaving", called(in),
+	    in->row.pid, other->row.pid);
+}
+
+/* Whichever of them is met first: once the later one runs, the earlier one leaves. */
+static void outgoing_find(struct analyst *a, struct instance *in)
+{
+	for (struct instance *other = a->instances; in->ready && other; other = other->next)
+		if (other != in && other->ready && other->guest.row == in->guest.row) {
+			outgoing_mark(a, in, other);
+			outgoing_mark(a, other, in);
+		}
+}
+
+/* The VM that came in has gone, and what it said of the guest with it: those that it made leave are asked again. */
+static void outgoing_return(struct analyst *a, const struct instance *gone)
+{
+	struct instance *last = NULL;
+
+	for (struct instance *in = a->instances; in && gone->ready && !gone->outgoing; in = in->next)
+		if (in != gone && in->ready && in->guest.row == gone->guest.row && (!last || came_later(in, last)))
+			last = in;
+	if (!last || !last->outgoing)
+		return;
+	last->outgoing = false;
+	last->dirty |= last->judged;
+}
+
 static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e);
 
 static int take_vm(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
@@ -545,6 +594,8 @@ static void boot_clear(struct instance *in)
 {
 	in->ran_ns = 0;
 	in->judged = in->dirty = 0;
+	in->scan_ns = 0;
+	in->scanning = false;
 	in->lost_said = 0;
 	in->said_fell = false;
 	memset(in->news_ns, 0, sizeof in->news_ns);
@@ -638,6 +689,7 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 		say(a, 0, "%s: reset (%s), boot %" PRIu32, called(in), boot_reason(in->boot.reason), in->row.boot);
 	in->ready = true;
 	in->boot_stored = true;
+	outgoing_find(a, in);
 	return 0;
 }
 
@@ -653,6 +705,19 @@ static int boot_renewed(struct analyst *a, struct instance *in, const struct rec
 	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
 }
 
+/* A VM that was made to go on with another one's memory was not reset, though it is new: firmware has done its work elsewhere. */
+static bool goes_on(const struct instance *in)
+{
+	static const char *const options[] = { "-incoming", "--incoming", "-loadvm", "--loadvm" };
+	const char *arg;
+
+	for (size_t n = 1; (arg = facts_arg(in->facts, n)); n++)
+		for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+			if (!strcmp(arg, options[i]))
+				return true;
+	return false;
+}
+
 static int take_boot(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	struct instance *in = instance_find(a, h->vm);
@@ -661,10 +726,12 @@ static int take_boot(struct analyst *a, const struct record_header *h, const voi
 
 	if (!in)
 		return error_set(e, EBADMSG, "boot of a VM that the stream has not described");
-	err = facts_add(in->facts, h, body, bytes, NULL);
+	memcpy(&boot, body, sizeof boot);
+	if (boot.reason == OBSERVE_REASON_CREATED && goes_on(in))
+		boot.from_reset = 0;
+	err = facts_add(in->facts, h, &boot, bytes, NULL);
 	if (err < 0)
 		return error_set(e, -err, "boot of a guest cannot be used");
-	memcpy(&boot, body, sizeof boot);
 	if (in->stream_boot == h->boot && in->boot_stored)
 		return boot_renewed(a, in, &boot, e);
 	in->boot = boot;
@@ -692,13 +759,7 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 	in->dirty |= news;
 	if (!in->ran_ns && facts_ran(in->facts)) {
 		in->ran_ns = a->now_ns;
-		for (struct instance *other = a->instances; other; other = other->next)
-			if (other != in && other->ready && in->ready && other->guest.row == in->guest.row && other->row.began_at <= in->row.began_at) {
-				if (!other->outgoing)
-					say(a, 0, "%s: another VM of the same guest runs now (pid %" PRId64 "); pid %" PRId64 " is taken for the one that is leaving",
-					    called(in), in->row.pid, other->row.pid);
-				other->outgoing = true;
-			}
+		outgoing_find(a, in);
 	}
 	return 0;
 }
@@ -751,6 +812,15 @@ static int take_loss(struct analyst *a, const struct record_header *h, const voi
 
 /* ---- settling */
 
+/* Is the end of a bus scan waited for? Only of a boot seen from its reset, which alone can become complete, and not for ever. */
+static bool scan_awaited(const struct analyst *a, const struct instance *in)
+{
+	uint64_t quiet = in->news_ns[FACET_PCI] > in->ran_ns ? in->news_ns[FACET_PCI] : in->ran_ns;
+
+	return in->scanning && !(in->judged & (1u << FACET_PCI)) && a->now_ns < quiet + PATIENCE * a->options.settle_ns &&
+	       a->now_ns < in->ran_ns + a->options.settle_max_ns;
+}
+
 static bool facet_due(const struct analyst *a, const struct instance *in, enum facet_id f, bool end)
 {
 	bool judged = in->judged & (1u << f), dirty = in->dirty & (1u << f);
@@ -760,15 +830,17 @@ static bool facet_due(const struct analyst *a, const struct instance *in, enum f
 		return false;
 	if (end || !facet_get(f)->derive || f == FACET_IDENTITY)
 		return true;
+	if (judged)
+		since = in->judged_ns[f];
+	if (a->now_ns >= since + a->options.settle_max_ns)
+		return true;
 	if (f == FACET_CPUID)
 		return a->now_ns >= quiet + TABLES_QUIET_NS;
 	/* Firmware shadows itself into RAM while it works and locks it at its end: memory rests when nothing else moves either. */
 	for (int other = 0; f == FACET_MEMORY && other < FACETS; other++)
 		if (in->news_ns[other] > quiet)
 			quiet = in->news_ns[other];
-	if (judged)
-		since = in->judged_ns[f];
-	return a->now_ns >= quiet + a->options.settle_ns || a->now_ns >= since + a->options.settle_max_ns;
+	return a->now_ns >= quiet + a->options.settle_ns;
 }
 
 static void entries_keep(struct abi_entries *e, unsigned facets)
@@ -845,6 +917,41 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 	return 0;
 }
 
+/* Looks once more whether the bus scan is over, if pci is to be judged for the first time and told something new. */
+static int scan_look(struct instance *in, struct error *e)
+{
+	struct abi_entries entries = ABI_ENTRIES_INIT;
+	int err;
+
+	if (in->scan_ns == in->news_ns[FACET_PCI])
+		return 0;
+	err = abi_derive(in->facts, &entries);
+	if (err < 0)
+		return error_set(e, ENOMEM, "out of memory while fingerprinting guest %s", called(in));
+	in->scan_ns = in->news_ns[FACET_PCI];
+	in->scanning = facts_from_reset(in->facts) && entries.coverage[FACET_PCI].level == COVERAGE_WITNESSED;
+	entries_release(&entries);
+	return 0;
+}
+
+static int instance_due(struct analyst *a, struct instance *in, bool end, unsigned *ret, struct error *e)
+{
+	unsigned due = 0;
+	int err = 0;
+
+	for (int f = 0; f < FACETS; f++)
+		if (facet_due(a, in, (enum facet_id)f, end))
+			due |= 1u << f;
+	if (!end && (due & ~in->judged & PATIENT_FACETS)) {
+		if (!(in->judged & (1u << FACET_PCI)))
+			err = scan_look(in, e);
+		if (scan_awaited(a, in))
+			due &= ~PATIENT_FACETS;
+	}
+	*ret = due;
+	return err;
+}
+
 static int instances_follow(struct analyst *a, bool end, struct error *e)
 {
 	int err = 0;
@@ -858,12 +965,10 @@ static int instances_follow(struct analyst *a, bool end, struct error *e)
 		}
 		if (!in->stream_boot || in->outgoing)
 			continue;
-		for (int f = 0; f < FACETS; f++)
-			if (facet_due(a, in, (enum facet_id)f, end))
-				due |= 1u << f;
+		err = instance_due(a, in, end, &due, e);
 		if (a->recheck)
 			due |= in->judged;
-		if (due)
+		if (err >= 0 && due)
 			err = instance_judge(a, in, due, e);
 		if (err < 0)
 			err = store_trouble(a, err, e);
@@ -874,6 +979,30 @@ static int instances_follow(struct analyst *a, bool end, struct error *e)
 
 /* ---- the store beside us */
 
+static int baseline_expire(struct analyst *a, const struct store_guest *guest, struct error *e)
+{
+	struct store_baseline before = { 0 };
+	int err = judge_undo(a->store, guest, "expiry", "the accepted baseline has expired", now_real(a), &before, e);
+
+	if (err == -ENOENT) {
+		e->text[0] = 0; /* there is none before: it stays */
+		return 0;
+	}
+	if (err >= 0) {
+		say(a, 0, "%s: accepted baseline has expired, revision %" PRIu32 " is its baseline again", guest->name ? guest->name : guest->id,
+		    before.revision);
+		a->recheck = true;
+		/* That one may have expired meanwhile too. */
+		if (before.expires && before.expires < a->expiry)
+			a->expiry = before.expires;
+		if (a->options.rang)
+			a->options.rang(a->options.context);
+	}
+	store_baseline_release(&before);
+	return err;
+}
+
+/* Also finds out when that is to be done next. */
 static int baselines_expire(struct analyst *a, struct error *e)
 {
 	struct store_guest *guests = NULL;
@@ -882,24 +1011,20 @@ static int baselines_expire(struct analyst *a, struct error *e)
 
 	if (err < 0)
 		return store_failed(a, err, e);
+	a->expiry = INT64_MAX;
 	for (size_t i = 0; err >= 0 && i < count; i++) {
-		struct store_baseline baseline = { 0 }, before = { 0 };
+		struct store_baseline baseline = { 0 };
 
-		if (store_baseline_get(a->store, guests[i].row, &baseline) == 0 && baseline.expires && baseline.expires <= now_real(a)) {
-			err = judge_undo(a->store, &guests[i], "expiry", "the accepted baseline has expired", now_real(a), &before, e);
-			if (err >= 0) {
-				say(a, 0, "%s: accepted baseline has expired, revision %" PRIu32 " is its baseline again",
-				    guests[i].name ? guests[i].name : guests[i].id, before.revision);
-				a->recheck = true;
-				if (a->options.rang)
-					a->options.rang(a->options.context);
-			} else if (err == -ENOENT) {
-				err = 0; /* there is none before: it stays */
-			}
-			store_baseline_release(&before);
+		if (store_baseline_get(a->store, guests[i].row, &baseline) == 0 && baseline.expires) {
+			if (baseline.expires <= now_real(a))
+				err = baseline_expire(a, &guests[i], e);
+			else if (baseline.expires < a->expiry)
+				a->expiry = baseline.expires;
 		}
 		store_baseline_release(&baseline);
 	}
+	if (err < 0)
+		a->expiry = 0; /* again, with the next poll */
 	for (size_t i = 0; i < count; i++)
 		store_guest_release(&guests[i]);
 	free(guests);
@@ -913,16 +1038,16 @@ int analyst_poll(struct analyst *a, struct error *e)
 	if (changed < 0)
 		return store_trouble(a, store_failed(a, changed, e), e);
 	a->polled_ns = a->now_ns;
-	if (changed) {
-		a->recheck = true;
+	a->recheck |= changed > 0;
+	if (changed || now_real(a) >= a->expiry)
+		err = baselines_expire(a, e);
+	if (err >= 0 && a->recheck)
 		err = instances_follow(a, false, e);
-	}
 	if (err >= 0 && a->now_ns - a->pruned_ns > PRUNE_NS) {
 		size_t rows;
 
 		a->pruned_ns = a->now_ns;
-		err = baselines_expire(a, e);
-		if (err >= 0 && a->options.keep_ns && (uint64_t)now_real(a) > a->options.keep_ns)
+		if (a->options.keep_ns && (uint64_t)now_real(a) > a->options.keep_ns)
 			err = store_prune(a->store, now_real(a) - (int64_t)a->options.keep_ns, &rows);
 		if (err < 0 && !e->text[0])
 			store_failed(a, err, e);
@@ -957,9 +1082,7 @@ static int take_gone(struct analyst *a, const struct record_header *h, const voi
 		say(a, 0, "%s: gone (%s)", called(in), reason ? reason : "no reason given");
 		err = instance_end(a, &in->row, reason, e);
 	}
-	for (struct instance *other = a->instances; other; other = other->next)
-		if (other != in && other->ready && in->ready && other->guest.row == in->guest.row && other->outgoing && !in->outgoing)
-			other->outgoing = false; /* the one that came in has gone: this one is the guest again */
+	outgoing_return(a, in);
 	instance_unlink(a, in);
 	instance_free(in);
 	return err < 0 ? store_trouble(a, err, e) : 0;

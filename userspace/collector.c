@@ -25,6 +25,7 @@
 #define FACTS_SWEEPS 10         /* sweeps between two comparisons of all facts when nothing was dropped: 100,000 facts cost 50 ms */
 #define PASS_NS (20 * MS)       /* between two walks over the facts map, at least; and no more than a fifth of the time */
 #define PASS_SHARE 4
+#define CLEAN_NS (500 * MS)     /* between two walks that only remove facts */
 #define NEWS_AT_ONCE 4096u
 #define FACT_RECORD_BYTES (sizeof(struct record_header) + sizeof(struct record_fact))
 #define PASS_RESERVE_BYTES (1u << 20)
@@ -41,7 +42,7 @@ struct collector {
 	int epoll_fd;
 	struct buffer host, config, coverage;
 	uint64_t counters[OBSERVE_COUNTERS], missed;
-	uint64_t end_ns, drain_ns, tick_ns, count_ns, sweep_ns, pass_ns;
+	uint64_t end_ns, drain_ns, tick_ns, count_ns, sweep_ns, pass_ns, clean_ns;
 	unsigned sweeps;
 	unsigned unsynced;  /* sinks whose snapshot is not complete */
 	bool swept;         /* the first sweep is done */
@@ -271,6 +272,18 @@ static void pass(struct collector *c, uint64_t now)
 	c->pass_ns = now + took + (took * PASS_SHARE > PASS_NS ? took * PASS_SHARE : PASS_NS);
 }
 
+/* What guests that are gone left behind, and those that reset. */
+static void clean(struct collector *c, uint64_t now)
+{
+	uint64_t took;
+
+	if (!kernel_litter(c->kernel) || now < c->clean_ns)
+		return;
+	kernel_facts(c->kernel, 0, NULL, NULL);
+	took = tell_now() - now;
+	c->clean_ns = now + took + (took * PASS_SHARE > CLEAN_NS ? took * PASS_SHARE : CLEAN_NS);
+}
+
 static int count_overflow(void *context, const struct observe_vm *seen)
 {
 	struct collector *c = context;
@@ -305,6 +318,9 @@ static void count(struct collector *c, uint64_t now)
 	if (counters[OBSERVE_COUNT_OVERFLOW] != c->counters[OBSERVE_COUNT_OVERFLOW] ||
 	    counters[OBSERVE_COUNT_MAP_FULL] != c->counters[OBSERVE_COUNT_MAP_FULL])
 		kernel_vms(c->kernel, count_overflow, c);
+	/* Maybe full of what is no more. */
+	if (counters[OBSERVE_COUNT_MAP_FULL] != c->counters[OBSERVE_COUNT_MAP_FULL])
+		c->discovery.compare = true;
 	for (unsigned i = 0; i < OBSERVE_COUNT_FACTS; i++)
 		lost |= i != OBSERVE_COUNT_OVERFLOW && counters[i] != c->counters[i];
 	lost |= missed != c->missed;
@@ -459,6 +475,7 @@ static void work(struct collector *c)
 	count(c, now);
 	if (c->discovery.compare)
 		discovery_compare(&c->discovery);
+	clean(c, tell_now());
 	if (discovery_announce(&c->discovery)) {
 		pass(c, tell_now());
 		synced(c);

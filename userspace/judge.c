@@ -294,18 +294,24 @@ static bool change_listed(const json_t *changes, const json_t *wanted)
 	return false;
 }
 
-/* What was open in facets that this boot has not judged yet stays open until they are. */
-static void carry_over(json_t *diff, const json_t *open, unsigned judged)
+/*
+ * What was open stays open until there is evidence about it: in facets that this boot has not judged yet, and of keys that
+ * are unknown now (a facet that fell). `now` is NULL where the other side is a past fingerprint.
+ */
+static void carry_over(json_t *diff, const json_t *open, const struct abi_entries *now, unsigned judged)
 {
 	json_t *changes = json_object_get(diff, "changes"), *change;
 	size_t i;
 
 	json_array_foreach(json_object_get(open, "changes"), i, change) {
 		const struct facet *facet = facet_find(string_of(change, "facet"));
+		bool answered = facet && judged & (1u << facet->id) && (!now || drift_answers(now, facet->id, string_of(change, "key")));
 
-		if (facet && !(judged & (1u << facet->id)))
+		if (facet && !answered)
 			json_array_append(changes, change);
 	}
+	if (json_array_size(changes))
+		json_object_set_new(diff, "result", json_string(drift_result_name(DRIFT_DRIFT)));
 }
 
 static bool any_new(const json_t *changes, const json_t *open)
@@ -350,8 +356,8 @@ static int open_drift(struct store *s, int64_t guest, json_t **ret, struct diges
 }
 
 /* Opens, changes or closes the guest's drift, with event and alert. */
-static int drift_follow(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, unsigned judged, uint32_t revision,
-			int64_t now, struct judge_outcome *ret, struct error *e)
+static int drift_follow(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, const struct abi_entries *entries,
+			unsigned judged, uint32_t revision, int64_t now, struct judge_outcome *ret, struct error *e)
 {
 	json_t *changes = json_object_get(diff, "changes"), *open = NULL;
 	bool all = judged == ALL_FACETS, report;
@@ -362,7 +368,7 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 
 	if (err < 0)
 		return err;
-	carry_over(diff, open, judged);
+	carry_over(diff, open, entries, judged);
 	err = changes_digest(changes, &is);
 	report = err >= 0 && strcmp(was.text, is.text) && (all || any_new(changes, open));
 	if (err < 0 || !report)
@@ -398,19 +404,26 @@ out:
 /* Evidence that the baseline lacks joins it; no drift, no new revision. */
 static int baseline_grow(struct store *s, const struct judge_input *in, struct side *base, struct judge_outcome *ret, struct error *e)
 {
-	char reason[64];
-	int err = drift_grow(&base->entries, in->entries, &ret->joined);
+	size_t joined = 0;
+	int err = drift_grow(&base->entries, in->entries, &joined);
 
-	if (err < 0 || !ret->joined)
-		return err;
-	err = revision_save(s, base, in->facts, e);
-	snprintf(reason, sizeof reason, "%zu entries first seen now joined the baseline", ret->joined);
-	if (err >= 0)
-		err = event_add(s, "evidence", in->guest, base->revision.revision, NULL, reason, NULL, in->now, e);
+	if (err >= 0 && joined)
+		err = revision_save(s, base, in->facts, e);
+	ret->joined += joined;
 	return err;
 }
 
-static int revision_follow(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e)
+static int evidence_tell(struct store *s, const struct judge_input *in, uint32_t baseline, size_t joined, struct error *e)
+{
+	char reason[80];
+
+	snprintf(reason, sizeof reason, joined == 1 ? "%zu entry first seen now joined the baseline" : "%zu entries first seen now joined the baseline",
+		 joined);
+	return event_add(s, "evidence", in->guest, baseline, NULL, reason, NULL, in->now, e);
+}
+
+/* The newest revision is often the baseline itself: what joins the one has joined the other. */
+static int revision_follow(struct store *s, const struct judge_input *in, uint32_t baseline, struct judge_outcome *ret, struct error *e)
 {
 	struct side last = { 0 };
 	size_t joined = 0;
@@ -430,6 +443,8 @@ static int revision_follow(struct store *s, const struct judge_input *in, struct
 		err = drift_grow(&last.entries, in->entries, &joined);
 		if (err >= 0 && joined)
 			err = revision_save(s, &last, in->facts, e);
+		if (last.revision.revision == baseline)
+			ret->joined += joined;
 	}
 	side_release(&last);
 	return err;
@@ -488,7 +503,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 	int err = baseline_revision(s, in->guest, in->instance, &baseline, e);
 
 	if (err >= 0 && all)
-		err = revision_follow(s, in, ret, e);
+		err = revision_follow(s, in, baseline, ret, e);
 	if (err >= 0 && all && !baseline && in->baseline_auto) {
 		err = store_baseline_set(s, in->guest->row, in->instance->revision, in->now, "auto", NULL, 0);
 		if (err < 0)
@@ -503,10 +518,12 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 		if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 			err = -ENOMEM;
 		if (err >= 0)
-			err = drift_follow(s, in->guest, in->host, diff, in->judged, in->instance->revision, in->now, ret, e);
+			err = drift_follow(s, in->guest, in->host, diff, in->entries, in->judged, in->instance->revision, in->now, ret, e);
 		/* What a changed machine shows is evidence about that machine, not about the baseline's. */
 		if (err >= 0 && all && !drift.change_count)
 			err = baseline_grow(s, in, &base, ret, e);
+		if (err >= 0 && ret->joined)
+			err = evidence_tell(s, in, baseline, ret->joined, e);
 	}
 	if (err >= 0) {
 		ret->fell = drift_fell(&drift);
@@ -567,7 +584,8 @@ static int recheck(struct store *s, const struct store_guest *guest, int64_t now
 	if (err >= 0)
 		err = store_instances(s, guest->row, &items, &count);
 	if (err >= 0)
-		err = drift_follow(s, guest, count ? items[0].host : "", diff, ALL_FACETS, last.revision.revision, now, &outcome, e);
+		err = drift_follow(s, guest, count ? items[0].host : "", diff, NULL, ALL_FACETS, last.revision.revision, now, &outcome,
+				   e);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
 

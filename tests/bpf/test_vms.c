@@ -68,6 +68,43 @@ static void the_same_pointers_again_are_another_guest(void **state)
 	assert_int_equal(vm_of(KVM_A).reason, OBSERVE_REASON_FOUND);
 }
 
+static void a_process_that_shares_its_memory_runs_the_same_guest(void **state)
+{
+	uint64_t first;
+
+	(void)state;
+	rig_begin();
+	rig.skel->data->fake.creator = TGID;
+	cpuid(2, 0, 1, 0, 0, 0);
+	first = vm_of(KVM_A).vm;
+	rig.skel->data->fake.tgid = TGID + 1;
+	cpuid(3, 0, 1, 0, 0, 0);
+	assert_int_equal(vm_of(KVM_A).vm, first);
+	/* Nor is it another one because its first vCPU is set up again while the second runs. */
+	rig.skel->data->fake.online = 2;
+	tsc_written(false, false);
+	assert_int_equal(vm_of(KVM_A).vm, first);
+	assert_int_equal(vm_of(KVM_A).facts[OBSERVE_CLASS_CPUID], 2);
+}
+
+static void what_was_given_back_can_be_used_again(void **state)
+{
+	const struct rig_options small = { 8192, 1u << 20, 64 };
+	struct vm_returned returned = { .facts[OBSERVE_CLASS_PORT] = 10 };
+	uint64_t vm;
+
+	(void)state;
+	rig_open(&small);
+	for (uint32_t port = 0; port < 100; port++)
+		in_port(0x1000 + port, 1, 1);
+	assert_int_equal(vm_of(KVM_A).facts[OBSERVE_CLASS_PORT], 64);
+	vm = vm_of(KVM_A).vm;
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(rig.skel->maps.returned), &vm, &returned, BPF_ANY), 0);
+	for (uint32_t port = 0; port < 100; port++)
+		in_port(0x2000 + port, 1, 1);
+	assert_int_equal(vm_of(KVM_A).facts[OBSERVE_CLASS_PORT], 74);
+}
+
 static void another_vcpu_is_no_other_guest(void **state)
 {
 	uint64_t first;
@@ -267,6 +304,8 @@ int main(void)
 		cmocka_unit_test_teardown(two_guests_do_not_mix, rig_close),
 		cmocka_unit_test_teardown(a_guest_that_is_found_and_one_that_is_created_are_told_apart, rig_close),
 		cmocka_unit_test_teardown(the_same_pointers_again_are_another_guest, rig_close),
+		cmocka_unit_test_teardown(a_process_that_shares_its_memory_runs_the_same_guest, rig_close),
+		cmocka_unit_test_teardown(what_was_given_back_can_be_used_again, rig_close),
 		cmocka_unit_test_teardown(another_vcpu_is_no_other_guest, rig_close),
 		cmocka_unit_test_teardown(a_reset_by_the_vmm_is_a_new_boot_and_all_is_told_again, rig_close),
 		cmocka_unit_test_teardown(a_reset_port_is_believed_when_the_guest_is_in_real_mode_again, rig_close),

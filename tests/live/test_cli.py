@@ -189,6 +189,9 @@ class Drifted(Cli):
         self.error("diff", "sha256:zz")
         self.error("diff", "sha256:" + "0" * 64)
 
+    def test_a_name_that_looks_like_a_path_is_told_how_to_be_written(self):
+        self.assertIn("guest:web/1", self.error("show", "web/1"))
+
     def test_color_is_only_where_it_was_asked_for(self):
         self.assertNotIn("\033", self.run_it("diff", "web-1", code=1).out)
         self.assertIn("\033[", self.run_it("diff", "web-1", "--color", "always", code=1).out)
@@ -276,6 +279,15 @@ class Replay(Cli):
         out += self.run_it("show", UUID, "--store", url).stdout
         self.assertNotRegex(out, rb"[\x00-\x09\x0b-\x1f\x7f]")
         json.loads(self.run_it("ls", "--json", "--store", url).out)
+
+    def test_without_a_baseline_a_diff_is_unknown_until_now_is_accepted(self):
+        url = "sqlite:" + self.folder.file("s.db")
+        self.run_it("replay", self.trace(same()), "--store", url, *QUICK, "--set", "monitor.baseline=manual", code=0)
+        d = self.json("diff", "web-1", "--store", url, code=3)
+        self.assertEqual((d["from"]["revision"], d["to"]["revision"], d["to"]["digest"]), (None, 1, self.json("show", "web-1", "--store", url)["digest"]))
+        self.assertIn("abidrift accept", d["unknown"][0]["reason"])
+        self.run_it("accept", "web-1", "--store", url)
+        self.run_it("diff", "web-1", "--store", url, code=0)
 
     def test_a_guest_that_settled_nothing_is_not_drift(self):
         t = Trace()

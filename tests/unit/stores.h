@@ -35,7 +35,7 @@ static inline int sandbox_setup(void **state)
 	struct sandbox *box = calloc(1, sizeof(*box));
 	if (!box)
 		return -1;
-	strcpy(box->folder, "/tmp/abidrift-store-XXXXXX");
+	snprintf(box->folder, sizeof(box->folder), "/tmp/abidrift-store-XXXXXX");
 	if (!mkdtemp(box->folder) || chmod(box->folder, 0755) < 0)
 		return -1;
 	snprintf(box->path, sizeof(box->path), "%s/t.db", box->folder);

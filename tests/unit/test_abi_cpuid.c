@@ -140,7 +140,7 @@ static void an_entry_that_kvm_never_reaches_changes_nothing(void **state)
 	guest_end(&g);
 }
 
-/* ---- normalising, row by row of FACTS 3 */
+/* ---- normalising, row by row of the table in docs/facets.md */
 struct mask_case {
 	row raw;
 	uint32_t expected[4];

@@ -19,7 +19,7 @@ static void entries_are_sorted_as_their_lines_are(void **state)
 		snprintf(line, sizeof(line), "%s %s", facet_get(e.items[i].facet)->name, e.items[i].key);
 		assert_true(strcmp(last, line) < 0);
 		assert_ptr_equal(entries_find(&e, e.items[i].facet, e.items[i].key), &e.items[i]);
-		strcpy(last, line);
+		memcpy(last, line, sizeof(last));
 	}
 	assert_null(entries_find(&e, FACET_CPUID, "nothing"));
 	entries_release(&e);

@@ -174,6 +174,28 @@ static void a_micro_vmm_keeps_its_one_slot_whole(void **state)
 	entries_release(&e);
 }
 
+/* A host so busy that firmware rests in its midst would drift otherwise. */
+static void a_pc_before_its_firmware_is_a_pc_and_a_microvm_is_none(void **state)
+{
+	const struct record_slot early[] = { { .gpa = 0, .bytes = 0x20000000 }, { .gpa = 0xfffc0000, .bytes = 0x40000, .flags = ROM } };
+	struct records s = RECORDS_INIT, late = RECORDS_INIT, micro = RECORDS_INIT;
+	struct abi_entries a, b;
+
+	(void)state;
+	records_vm(&s, "kind", "qemu", "arg", "qemu", "arg", "-M", "arg", "pc-i440fx-7.2", NULL);
+	a = derive_slots(&s, early, 2);
+	records_vm(&late, "kind", "qemu", "arg", "qemu", "arg", "-M", "arg", "pc-i440fx-7.2", NULL);
+	vga_bar(&late, 0xfd000000);
+	b = derive_slots(&late, pc_other_roms, sizeof(pc_other_roms) / sizeof(*pc_other_roms));
+	assert_same_facet(&a, &b, FACET_MEMORY);
+	entries_release(&a);
+	entries_release(&b);
+	records_vm(&micro, "kind", "qemu", "arg", "qemu", "arg", "-machine", "arg", "accel=kvm,type=microvm", NULL);
+	a = derive_slots(&micro, early, 1);
+	assert_string_equal(value_of(&a, FACET_MEMORY, "0x0000000000000000"), "size=0x20000000 ram");
+	entries_release(&a);
+}
+
 static void a_list_that_is_not_whole_is_not_called_complete(void **state)
 {
 	static const struct record_slot wild[] = { { .gpa = UINT64_MAX - 0xfff, .bytes = 0x2000 }, { .gpa = 5, .bytes = 0 } };
@@ -200,6 +222,7 @@ int main(void)
 		cmocka_unit_test(a_guest_that_ran_before_has_the_same_memory_as_after_its_next_boot),
 		cmocka_unit_test(a_bar_that_moved_is_no_drift_of_memory),
 		cmocka_unit_test(a_micro_vmm_keeps_its_one_slot_whole),
+		cmocka_unit_test(a_pc_before_its_firmware_is_a_pc_and_a_microvm_is_none),
 		cmocka_unit_test(a_list_that_is_not_whole_is_not_called_complete),
 	};
 

@@ -264,8 +264,30 @@ static void functions_on_a_bus_that_nothing_leads_to_are_said_to_be_left_out(voi
 
 	(void)state;
 	function(&s, RECORDS_BDF(5, 0, 0), 0x10001af4, 0x02000000, 0, 1);
+	/* What bridges were given may have been refused: then it cannot be taken for another root bus. */
+	records_loss(&s, RECORD_LOSS_QUOTA, OBSERVE_CLASS_PCI_PLACED, 1);
 	guest_read(&g, &s);
 	assert_coverage(&g, COVERAGE_WITNESSED, "1 functions are left out: no bridge was seen to lead to their bus (05)");
+	guest_end(&g);
+}
+
+static void another_root_bus_has_functions_of_its_own(void **state)
+{
+	struct records s = small_guest(), half = small_guest();
+	struct guest g;
+
+	(void)state;
+	function(&half, RECORDS_BDF(0x80, 2, 0), 0x10001af4, 0x02000000, 0, 1);
+	guest_read(&g, &half);
+	assert_coverage(&g, COVERAGE_WITNESSED, "device 00 of the root bus was not probed (bus 80)");
+	assert_entry(&g, "0000:80:02.0/id", "1af4:1000");
+	guest_end(&g);
+	for (unsigned device = 0; device < 32; device++)
+		nobody(&s, RECORDS_BDF(0x80, device, 0));
+	function(&s, RECORDS_BDF(0x80, 2, 0), 0x10001af4, 0x02000000, 0, 1);
+	guest_read(&g, &s);
+	assert_coverage(&g, COVERAGE_COMPLETE, "");
+	assert_entry(&g, "0000:80:02.0/id", "1af4:1000");
 	guest_end(&g);
 }
 
@@ -661,6 +683,7 @@ int main(void)
 		cmocka_unit_test(bridges_that_lead_in_a_circle_end_the_search),
 		cmocka_unit_test(a_chain_of_every_bus_is_bounded),
 		cmocka_unit_test(functions_on_a_bus_that_nothing_leads_to_are_said_to_be_left_out),
+		cmocka_unit_test(another_root_bus_has_functions_of_its_own),
 		cmocka_unit_test(what_was_never_touched_is_not_called_absent),
 		cmocka_unit_test(half_read_registers_make_no_half_entries),
 		cmocka_unit_test(a_guest_without_pci_has_no_pci_facet),

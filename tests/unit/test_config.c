@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,7 +30,7 @@ static int set_up(void **state)
 {
 	struct place *p = calloc(1, sizeof *p);
 
-	strcpy(p->folder, "/tmp/abidrift-test-XXXXXX");
+	snprintf(p->folder, sizeof p->folder, "/tmp/abidrift-test-XXXXXX");
 	if (!mkdtemp(p->folder))
 		return -1;
 	snprintf(p->file, sizeof p->file, "%s/a.conf", p->folder);
@@ -39,15 +40,22 @@ static int set_up(void **state)
 	return 0;
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *place)
+{
+	(void)st;
+	(void)type;
+	(void)place;
+	return remove(path);
+}
+
 static int tear_down(void **state)
 {
 	struct place *p = *state;
-	char command[128];
+	int err = nftw(p->folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 
-	snprintf(command, sizeof command, "rm -rf '%s'", p->folder);
 	config_free(p->config);
 	free(p);
-	return system(command);
+	return err;
 }
 
 static void put(const char *path, const char *text)
@@ -101,6 +109,8 @@ static void a_bad_value_is_named_with_file_and_line(void **state)
 	refuses(p, "[monitor]\nsettle = 1.5s\n", "2", "monitor.settle");
 	refuses(p, "[monitor]\n\nbaseline = maybe\n", "3", "auto or manual");
 	refuses(p, "[monitor]\nquota = 3\n", "2", "monitor.quota");
+	refuses(p, "[monitor]\nring = 5000\n", "2", "power of two");
+	refuses(p, "[monitor]\nring = 2048\n", "2", "monitor.ring");
 	refuses(p, "[store]\nurl = /var/lib/x\n", "2", "sqlite:PATH");
 	refuses(p, "[serve]\nlisten = here\n", "2", "serve.listen");
 }
@@ -165,6 +175,8 @@ static void assignments_win_and_are_checked(void **state)
 	assert_int_equal(config_number(p->config, "monitor.quota"), 100);
 	assert_int_equal(config_assign(p->config, "monitor.quota=auto", &p->e), 0);
 	assert_int_equal(config_number(p->config, "monitor.quota"), 0);
+	assert_int_equal(config_assign(p->config, "monitor.ring=16777216", &p->e), 0);
+	assert_int_equal(config_number(p->config, "monitor.ring"), 16777216);
 	assert_true(config_assign(p->config, "monitor.quota", &p->e) < 0);
 	assert_true(config_assign(p->config, "quota=1", &p->e) < 0);
 	assert_true(config_assign(p->config, "monitor.=1", &p->e) < 0);

@@ -230,6 +230,40 @@ static void what_names_one_guest_is_not_compared_between_two(void **state)
 	drift_release(&d);
 }
 
+static void another_name_of_a_guest_is_no_drift(void **state)
+{
+	struct drift d = DRIFT_INIT;
+
+	(void)state;
+	compare("# coverage identity witnessed\nidentity name a\nidentity uuid 1\n", "# coverage identity witnessed\nidentity name b\nidentity uuid 1\n", true, &d);
+	assert_int_equal(d.change_count, 0);
+	drift_release(&d);
+}
+
+static bool answers(const char *now, enum facet_id facet, const char *key)
+{
+	struct abi_entries e = ABI_ENTRIES_INIT;
+	bool result;
+
+	side_make(now, &e);
+	result = drift_answers(&e, facet, key);
+	entries_release(&e);
+	return result;
+}
+
+/* A drift that is open closes by evidence, not because less is seen. */
+static void what_is_not_seen_answers_nothing(void **state)
+{
+	(void)state;
+	assert_false(answers("# coverage pci none late\n", FACET_PCI, "0000:00:03.0/id"));
+	assert_false(answers("# coverage pci witnessed late\npci 0000:00:04.0/id 1\n", FACET_PCI, "0000:00:03.0/id"));
+	assert_true(answers("# coverage pci witnessed late\npci 0000:00:03.0/id absent\n", FACET_PCI, "0000:00:03.0/class"));
+	assert_true(answers("# coverage pci complete\n", FACET_PCI, "0000:00:03.0/id"));
+	assert_false(answers("# coverage pci complete\npci 0000:00:03.0/id 1\n", FACET_PCI, "0000:00:03.0/subsystem"));
+	assert_true(answers("# coverage cpuid complete\n", FACET_CPUID, "0x00000001.0.ecx"));
+	assert_false(answers("# coverage ports witnessed\n", FACET_PORTS, "0x0060/r8"));
+}
+
 static void a_facet_that_has_not_settled_is_left_out(void **state)
 {
 	struct abi_entries a = ABI_ENTRIES_INIT, b = ABI_ENTRIES_INIT;
@@ -686,6 +720,8 @@ int main(void)
 		cmocka_unit_test(functions_go_with_their_device_and_their_bridge),
 		cmocka_unit_test(changes_come_by_facet_and_key),
 		cmocka_unit_test(what_names_one_guest_is_not_compared_between_two),
+		cmocka_unit_test(another_name_of_a_guest_is_no_drift),
+		cmocka_unit_test(what_is_not_seen_answers_nothing),
 		cmocka_unit_test(a_facet_that_has_not_settled_is_left_out),
 		cmocka_unit_test(an_address_that_moved_is_shown_under_what_moved_it),
 		cmocka_unit_test(what_moved_behind_a_bridge_is_shown_under_the_bridge),

@@ -11,11 +11,14 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "userspace/abi/entries.h"
 #include "userspace/abi/facets_internal.h"
 #include "userspace/abi/facts.h"
+#include "userspace/abi/options.h"
 #include "userspace/abi/windows.h"
+#include "userspace/base/buffer.h"
 
 #define KVM_SLOT_READ_ONLY (1u << 1)
 /* Host bridges with switchable RAM below 1 MiB (PAM): device and vendor id as register 0 holds them. */
@@ -73,6 +76,43 @@ static bool slots_are_pc(const struct record_slot *slots, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
 		if (in_low_area(slots[i].gpa) || in_low_area(slots[i].gpa + slots[i].bytes))
+			return true;
+	return false;
+}
+
+/*
+ * Before firmware has locked anything, nor read the host bridge, a PC's low area looks like plain RAM: the VMM's command line
+ * tells it. Of QEMU's machines with RAM there only microvm has no such area.
+ */
+static bool machine_is_pc(const struct guest_facts *facts)
+{
+	const char *kind = facts_vm(facts, "kind");
+	struct buffer type = BUFFER_INIT;
+	struct option option;
+	size_t cursor = 0;
+	bool pc;
+
+	if (!kind || strcmp(kind, "qemu") != 0 || !facts_arg(facts, 0))
+		return false;
+	while (option_next(facts, &cursor, &option))
+		if (strcmp(option.name, "machine") == 0 && option.value) {
+			struct buffer given = BUFFER_INIT;
+
+			/* Of several -machine the last one that names a type counts. */
+			if (property_get(option.value, "type", true, &given)) {
+				buffer_release(&type);
+				type = given;
+			}
+		}
+	pc = !type.data || strcmp(type.data, "microvm") != 0;
+	buffer_release(&type);
+	return pc;
+}
+
+static bool slots_cover_low_area(const struct record_slot *slots, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (slots[i].gpa <= PC_VGA_WINDOW && slots[i].gpa + slots[i].bytes >= PC_LOW_END)
 			return true;
 	return false;
 }
@@ -172,11 +212,11 @@ static int derive_slots(const struct guest_facts *facts, const struct record_slo
 	r = windows_derive(facts, &known);
 	if (r < 0)
 		return r;
-	m->pc = slots_are_pc(slots, count) || bridge_is_pc(facts);
+	m->pc = slots_are_pc(slots, count) || bridge_is_pc(facts) || (slots_cover_low_area(slots, count) && machine_is_pc(facts));
 	for (size_t i = 0; i < count; i++)
 		take_slot(m, &known, &slots[i]);
 	/* A guest that was seen from its reset has shown every BAR that it has, unless nothing shows them here. */
-	if (m->pc && (!facts_from_reset(facts) || (facts_blind(facts, "pci") && !bar_seen(&known))))
+	if (m->pc && (!facts_from_reset(facts) || !bar_seen(&known)))
 		guess_windows(m);
 	windows_release(&known);
 	return 0;

@@ -168,6 +168,7 @@ static bool function_is_complete(const struct guest_facts *facts, const struct p
 	return true;
 }
 
+/* `behind` is "" for a root bus. */
 static bool bus_is_complete(const struct guest_facts *facts, uint8_t bus, unsigned devices, const char *behind, struct reason *reason)
 {
 	for (unsigned device = 0; device < devices; device++)
@@ -193,6 +194,13 @@ static bool tree_is_complete(const struct guest_facts *facts, const struct pci_t
 
 	if (!bus_is_complete(facts, 0, PCI_DEVICES, "", reason))
 		return false;
+	for (size_t i = 0; i < tree->roots; i++)
+		if (!bus_is_complete(facts, tree->root_buses[i], PCI_DEVICES, "", reason)) {
+			size_t length = strlen(reason->text);
+
+			snprintf(reason->text + length, sizeof(reason->text) - length, " (bus %02x)", tree->root_buses[i]);
+			return false;
+		}
 	for (size_t i = 0; i < tree->count; i++) {
 		const struct pci_function *fn = &tree->functions[i];
 
@@ -220,13 +228,17 @@ static bool tree_is_complete(const struct guest_facts *facts, const struct pci_t
 
 static bool pci_is_complete(const struct guest_facts *facts, const struct pci_tree *tree, struct reason *reason)
 {
-	uint64_t lost = facts_lost(facts, OBSERVE_CLASS_PCI_HEADER) + facts_lost(facts, OBSERVE_CLASS_PCI_ABSENT);
+	uint64_t lost = facts_lost(facts, OBSERVE_CLASS_PCI_HEADER);
 
 	if (!facts_from_reset(facts))
 		return incomplete(reason, "this boot was not seen from its reset on");
 	if (lost)
 		return incomplete(reason, "%llu PCI facts were refused", (unsigned long long)lost);
-	return tree_is_complete(facts, tree, reason);
+	if (tree_is_complete(facts, tree, reason))
+		return true;
+	/* Refused evidence of absence takes nothing from a scan that is whole without it. */
+	lost = facts_lost(facts, OBSERVE_CLASS_PCI_ABSENT);
+	return lost ? incomplete(reason, "%llu PCI facts were refused", (unsigned long long)lost) : false;
 }
 
 static bool pci_seen(const struct guest_facts *facts)

@@ -158,13 +158,12 @@ static void buses_of_old(const struct guest_facts *facts, bool ret[PCI_BUSES])
 	}
 }
 
-static void count_unclaimed(struct walk *w)
+/* Functions on buses that no bridge leads to or once led to. */
+static void count_unclaimed(struct walk *w, const bool old[PCI_BUSES])
 {
-	bool old[PCI_BUSES] = { false };
 	const struct record_fact *fact;
 	size_t cursor = 0;
 
-	buses_of_old(w->facts, old);
 	while ((fact = facts_next(w->facts, OBSERVE_PCI, &cursor)) != NULL) {
 		uint8_t bus = fact->key.selector >> 8 & 0xff;
 
@@ -177,6 +176,31 @@ static void count_unclaimed(struct walk *w)
 	}
 }
 
+/* Every number that a bridge was given is known only of a boot seen from its reset, and only if none was refused. */
+static bool bridges_are_known(const struct guest_facts *facts)
+{
+	return facts_from_reset(facts) && !facts_lost(facts, OBSERVE_CLASS_PCI_PLACED) && !facts_lost(facts, OBSERVE_CLASS_PCI_HEADER);
+}
+
+static int walk_roots(struct walk *w, const bool old[PCI_BUSES])
+{
+	bool answers[PCI_BUSES] = { false };
+	const struct record_fact *fact;
+	size_t cursor = 0;
+	int r = 0;
+
+	while ((fact = facts_next(w->facts, OBSERVE_PCI, &cursor)) != NULL)
+		if (fact->key.selector <= 0xffff && fact->key.address == PCI_REG_ID &&
+		    pci_presence(w->facts, (uint16_t)fact->key.selector) == PCI_PRESENT)
+			answers[fact->key.selector >> 8] = true;
+	for (unsigned bus = 1; bus < PCI_BUSES && r == 0; bus++)
+		if (answers[bus] && !w->visited[bus] && !old[bus]) {
+			w->tree.root_buses[w->tree.roots++] = (uint8_t)bus;
+			r = walk_bus(w, (uint8_t)bus, "", 0);
+		}
+	return r;
+}
+
 void pci_tree_release(struct pci_tree *t)
 {
 	free(t->functions);
@@ -186,14 +210,18 @@ void pci_tree_release(struct pci_tree *t)
 int pci_tree_derive(const struct guest_facts *facts, struct pci_tree *ret)
 {
 	struct walk w = { .facts = facts };
+	bool old[PCI_BUSES] = { false };
 	int r;
 
 	r = walk_bus(&w, 0, "", 0);
+	buses_of_old(facts, old);
+	if (r == 0 && bridges_are_known(facts))
+		r = walk_roots(&w, old);
 	if (r < 0) {
 		pci_tree_release(&w.tree);
 		return r;
 	}
-	count_unclaimed(&w);
+	count_unclaimed(&w, old);
 	*ret = w.tree;
 	return 0;
 }

@@ -2,7 +2,8 @@
 /*
  * Where the PCI functions of a guest are: from the root bus down, through bridges. Bus numbers are handed out by firmware and
  * move when a bridge is added elsewhere, so a function is named by its path: `0000:00:03.0` on the root bus,
- * `0000:00:04.0/00.0` behind the bridge 00:04.0.
+ * `0000:00:04.0/00.0` behind the bridge 00:04.0. A bus that answers though no bridge was ever given its number, in a boot that
+ * was seen from its reset, is another root bus (QEMU's pxb), whose number the machine's definition says: `0000:80:02.0`.
  *
  * Sources: PCI Local Bus 3.0, chapter 6; PCI-to-PCI Bridge 1.2, 3.2.5.
  */
@@ -61,6 +62,8 @@ struct pci_function {
 struct pci_tree {
 	struct pci_function *functions; /* depth first, by device and function */
 	size_t count;
+	size_t roots;          /* root buses beside bus 0 */
+	uint8_t root_buses[PCI_BUSES - 1];
 	size_t unclaimed;      /* functions on buses that no bridge leads to: left out */
 	uint8_t unclaimed_bus; /* the first of them */
 };

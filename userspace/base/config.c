@@ -14,11 +14,14 @@
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
 
-enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_NUMBER, CONFIG_STORE, CONFIG_LISTEN };
+/* Of quota and ring what is no number is "auto", and reads as 0. */
+enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CONFIG_STORE, CONFIG_LISTEN };
 
-/* A number that is no number is "auto", and reads as 0. */
 #define CONFIG_QUOTA_MIN 16
 #define CONFIG_QUOTA_MAX 1000000
+/* The kernel wants whole pages; more than this no burst of facts fills. */
+#define CONFIG_RING_MIN 4096
+#define CONFIG_RING_MAX (1 << 30)
 /* inih's own line buffer; a longer line would be cut there without a word. */
 #define CONFIG_LINE_BYTES 190
 
@@ -41,9 +44,9 @@ static const struct config_row {
 	  "on",
 	  { "on", "off" },
 	  "off: never read guest memory; the facets that need it have coverage none with that reason" },
-	{ "monitor.quota", CONFIG_NUMBER, "auto", { NULL }, "facts kept per guest and facet; auto = a fair share of the map" },
+	{ "monitor.quota", CONFIG_QUOTA, "auto", { NULL }, "facts kept per guest and facet; auto = a fair share of the map" },
 	{ "monitor.ring",
-	  CONFIG_NUMBER,
+	  CONFIG_RING,
 	  "auto",
 	  { NULL },
 	  "bytes of the news ring, a power of two from 4096; a small one delays facts and loses none" },
@@ -144,12 +147,19 @@ static const char *value_wanted(const struct config_row *row, const char *value,
 				return NULL;
 		snprintf(room, size, "%s or %s", row->choices[0], row->choices[1]);
 		return room;
-	case CONFIG_NUMBER:
+	case CONFIG_QUOTA:
 		if (!strcmp(value, row->fallback))
 			return NULL;
 		if (text_u64(value, &number) >= 0 && number >= CONFIG_QUOTA_MIN && number <= CONFIG_QUOTA_MAX)
 			return NULL;
 		snprintf(room, size, "auto, or a number from %d to %d", CONFIG_QUOTA_MIN, CONFIG_QUOTA_MAX);
+		return room;
+	case CONFIG_RING:
+		if (!strcmp(value, row->fallback))
+			return NULL;
+		if (text_u64(value, &number) >= 0 && number >= CONFIG_RING_MIN && number <= CONFIG_RING_MAX && !(number & (number - 1)))
+			return NULL;
+		snprintf(room, size, "auto, or a power of two from %d to %d", CONFIG_RING_MIN, CONFIG_RING_MAX);
 		return room;
 	case CONFIG_STORE:
 		return strncmp(value, "sqlite:", 7) || !value[7] ? "sqlite:PATH" : NULL;

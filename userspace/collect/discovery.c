@@ -21,7 +21,15 @@
 #define SLOTS_DELAY_MIN_NS (250 * MS)
 #define SLOTS_DELAY_MAX_NS (5 * S)
 #define HOT_NS (12 * S)                 /* slots are looked at for so long after the last news */
+#define BOOT_GAP_NS (500 * MS)          /* a guest that resets in a loop is told of as often, */
+#define BOOT_BURST 8                    /* once so many were told at once */
 #define STRAY_NS (5 * S)                /* a VM in the map that no process has for so long does not exist */
+
+/* Each boot makes everything be told again: a guest must not decide how often. */
+static bool boot_room(const struct vm *vm, uint64_t now)
+{
+	return vm->boots_ns <= now + (BOOT_BURST - 1) * BOOT_GAP_NS;
+}
 
 static void owner_hot(struct owner *o, uint64_t now)
 {
@@ -286,6 +294,8 @@ static void read_slots(struct discovery *d, struct owner *o, uint64_t now)
 
 void discovery_work(struct discovery *d, uint64_t now)
 {
+	for (const struct vm *vm = d->vms.list; vm; vm = vm->next)
+		d->compare |= vm->boot_late && boot_room(vm, now);
 	for (struct owner *o = d->vms.owners, *next; o; o = next) {
 		next = o->next;
 		if (o->due_ns && o->due_ns <= now)
@@ -321,11 +331,25 @@ static void boot_begun(struct discovery *d, struct vm *vm, uint32_t boot, uint32
 	struct observe_vm seen;
 	bool from_reset = true;
 
-	if (kernel_vm_get(d->kernel, vm->kvm, &seen) >= 0 && seen.vm == vm->id && seen.boot == boot) {
-		from_reset = seen.flags & OBSERVE_VM_FROM_RESET;
-		reason = seen.reason;
-		at_ns = seen.boot_ns;
+	if (boot > vm->boot) {
+		vm->boot_late |= !boot_room(vm, now);
+		if (!boot_room(vm, now))
+			return;
+		vm->boots_ns = (vm->boots_ns > now ? vm->boots_ns : now) + BOOT_GAP_NS;
 	}
+	if (kernel_vm_get(d->kernel, vm->kvm, &seen) >= 0 && seen.vm == vm->id) {
+		kernel_booted(d->kernel, &seen);
+		/* The newest one, where some were passed over. */
+		if (vm->boot_late && seen.boot > boot)
+			boot = seen.boot;
+		if (seen.boot == boot) {
+			from_reset = seen.flags & OBSERVE_VM_FROM_RESET;
+			reason = seen.reason;
+			at_ns = seen.boot_ns;
+		}
+	}
+	vm->sweep |= vm->boot_late; /* its facts came, and were not told */
+	vm->boot_late = false;
 	vm_boot(vm, boot, reason, from_reset, at_ns);
 	owner_hot(vm->owner, now);
 	owner_changed(vm->owner, now);

@@ -6,12 +6,17 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <openssl/evp.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "userspace/base/buffer.h"
@@ -20,6 +25,7 @@
 #define REMEMBERED 128u
 #define NOTES_MAX_BYTES 65536u
 #define PROGRAM_HEADERS_MAX 256u
+#define STUCK_MAX 64u
 
 enum purpose { PURPOSE_NONE, PURPOSE_DIGEST, PURPOSE_EXECUTABLE };
 
@@ -36,6 +42,8 @@ struct entry {
 struct contents {
 	struct entry entries[REMEMBERED];
 	unsigned next; /* the oldest is replaced */
+	pid_t stuck[STUCK_MAX]; /* readers that were left behind */
+	unsigned stuck_count;
 };
 
 int files_read(const char *path, size_t max, struct buffer *out)
@@ -113,6 +121,101 @@ struct contents *contents_new(void)
 void contents_free(struct contents *c)
 {
 	free(c);
+}
+
+/* Nothing of the collector's stays open in a reader that hangs: not its programs, not the analyst's connection. */
+static _Noreturn void read_for_parent(const char *path, size_t max, int out)
+{
+	enum { OUT = 3 };
+	char chunk[4096];
+	ssize_t n;
+	int fd;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (out != OUT && dup2(out, OUT) < 0)
+		_exit(errno);
+	syscall(SYS_close_range, OUT + 1, ~0u, 0);
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		_exit(errno);
+	for (size_t total = 0; total < max; total += n) {
+		n = read(fd, chunk, max - total < sizeof(chunk) ? max - total : sizeof(chunk));
+		if (n < 0)
+			_exit(errno);
+		if (n == 0 || write(OUT, chunk, n) != n)
+			break;
+	}
+	_exit(0);
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
+}
+
+/* Until the writer is done: 0; -ETIMEDOUT. */
+static int read_until(int fd, int64_t end_ms, struct buffer *out)
+{
+	for (;;) {
+		struct pollfd ready = { .fd = fd, .events = POLLIN };
+		int64_t left = end_ms - now_ms();
+		char chunk[4096];
+		ssize_t n;
+
+		if (left < 0 || (poll(&ready, 1, (int)left) < 0 && errno != EINTR))
+			return -ETIMEDOUT;
+		if (!ready.revents)
+			continue;
+		n = read(fd, chunk, sizeof(chunk));
+		if (n == 0)
+			return 0;
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0)
+			buffer_append(out, chunk, n);
+	}
+}
+
+static void reap_stuck(struct contents *c)
+{
+	for (unsigned i = 0; i < c->stuck_count;)
+		if (waitpid(c->stuck[i], NULL, WNOHANG) != 0)
+			c->stuck[i] = c->stuck[--c->stuck_count];
+		else
+			i++;
+}
+
+int contents_read_foreign(struct contents *c, const char *path, size_t max, struct buffer *out)
+{
+	int ends[2], err, status = 0;
+	pid_t child;
+
+	reap_stuck(c);
+	if (c->stuck_count == STUCK_MAX)
+		return -EBUSY;
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return -errno;
+	child = fork();
+	if (child == 0)
+		read_for_parent(path, max, ends[1]);
+	err = child < 0 ? -errno : 0;
+	close(ends[1]);
+	if (err >= 0)
+		err = read_until(ends[0], now_ms() + FILES_PATIENCE_MS, out);
+	close(ends[0]);
+	if (child < 0)
+		return err;
+	if (err < 0) {
+		kill(child, SIGKILL);
+		c->stuck[c->stuck_count++] = child;
+		return err;
+	}
+	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
+		err = -WEXITSTATUS(status);
+	return err < 0 ? err : buffer_failed(out) ? -ENOMEM : 0;
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)

@@ -20,6 +20,7 @@ int files_line(const char *path, size_t max, struct buffer *out);
 int files_open_as(int pid, const char *path);
 
 #define CONTENTS_MAX_BYTES (64ull << 20)
+#define FILES_PATIENCE_MS 200
 
 struct executable {
 	char build_id[129]; /* hex; "" = none */
@@ -29,6 +30,11 @@ struct executable {
 /* Remembers what was read, by device, inode, times and size: each file is read once until it changes. */
 struct contents *contents_new(void);
 void contents_free(struct contents *c);
+/*
+ * As files_read, of what lies in the memory of a process that may make its reader wait for ever (a mapping that FUSE serves):
+ * read by a child, which is left behind after FILES_PATIENCE_MS. -ETIMEDOUT; -EBUSY: too many have been left behind.
+ */
+int contents_read_foreign(struct contents *c, const char *path, size_t max, struct buffer *out);
 /* SHA-256 in hex of a regular file of at most CONTENTS_MAX_BYTES (-EFBIG). Reads by offset. */
 int contents_digest(struct contents *c, int fd, char ret[65]);
 /* Build id from an ELF file's notes; QEMU's version from the text that it prints for --version (its first CONTENTS_MAX_BYTES). */

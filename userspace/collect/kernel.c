@@ -27,7 +27,6 @@
 #define GUESTS_MIN 32u
 #define GUESTS_MAX 256u
 #define BATCH 1024u
-#define FORGET_PENDING 64u
 #define SLOT_PASSES 400u               /* 32764 slots in pages of 256, three times over */
 #define READ_BYTES (256u << 10)
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
@@ -79,9 +78,8 @@ struct kernel {
 	size_t handed;
 	int result;
 
-	/* VMs whose facts are still to be removed: one walk over the map removes those of many. */
-	uint64_t forget[FORGET_PENDING];
-	size_t n_forget;
+	uint32_t quota[OBSERVE_CLASSES];
+	bool litter; /* the map holds facts that are to be removed: one walk removes those of many VMs */
 	bool no_batch;
 };
 
@@ -385,6 +383,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 	r = load(k, options ? options : &none, e);
 	if (r == 0) {
 		attach(k);
+		memcpy(k->quota, (const void *)k->skel->rodata->quota, sizeof(k->quota));
 		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.news), take_news, k, NULL);
 		if (!k->ring)
 			r = error_set(e, errno ? errno : ENOMEM, "mapping the news ring: %s", strerror(errno));
@@ -543,14 +542,6 @@ static int walk_by_batch(struct kernel *k, walk_fn fn, void *context)
 	return r < 0 ? r : 0;
 }
 
-static bool is_forgotten(const struct kernel *k, uint64_t vm)
-{
-	for (size_t i = 0; i < k->n_forget; i++)
-		if (k->forget[i] == vm)
-			return true;
-	return false;
-}
-
 static int walk(struct kernel *k, walk_fn fn, void *context)
 {
 	int r = -ENOTSUP;
@@ -564,33 +555,194 @@ static int walk(struct kernel *k, walk_fn fn, void *context)
 	return r;
 }
 
+/* ---- removing facts: of VMs that are gone, and of earlier boots where they use up a guest's quota */
+
+struct alive {
+	uint64_t id;
+	uint32_t boot;
+	bool crowded; /* facts of its earlier boots are removed */
+	struct vm_returned returned;
+};
+
+struct cleaning {
+	struct alive *vms; /* by id */
+	size_t count, room;
+	uint64_t begun_ns;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+/* More than half of a quota is used; *ret_returned: what was given back. */
+static bool is_crowded(const struct kernel *k, const struct observe_vm *seen, struct vm_returned *ret_returned)
+{
+	bool crowded = false;
+
+	memset(ret_returned, 0, sizeof(*ret_returned));
+	(void)bpf_map_lookup_elem(bpf_map__fd(k->skel->maps.returned), &seen->vm, ret_returned);
+	for (size_t i = 0; i < OBSERVE_CLASSES; i++)
+		crowded |= seen->facts[i] - ret_returned->facts[i] > k->quota[i] / 2;
+	return crowded && seen->boot > 1;
+}
+
+static int alive_add(struct kernel *k, struct cleaning *c, const struct observe_vm *seen)
+{
+	if (c->count == c->room) {
+		size_t room = c->room ? 2 * c->room : 64;
+		struct alive *vms = reallocarray(c->vms, room, sizeof(*vms));
+
+		if (!vms)
+			return -ENOMEM;
+		c->vms = vms;
+		c->room = room;
+	}
+	c->vms[c->count] = (struct alive){ .id = seen->vm, .boot = seen->boot };
+	c->vms[c->count].crowded = is_crowded(k, seen, &c->vms[c->count].returned);
+	c->count++;
+	return 0;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	uint64_t x = ((const struct alive *)a)->id, y = ((const struct alive *)b)->id;
+
+	return (x > y) - (x < y);
+}
+
+static int cleaning_begin(struct kernel *k, struct cleaning *ret)
+{
+	int fd = bpf_map__fd(k->skel->maps.vms), r = 0;
+	struct cleaning c = { .begun_ns = now_ns() };
+	uint64_t key, next;
+	struct vm_state state;
+	bool more = bpf_map_get_next_key(fd, NULL, &next) == 0;
+
+	while (more && r >= 0) {
+		key = next;
+		more = bpf_map_get_next_key(fd, &key, &next) == 0;
+		if (bpf_map_lookup_elem(fd, &key, &state) == 0)
+			r = alive_add(k, &c, &state.seen);
+	}
+	if (r < 0) {
+		free(c.vms);
+		return r;
+	}
+	if (c.count)
+		qsort(c.vms, c.count, sizeof(*c.vms), by_id);
+	*ret = c;
+	return 0;
+}
+
+static struct alive *alive_find(const struct cleaning *c, uint64_t id)
+{
+	const struct alive wanted = { .id = id };
+
+	return c->count ? bsearch(&wanted, c->vms, c->count, sizeof(*c->vms), by_id) : NULL;
+}
+
+/* A fact of an earlier boot. The guest may just be making it one of this boot: then it stays. */
+static void remove_old(struct kernel *k, struct alive *vm, const struct observe_key *key)
+{
+	int fd = bpf_map__fd(k->skel->maps.facts);
+	struct observe_value value;
+
+	/* Since 5.14; before, one that is renewed in the moment between is lost until it is news again. */
+	if (bpf_map_lookup_and_delete_elem(fd, key, &value) < 0 &&
+	    (errno == ENOENT || bpf_map_lookup_elem(fd, key, &value) < 0 || value.boot >= vm->boot || bpf_map_delete_elem(fd, key) < 0))
+		return;
+	if (value.boot >= vm->boot && bpf_map_update_elem(fd, key, &value, BPF_NOEXIST) == 0)
+		return;
+	if (value.zero < OBSERVE_CLASSES)
+		vm->returned.facts[value.zero]++;
+}
+
+/* True: the fact is none that anyone should see. */
+static bool clean(struct kernel *k, struct cleaning *c, const struct observe_key *key, const struct observe_value *value)
+{
+	struct alive *vm = alive_find(c, key->vm);
+
+	if (!vm) {
+		/* A VM that began meanwhile is not in the list. */
+		if (value->changed_ns >= c->begun_ns)
+			return false;
+		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.facts), key);
+		return true;
+	}
+	if (!vm->crowded || value->boot >= vm->boot)
+		return false;
+	remove_old(k, vm, key);
+	return true;
+}
+
+static void cleaning_end(struct kernel *k, struct cleaning *c)
+{
+	int fd = bpf_map__fd(k->skel->maps.returned);
+	uint64_t key, next;
+	bool more;
+
+	for (size_t i = 0; i < c->count; i++)
+		if (c->vms[i].crowded)
+			bpf_map_update_elem(fd, &c->vms[i].id, &c->vms[i].returned, BPF_ANY);
+	for (more = bpf_map_get_next_key(fd, NULL, &next) == 0; more;) {
+		key = next;
+		more = bpf_map_get_next_key(fd, &key, &next) == 0;
+		if (!alive_find(c, key))
+			bpf_map_delete_elem(fd, &key);
+	}
+	free(c->vms);
+}
+
 struct hand_on {
 	uint64_t vm;
 	kernel_fact_fn fn;
 	void *context;
+	struct cleaning *cleaning;
 };
 
 static int hand_on(struct kernel *k, void *context, const struct observe_key *key, const struct observe_value *value)
 {
+	struct observe_value told = *value;
 	struct hand_on *h = context;
 
-	if (k->n_forget && is_forgotten(k, key->vm)) {
-		bpf_map_delete_elem(bpf_map__fd(k->skel->maps.facts), key);
+	if (h->cleaning && clean(k, h->cleaning, key, value))
 		return 0;
-	}
 	if ((h->vm && h->vm != key->vm) || key->kind >= OBSERVE_PCI_CURRENT || !h->fn)
 		return 0;
-	return h->fn(h->context, key, value);
+	told.zero = 0;
+	return h->fn(h->context, key, &told);
 }
 
 int kernel_facts(struct kernel *k, uint64_t vm, kernel_fact_fn fn, void *context)
 {
 	struct hand_on h = { .vm = vm, .fn = fn, .context = context };
-	int r = walk(k, hand_on, &h);
+	struct cleaning cleaning;
+	int r;
 
-	if (r == 0)
-		k->n_forget = 0;
+	if (k->litter && cleaning_begin(k, &cleaning) >= 0)
+		h.cleaning = &cleaning;
+	r = walk(k, hand_on, &h);
+	if (h.cleaning) {
+		cleaning_end(k, h.cleaning);
+		k->litter = r < 0;
+	}
 	return r;
+}
+
+bool kernel_litter(const struct kernel *k)
+{
+	return k->litter;
+}
+
+void kernel_booted(struct kernel *k, const struct observe_vm *seen)
+{
+	struct vm_returned unused;
+
+	k->litter |= is_crowded(k, seen, &unused);
 }
 
 /* ---- VMs */
@@ -634,10 +786,7 @@ static uint64_t vm_id(uint64_t kvm, uint64_t now)
 int kernel_vm_add(struct kernel *k, uint64_t kvm, uint32_t tgid, struct observe_vm *ret)
 {
 	struct vm_state state = { 0 };
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	state.seen.created_ns = (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+	state.seen.created_ns = now_ns();
 	state.seen.boot_ns = state.seen.created_ns;
 	state.seen.vm = vm_id(kvm, state.seen.created_ns);
 	state.seen.kvm = kvm;
@@ -656,15 +805,7 @@ int kernel_forget(struct kernel *k, uint64_t kvm, uint64_t vm)
 
 	if (bpf_map_lookup_elem(fd, &kvm, &state) == 0 && state.seen.vm == vm)
 		bpf_map_delete_elem(fd, &kvm);
-	if (is_forgotten(k, vm))
-		return 0;
-	if (k->n_forget == FORGET_PENDING) {
-		int r = kernel_facts(k, 0, NULL, NULL);
-
-		if (r < 0)
-			return r;
-	}
-	k->forget[k->n_forget++] = vm;
+	k->litter = true;
 	return 0;
 }
 

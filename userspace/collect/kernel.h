@@ -45,8 +45,12 @@ int kernel_vms(struct kernel *k, kernel_vm_fn fn, void *context);
 int kernel_vm_get(struct kernel *k, uint64_t kvm, struct observe_vm *ret); /* -ENOENT */
 /* A VM that the inventory found and no fact did: makes its entry unless it is there by now. *ret is what is there then. */
 int kernel_vm_add(struct kernel *k, uint64_t kvm, uint32_t tgid, struct observe_vm *ret);
-/* The VM is gone: removes its facts, and its `vms` entry if that still is this vm. */
+/* The VM is gone: removes its `vms` entry if that still is this vm; its facts are litter for the next kernel_facts(). */
 int kernel_forget(struct kernel *k, uint64_t kvm, uint64_t vm);
+/* A boot began: where facts of those before use up a good part of its quota, they are litter. */
+void kernel_booted(struct kernel *k, const struct observe_vm *seen);
+/* There is litter: kernel_facts() should be called before long, if only with fn NULL. */
+bool kernel_litter(const struct kernel *k);
 
 /* What the inventory found, in any order; body points to the struct of header.type, entries behind it. */
 typedef int (*kernel_inventory_fn)(void *context, const struct inventory_header *header, const void *body);

@@ -296,6 +296,7 @@ struct firmware_search {
 	struct contents *contents;
 	struct buffer *pairs;
 	unsigned count;
+	uint64_t bytes; /* read for this process; CONTENTS_MAX_BYTES at most: the collector has others to look after */
 };
 
 static int firmware_try(const struct firmware_search *s, const char *directory, const char *name, char *ret, size_t size)
@@ -338,13 +339,23 @@ static int firmware_found(void *context, const char *name)
 	if (fd < 0) {
 		snprintf(path, sizeof(path), "%s", name);
 	} else {
-		if (fstat(fd, &st) < 0 || contents_digest(s->contents, fd, digest) < 0)
-			strcpy(digest, "-");
+		if (fstat(fd, &st) < 0 || (uint64_t)st.st_size > CONTENTS_MAX_BYTES - s->bytes || contents_digest(s->contents, fd, digest) < 0)
+			memcpy(digest, "-", 2);
+		else
+			s->bytes += st.st_size;
 		close(fd);
 	}
 	snprintf(text, sizeof(text), "%s %" PRIu64 " %s", path, (uint64_t)st.st_size, digest);
 	record_pair_put(s->pairs, "firmware", text);
 	return 0;
+}
+
+static bool has_memory(const struct process *p)
+{
+	char target[4096];
+	bool deleted;
+
+	return link_read(p->pid, "exe", target, sizeof(target), &deleted) >= 0;
 }
 
 int process_describe(const struct process *p, struct contents *contents, const char *guest, struct buffer *pairs, bool *ret_matches)
@@ -355,10 +366,13 @@ int process_describe(const struct process *p, struct contents *contents, const c
 	int err;
 
 	proc_path(path, p->pid, "cmdline");
-	err = files_read(path, CMDLINE_MAX_BYTES, &block);
-	if (err >= 0 && !block.size)
-		err = -ESRCH; /* a process that has let go of its memory: it is ending */
-	if (err >= 0 && block.data[block.size - 1])
+	err = contents_read_foreign(contents, path, CMDLINE_MAX_BYTES, &block);
+	if (err == -ETIMEDOUT || err == -EBUSY || (err >= 0 && !block.size)) {
+		/* One that has let go of its memory is ending; else it hides its arguments, but not itself. */
+		err = has_memory(p) ? 0 : -ESRCH;
+		buffer_clear(&block);
+	}
+	if (err >= 0 && block.size && block.data[block.size - 1])
 		buffer_append(&block, "", 1); /* cut, or written over by the process itself */
 	if (err >= 0)
 		err = buffer_failed(&block) ? -ENOMEM : arguments_split(block.data, block.size, &a);

@@ -126,8 +126,10 @@ void vms_release(struct vms *v)
 
 void vm_boot(struct vm *vm, uint32_t boot, uint32_t reason, bool from_reset, uint64_t boot_ns)
 {
-	if (vm->boot != boot)
+	if (vm->boot != boot) {
 		vm->token = 0;
+		shadow_release(&vm->shadow); /* every fact is told again in this boot */
+	}
 	vm->boot = boot;
 	vm->reason = reason;
 	vm->from_reset = from_reset;

@@ -53,6 +53,8 @@ struct vm {
 	bool seen;               /* by the inventory that is being taken in */
 	bool settled;            /* found_settled, when last read as a whole */
 	uint64_t boot_ns, token;
+	uint64_t boots_ns;       /* boots are told as from a bucket: full by then */
+	bool boot_late;          /* it has begun another boot, which is told when the bucket allows it */
 	struct vm_table *tables; /* by vcpu_id */
 	size_t table_count;
 	struct record_slot *slots;

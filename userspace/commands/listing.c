@@ -18,14 +18,15 @@ void listing_name(const json_t *guest, struct buffer *out)
 	output_member(out, guest, output_string(guest, "name") ? "name" : "id");
 }
 
-void listing_vmm(const json_t *guest, struct buffer *out)
+void listing_vmm(const json_t *guest, bool package, struct buffer *out)
 {
 	const json_t *vmm = json_object_get(guest, "vmm");
+	const char *version = output_string(vmm, "version");
 
 	output_member(out, vmm, "kind");
-	if (output_string(vmm, "version")) {
+	if (version) {
 		buffer_string(out, " ");
-		output_member(out, vmm, "version");
+		text_terminal(out, version, package ? strlen(version) : strcspn(version, " "));
 	}
 	if (json_is_true(json_object_get(vmm, "replaced")))
 		buffer_string(out, " (replaced on disk)");
@@ -52,6 +53,16 @@ static void state(const json_t *guest, struct buffer *out)
 		output_member(out, guest, "severity");
 		buffer_string(out, ")");
 	}
+}
+
+static void vmm_in_full(const json_t *guest, struct buffer *out)
+{
+	listing_vmm(guest, true, out);
+}
+
+static void vmm_in_brief(const json_t *guest, struct buffer *out)
+{
+	listing_vmm(guest, false, out);
 }
 
 static void cell_of(struct table *t, const json_t *guest, void (*put)(const json_t *guest, struct buffer *out))
@@ -94,7 +105,7 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 			continue;
 		}
 		cell_of(t, guest, listing_name);
-		cell_of(t, guest, listing_vmm);
+		cell_of(t, guest, more ? vmm_in_full : vmm_in_brief);
 		table_member(t, guest, "machine");
 		table_member(t, guest, "pid");
 		table_member(t, guest, "boot");

@@ -10,8 +10,8 @@ struct buffer;
 
 /* guests: the array. `more` adds what identifies each one. */
 void listing_text(const json_t *guests, bool more, struct buffer *out);
-/* "qemu 7.2.19" */
-void listing_vmm(const json_t *guest, struct buffer *out);
+/* "qemu 7.2.19"; package: with what the distribution adds to its version. */
+void listing_vmm(const json_t *guest, bool package, struct buffer *out);
 /* Its name, else its id. */
 void listing_name(const json_t *guest, struct buffer *out);
 

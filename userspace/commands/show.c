@@ -39,7 +39,7 @@ static void guest_rows(struct table *t, const json_t *guest)
 	listing_name(guest, &value);
 	head_cell(t, "guest", &value);
 	head_member(t, "uuid", guest, "uuid");
-	listing_vmm(guest, &value);
+	listing_vmm(guest, true, &value);
 	if (output_string(json_object_get(guest, "vmm"), "path")) {
 		buffer_string(&value, "  ");
 		output_member(&value, json_object_get(guest, "vmm"), "path");

@@ -101,4 +101,7 @@ int drift_grow(struct abi_entries *known, const struct abi_entries *now, size_t 
 /* Is `now` a new revision after `last`: does a complete key differ, or evidence contradict evidence? Placement counts too, identity too. */
 bool drift_is_revision(const struct abi_entries *last, const struct abi_entries *now);
 
+/* Does `now` tell anything of this key: a value, or that it is not there? Else what was known of it before still stands. */
+bool drift_answers(const struct abi_entries *now, enum facet_id facet, const char *key);
+
 #endif

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/drift/drift.h"
+
 /* The deepest path that PCI's 256 buses allow is shorter; what is longer was made up, and nothing is concluded from it. */
 #define PATH_BYTES 2048
 #define VALUE_ABSENT "absent"
@@ -94,6 +96,14 @@ static enum presence presence_of(const struct abi_entries *entries, const struct
 	if (evidence->facet == FACET_PCI && function_absent(entries, evidence->key, path_above(evidence->key, strlen(evidence->key))))
 		return PRESENCE_ABSENT;
 	return PRESENCE_UNKNOWN;
+}
+
+bool drift_answers(const struct abi_entries *now, enum facet_id facet, const char *key)
+{
+	const struct facet *f = facet_get(facet);
+	struct evidence e = { .facet = facet, .key = key, .complete_key = !f->complete_key || f->complete_key(key) };
+
+	return presence_of(now, &e, entries_find(now, facet, key)) != PRESENCE_UNKNOWN;
 }
 
 static void facet_range(const struct abi_entries *entries, enum facet_id facet, size_t *ret_begin, size_t *ret_end)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One model for every view: a drift as JSON (INTERFACE in docs), and that JSON as text for a terminal. */
+/* One model for every view: a drift as JSON (docs/interface.md), and that JSON as text for a terminal. */
 #ifndef ABIDRIFT_DRIFT_VIEW_H
 #define ABIDRIFT_DRIFT_VIEW_H
 

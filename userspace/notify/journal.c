@@ -17,7 +17,8 @@
 #include "userspace/base/error.h"
 #include "userspace/notify/sink.h"
 
-#define JOURNAL_SOCKET "/run/systemd/journal/socket"
+#define JOURNAL_FOLDER "/run/systemd/journal"
+#define JOURNAL_SOCKET JOURNAL_FOLDER "/socket"
 
 /* One id per type of alert, for `journalctl MESSAGE_ID=` and the catalog: never change one. */
 static const struct {
@@ -55,9 +56,10 @@ static int journal_ready(void)
 	return ret;
 }
 
+/* systemd makes the folder long before a journal listens: alerts of an early boot, or of its restart, wait for it. */
 static bool journal_present(void)
 {
-	return journal_ready() == 0;
+	return access(JOURNAL_FOLDER, F_OK) == 0;
 }
 
 static int journal_begin(void **ret_state, struct error *e)

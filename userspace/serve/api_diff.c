@@ -72,6 +72,32 @@ static int compare_learning(struct store *s, const struct side *from, const stru
 	return not_known(from, to, "its present boot has not settled yet", ret, ret_result, e);
 }
 
+/*
+ * A revision is all that was ever seen of it; where the monitor says that less is seen of the guest that runs now, so does a diff
+ * with now, with the reason.
+ */
+static int coverage_of_now(struct side *side)
+{
+	const struct store_instance *now = side->instance_count ? &side->instances[0] : NULL;
+
+	if (side->kind != SIDE_NOW || !now || !now->running || !now->state || strcmp(now->state, "unknown"))
+		return 0;
+	for (int f = 0; f < FACETS; f++) {
+		struct abi_coverage *known = &side->entries.coverage[f];
+		char *reason;
+
+		if (now->coverage[f].level > known->level)
+			continue;
+		reason = strdup(now->coverage[f].reason ? now->coverage[f].reason : "");
+		if (!reason)
+			return -ENOMEM;
+		free(known->reason);
+		known->reason = reason;
+		known->level = now->coverage[f].level;
+	}
+	return 0;
+}
+
 static int compare(struct store *s, struct side *from, struct side *to, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct drift_options options = { .facets = DRIFT_ALL_FACETS };
@@ -84,6 +110,8 @@ static int compare(struct store *s, struct side *from, struct side *to, int min_
 		err = side_load(s, to, e);
 	if (err < 0)
 		return err;
+	if (coverage_of_now(from) < 0 || coverage_of_now(to) < 0)
+		return error_set(e, ENOMEM, "out of memory");
 	options.same_guest = from->guest.id && to->guest.id && from->guest.row == to->guest.row;
 	err = drift_compare(&from->entries, from->has_context ? &from->context : NULL, &to->entries, to->has_context ? &to->context : NULL,
 			    &options, &drift);
@@ -113,8 +141,10 @@ static int compare_one(struct store *s, struct side *named, int min_severity, js
 	}
 	if (from->kind == SIDE_BASELINE && !from->number) {
 		snprintf(reason, sizeof reason, "guest %.200s has no baseline yet%s", called(named),
-			 to->number ? "" : ", and no fingerprint");
-		err = not_known(from, to, reason, ret, ret_result, e);
+			 to->number ? " (abidrift accept makes what it is now one)" : ", and no fingerprint");
+		err = to->number ? side_load(s, to, e) : 0;
+		if (err >= 0)
+			err = not_known(from, to, reason, ret, ret_result, e);
 	} else if (to->learning) {
 		/* What is now has no revision yet. */
 		to->number = 0;

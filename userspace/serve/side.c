@@ -41,6 +41,9 @@ static int file_read(const char *path, struct buffer *out, struct error *e)
 	ssize_t got = 0;
 	int fd = open(path, O_RDONLY | O_CLOEXEC), err = 0;
 
+	if (fd < 0 && errno == ENOENT)
+		return error_set(e, ENOENT, "there is no fingerprint file %s (what holds a / is a path; if it is a guest's name, write guest:%s)", path,
+				 path);
 	if (fd < 0)
 		return error_set(e, errno, "cannot read the fingerprint %s: %s", path, strerror(errno));
 	if (fstat(fd, &st) == 0 && S_ISDIR(st.st_mode))

@@ -51,7 +51,7 @@ static char *immutable_name(const char *path)
 			*p++ = (char)c;
 		}
 	}
-	strcpy(p, option);
+	memcpy(p, option, strlen(option) + 1);
 	return name;
 }
 

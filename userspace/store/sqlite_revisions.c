@@ -192,7 +192,7 @@ static int digest_ambiguous(const char *prefix, const struct digest *found, size
 	const int shown = 28;
 	char list[STORE_CANDIDATES * 32] = "";
 	for (size_t i = 0; i < count && i < STORE_CANDIDATES; i++)
-		sprintf(list + strlen(list), "%s%.*s", i ? ", " : "", shown, found[i].text);
+		snprintf(list + strlen(list), sizeof(list) - strlen(list), "%s%.*s", i ? ", " : "", shown, found[i].text);
 	return error_set(e, EEXIST, "%s is ambiguous: %s%s; write more of one", prefix, list, count > STORE_CANDIDATES ? " and more" : "");
 }
 

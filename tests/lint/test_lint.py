@@ -1,0 +1,345 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tree's own rules (docs/architecture.md, folders): licences, ranks, purity, size of functions, calls and words that are banned,
+and docs that name only what the program has. An exception stands in a table here, with its reason."""
+import glob
+import os
+import re
+import shutil
+import subprocess
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
+ABIDRIFT = os.path.join(BUILD, "abidrift")
+
+KERNEL_LICENCE = "GPL-2.0-only OR BSD-2-Clause"
+LICENCE = "Apache-2.0"
+# Data that tests compare byte for byte, and what has no place for a comment that a reader would want.
+NO_LICENCE_LINE = ("README.md", ".gitignore", "*.fingerprint", "*.trace", "*.gz")
+
+# What each part of userspace may include beside itself. Data flows from left to right; nobody looks back, or across.
+LOW = ("observe", "base", "stream")
+PURE = LOW + ("abi", "fingerprint", "drift")
+ROOMS = {
+    "base": ("observe",),
+    "stream": ("observe", "base"),
+    "collect": LOW,
+    "abi": LOW,
+    "fingerprint": LOW + ("abi",),
+    "drift": LOW + ("abi", "fingerprint"),
+    "store": PURE,
+    "notify": PURE + ("store",),
+    "serve": PURE + ("store",),
+    "collector": LOW + ("collect",),
+    "judge": PURE + ("store",),
+    "analyst": PURE + ("store", "judge"),
+    "messenger": PURE + ("store", "notify", "serve"),
+    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "analyst", "messenger"),
+    "main": PURE + ("commands",),
+}
+# Libraries' headers and where they belong.
+LIBRARY_HEADERS = (
+    ("libbpf", re.compile(r"^<bpf/"), ("userspace/collect/",)),
+    ("SQLite", re.compile(r"^<sqlite3\.h>"), ("userspace/store/",)),
+    ("sockets", re.compile(r"^<(sys/socket|sys/un|netinet/.*|arpa/.*|netdb|linux/netlink|curl/.*|microhttpd)(\.h)?>"), (
+        "userspace/serve/", "userspace/notify/", "userspace/commands/supervise.c",
+        "userspace/collect/output.c",  # accepts the analyst on the descriptor that it inherits
+        "userspace/commands/run.c",    # makes that descriptor, and connects it before the analyst begins
+    )),
+)
+# The kernel side's other headers are between the programs and who loads them.
+PRIVATE_KERNEL_HEADERS = ("userspace/collect/kernel.c",)
+
+BANNED_CALLS = ("strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "system", "popen")
+LONGEST_FUNCTION = 80
+# In pieces, so that this file does not hold them.
+BANNED_WORDS = tuple(re.compile(p) for p in (
+    "shared/" + "design", r"(?<![\w.])/" + r"work/", "deb\\." + "debian\\.org", r"\bTO" + r"DO\b", r"\bFIX" + r"ME\b", r"\bX" + r"XX\b",
+    r"\bFAC" + r"TS \d", r"\bINTER" + r"FACE\b(?! \()",
+))
+SLEEPS = {
+    "tests/live/harness.py": (1, "wait_for: the one place that polls"),
+    "tests/bench/system.py": (2, "measures over a time"),
+    "tests/replay/record-goldens": (1, "no test: records by hand; the recorder looks at a guest a little later than the monitor"),
+    "tests/live/microvmm.c": (2, "a guest that is told to pause"),
+    "tests/hosts/test_hosts.py": (4, "a shell within another host: polls with a bound; how long a recorded boot is left alone is what is tested"),
+}
+
+# What the pure rooms may ask of the libraries: computing and memory, nothing of the world.
+PURE_SYMBOLS = re.compile(
+    r"^(mem\w+|str(?!ftime|ptime)\w+|__(mem|str)\w+_chk|v?s(n|)printf|__v?snprintf_chk|(__isoc\d+_)?sscanf|malloc|calloc|realloc|reallocarray|free|"
+    r"qsort(_r)?|bsearch|abort|to(upper|lower)|__ctype_\w+|__errno_location|__assert_fail|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|"
+    r"__\w+[sdt]i[234]|__(asan|ubsan)_\w+|json_\w+|EVP_\w+)$")
+PURE_BUT_NOT = re.compile(r"^(json_(load|dump)(_file|f|fd|_callback)|trace_\w+|config_\w+)$")
+# Kept between calls, and why that is no state.
+PURE_VARIABLES = {
+    "pci_names.o": ("ids_text", "ids_size"),  # the list of names that the program lends at its start; NULL = none
+}
+
+
+def files():
+    """What belongs to the repository: what git knows, and what it would take."""
+    out = subprocess.run(["git", "-c", "safe.directory=*", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"],
+                         capture_output=True, text=True)
+    found = out.stdout.split("\n")
+    if out.returncode:  # no clone: all that is here
+        walk = ((folder, name) for folder, _, names in os.walk(ROOT) for name in names)
+        found = [os.path.relpath(os.path.join(folder, name), ROOT) for folder, name in walk]
+        found = [f for f in found if not f.startswith((".git/", "build/", "state/")) and "__pycache__" not in f]
+    return [f for f in sorted(set(found)) if f and os.path.isfile(os.path.join(ROOT, f))]
+
+
+def text(path):
+    with open(os.path.join(ROOT, path), errors="replace") as f:
+        return f.read()
+
+
+def is_data(path):
+    return any(re.fullmatch(p.replace(".", r"\.").replace("*", ".*"), os.path.basename(path)) for p in NO_LICENCE_LINE if "*" in p)
+
+
+def code_of(source):
+    """C without comments and the contents of strings; the lines stay."""
+    def blank(m):
+        return '""' if m[0][0] == '"' else "''" if m[0][0] == "'" else "\n" * m[0].count("\n") + " "
+    return re.sub(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'', blank, source, flags=re.S)
+
+
+def c_files(*folders):
+    return [f for f in files() if f.endswith((".c", ".h")) and f.startswith(folders)]
+
+
+class Lint(unittest.TestCase):
+    maxDiff = None
+
+    def clean(self, found):
+        if found:
+            self.fail(f"{len(found)}:\n" + "\n".join(found))
+
+    def test_every_source_file_names_its_licence(self):
+        found = []
+        for path in files():
+            if is_data(path) or path in NO_LICENCE_LINE:
+                continue
+            kernel = path.startswith("bpf/") or path.endswith(".bpf.c")
+            wanted = KERNEL_LICENCE if kernel else LICENCE
+            m = re.search(r"SPDX-License-Identifier: ([^\n*]+?)\s*(\*/|-->|\n)", "\n".join(text(path).split("\n")[:4]) + "\n")
+            if not m or m[1] != wanted:
+                found.append(f"{path}:1: {'SPDX line missing' if not m else m[1]}, should be {wanted}")
+        self.clean(found)
+
+    def test_every_header_compiles_alone(self):
+        if not shutil.which("gcc"):
+            self.skipTest("gcc is not installed")
+        found = []
+        for path in c_files("bpf/", "userspace/"):
+            # The BPF target's own: *.bpf.h is code for it, kvm_types.h stands for the kernel's headers there.
+            if not path.endswith(".h") or path.endswith(".bpf.h") or path == "bpf/kvm_types.h":
+                continue
+            done = subprocess.run(["gcc", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-std=gnu11", "-I.", "-D_GNU_SOURCE", "-x", "c", "-"],
+                                  cwd=ROOT, input=f'#include "{path}"\n', capture_output=True, text=True)
+            if done.returncode:
+                found.append(f"{path}: " + next((line for line in done.stderr.split("\n") if "error" in line), done.stderr))
+        self.clean(found)
+
+    def includes(self, *folders):
+        for path in c_files(*folders):
+            for number, line in enumerate(text(path).split("\n"), 1):
+                m = re.match(r'\s*#\s*include\s+(<[^>]+>|"[^"]+")', line)
+                if m:
+                    yield path, number, m[1]
+
+    def test_nobody_includes_against_the_rank(self):
+        found = []
+        for path, number, what in self.includes("userspace/"):
+            if what[0] == "<":
+                continue
+            what, parts = what[1:-1], path.split("/")
+            room = parts[1] if len(parts) > 2 else os.path.splitext(parts[1])[0]
+            if what == "bpf/observe.h":
+                other = "observe"
+            elif what.startswith("bpf/"):
+                if path not in PRIVATE_KERNEL_HEADERS:
+                    found.append(f"{path}:{number}: {what} is for {PRIVATE_KERNEL_HEADERS[0]}")
+                continue
+            elif what.startswith("userspace/"):
+                parts = what.split("/")
+                other = parts[1] if len(parts) > 2 else os.path.splitext(parts[1])[0]
+            else:
+                found.append(f"{path}:{number}: {what} is not named from the root of the tree")
+                continue
+            if room not in ROOMS:
+                found.append(f"{path}:{number}: {room} has no rank")
+            elif other != room and other not in ROOMS[room]:
+                found.append(f"{path}:{number}: {room} may not include {what}")
+        for path, number, what in self.includes("bpf/"):
+            if "userspace/" in what:
+                found.append(f"{path}:{number}: the kernel side knows nothing of {what}")
+        self.clean(found)
+
+    def test_a_library_is_used_in_its_room_only(self):
+        self.clean([f"{path}:{number}: {name} ({what}) belongs to {' '.join(places)}"
+                    for path, number, what in self.includes("userspace/") for name, header, places in LIBRARY_HEADERS
+                    if header.match(what) and not path.startswith(places)])
+
+    def test_no_function_is_longer_than_a_page(self):
+        found = []
+        for path in c_files("bpf/", "userspace/", "tests/"):
+            lines, begin = text(path).split("\n"), None
+            for number, line in enumerate(lines, 1):
+                if line == "{":
+                    begin = number
+                elif line == "}" and begin:
+                    size = number - begin + 1
+                    # A comment in front of the function that says why it is long.
+                    before = "\n".join(lines[max(0, begin - 12):begin])
+                    if size > LONGEST_FUNCTION and not re.search(r"\*[^/]*\b(long|lines)\b", before):
+                        found.append(f"{path}:{begin}: {size} lines")
+                    begin = None
+        self.clean(found)
+
+    def test_banned_calls_are_absent(self):
+        call = re.compile(r"(?<![\w.>])(" + "|".join(BANNED_CALLS) + r")\s*\(")
+        self.clean([f"{path}:{number}: {m[1]}" for path in c_files("bpf/", "userspace/", "tests/")
+                    for number, line in enumerate(code_of(text(path)).split("\n"), 1) for m in call.finditer(line)])
+
+    def test_banned_words_are_absent(self):
+        self.clean([f"{path}:{number}: {m[0]}" for path in files() if not is_data(path)
+                    for number, line in enumerate(text(path).split("\n"), 1) for word in BANNED_WORDS for m in word.finditer(line)])
+
+    def test_tests_wait_for_conditions_and_do_not_sleep(self):
+        sleep = re.compile(r"\btime\.sleep\(|\b(?:u|nano)?sleep\s*\(|\bu?sleep [\d.$]|\bEvent\(\)\.wait\(")
+        found = []
+        for path in files():
+            if not path.startswith("tests/") or path.startswith("tests/lint/") or is_data(path):
+                continue
+            source = code_of(text(path)) if path.endswith((".c", ".h")) else text(path)
+            hits = [n for n, line in enumerate(source.split("\n"), 1) if sleep.search(line)]
+            allowed, reason = SLEEPS.get(path, (0, "wait for a condition: harness.wait_for"))
+            if len(hits) > allowed:
+                found.append(f"{path}:{hits}: {allowed} allowed ({reason})")
+        self.clean(found)
+
+
+class Objects(unittest.TestCase):
+    """The pure rooms as they were built. Bytes in, bytes out: no file, no clock, no process, no environment."""
+
+    def objects(self):
+        found = [o for room in ("abi", "fingerprint", "drift") for o in sorted(glob.glob(os.path.join(BUILD, "userspace", room, "*.o")))]
+        if not found or not shutil.which("nm"):
+            self.skipTest("nothing is built, or nm is not installed")
+        # One whose source is gone was built once and is no part of anything.
+        return [o for o in found if os.path.exists(os.path.join(ROOT, os.path.relpath(o, BUILD)[:-1] + "c"))]
+
+    @staticmethod
+    def nm(*args):
+        return subprocess.run(["nm", *args], capture_output=True, text=True, check=True).stdout
+
+    def test_pure_rooms_ask_nothing_of_the_world(self):
+        own, found = set(), []
+        for room in ("base", "stream", "abi", "fingerprint", "drift"):
+            for o in glob.glob(os.path.join(BUILD, "userspace", room, "*.o")):
+                own |= {line.split()[-1] for line in self.nm("--defined-only", "-g", o).split("\n") if line}
+        for o in self.objects():
+            for line in self.nm("-u", o).split("\n"):
+                name = line.split()[-1].split("@")[0] if line else ""
+                if name and ((name not in own and not PURE_SYMBOLS.match(name)) or PURE_BUT_NOT.match(name)):
+                    found.append(f"{os.path.relpath(o, BUILD)[:-1]}c: {name}")
+        self.assertEqual(found, [])
+
+    def test_pure_rooms_keep_nothing_between_calls(self):
+        if not shutil.which("objdump"):
+            self.skipTest("objdump is not installed")
+        found = []
+        for o in self.objects():
+            kept = PURE_VARIABLES.get(os.path.basename(o), ())
+            for line in subprocess.run(["objdump", "-t", o], capture_output=True, text=True, check=True).stdout.split("\n"):
+                m = re.match(r"[0-9a-f]+ .{6}O (\.data|\.bss|\.tbss|\.tdata|\*COM\*)\S*\t[0-9a-f]+\s+(?:\.hidden )?(\S+)$", line)
+                if m and ".rel.ro" not in line and not m[2].startswith(("__", ".L")) and m[2] not in kept:
+                    found.append(f"{os.path.relpath(o, BUILD)[:-1]}c: {m[2]}")
+        self.assertEqual(found, [])
+
+
+class Docs(unittest.TestCase):
+    """Docs name only what is there, and all that is promised."""
+
+    @classmethod
+    def setUpClass(cls):
+        if not os.path.exists(ABIDRIFT):
+            raise unittest.SkipTest("build/abidrift is not built")
+        cls.verbs = re.findall(r"^  ([a-z]+) ", cls.help("-h"), re.M)
+        cls.options = {}
+        for verb in cls.verbs:
+            said = cls.help(verb, "-h")
+            cls.options[verb] = set(re.findall(r"(?<!\S)(--[a-z][a-z-]*|-[a-zA-Z])(?=[ ,\n])", said.split("Options", 1)[1]))
+
+    @staticmethod
+    def help(*args):
+        return subprocess.run([ABIDRIFT, *args], capture_output=True, text=True, check=True).stdout
+
+    @staticmethod
+    def pages():
+        return [f for f in files() if f.endswith(".md")]
+
+    @staticmethod
+    def code(page):
+        """(line number, code) of fenced and indented blocks, and of code within a sentence."""
+        fenced = False
+        for number, line in enumerate(text(page).split("\n"), 1):
+            if line.lstrip().startswith("```"):
+                fenced = not fenced
+            elif fenced or line.startswith(("    ", "\t")):
+                yield number, line.strip()
+            else:
+                for inline in re.findall(r"`([^`]+)`", line):
+                    yield number, inline
+
+    def test_docs_show_only_verbs_and_options_that_exist(self):
+        found = []
+        for page in self.pages():
+            for number, code in self.code(page):
+                m = re.match(r"(?:[$#] )?(?:sudo )?(?:build/)?abidrift (-?[a-z][a-z-]*|-h)(?=\s|$)(.*)", code)
+                if not m or m[1] == "-h":
+                    continue
+                if m[1] not in self.verbs:
+                    found.append(f"{page}:{number}: there is no verb {m[1]}")
+                    continue
+                # What the description to the right of a synopsis says is no option; nor is what follows a pipe or a comment.
+                used = re.split(r"\s{3,}(?=[a-z])|\s#|\s\|\s|[;>]", m[2])[0]
+                for option in re.findall(r"(?<![\w-])(--[a-z][a-z-]*|-[a-zA-Z](?![\w-]))", used):
+                    if option not in self.options[m[1]]:
+                        found.append(f"{page}:{number}: abidrift {m[1]} has no option {option}")
+        self.assertEqual(found, [])
+
+    def test_the_interface_page_has_every_verb_and_setting(self):
+        page = text("docs/interface.md")
+        for verb in self.verbs:
+            self.assertRegex(page, rf"(?m)^    abidrift {verb} ")
+        told = dict(re.findall(r"(?m)^\| `([a-z]+\.[a-z_]+)` \| `([^`]+)` \|", page))
+        section, default, real = "", "", {}
+        for line in self.help("run", "--print-config", "--config", "/dev/null").split("\n"):
+            if line.startswith("["):
+                section = line.strip("[]")
+            elif line.startswith("# default: "):
+                default = line[len("# default: "):]
+            elif "=" in line and not line.startswith("#"):
+                real[f"{section}.{line.split('=')[0].strip()}"] = default
+        self.assertEqual(told, real)
+
+    def test_the_facets_page_has_every_facet(self):
+        facets = re.findall(r"(?m)^(\w+) +(?:complete|witnessed|none) ", self.help("doctor"))
+        self.assertTrue(facets)
+        page = text("docs/facets.md")
+        self.assertEqual([f for f in facets if f"`{f}`" not in page], [])
+
+    def test_links_between_pages_lead_somewhere(self):
+        found = []
+        for page in self.pages():
+            for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text(page)):
+                if not os.path.exists(os.path.join(ROOT, os.path.dirname(page), target)):
+                    found.append(f"{page}: {target}")
+        self.assertEqual(found, [])
+
+
+if __name__ == "__main__":
+    unittest.main()
