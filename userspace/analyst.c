@@ -31,6 +31,7 @@
 #define PATIENCE 3
 #define PATIENT_FACETS (1u << FACET_PORTS | 1u << FACET_MMIO | 1u << FACET_MEMORY | 1u << FACET_PCI | 1u << FACET_PLACEMENT)
 #define READ_BYTES 65536
+#define FAILURES 4 /* different ones of the store are told, each once, until it takes something again */
 
 /* One VM of the stream. */
 struct instance {
@@ -42,6 +43,7 @@ struct instance {
 	struct store_guest guest;
 	struct store_instance row;
 	struct record_boot boot;
+	char *gone;           /* why it ended, while the store has not taken that yet; NULL: it is there */
 	bool ready;           /* guest and row are in the store */
 	bool boot_stored;     /* and so is this boot */
 	bool announced;
@@ -70,7 +72,8 @@ struct analyst {
 	int64_t expiry; /* when the next accepted baseline expires, as far as the store was read; INT64_MAX = none */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	bool hello, synced, unknown, recheck;
-	char last_failure[sizeof(((struct error *)0)->text)];
+	char failures[FAILURES][sizeof(((struct error *)0)->text)]; /* told since the store last took something */
+	size_t failure_count;
 };
 
 static int64_t now_real(const struct analyst *a)
@@ -105,6 +108,7 @@ static void instance_free(struct instance *in)
 {
 	if (!in)
 		return;
+	free(in->gone);
 	facts_free(in->facts);
 	identity_release(&in->who);
 	store_guest_release(&in->guest);
@@ -188,10 +192,14 @@ static int store_failed(struct analyst *a, int err, struct error *e)
  */
 static int store_trouble(struct analyst *a, int err, struct error *e)
 {
+	bool told = false;
+
 	if (a->options.replay || err == -ENOMEM || err == -EBADMSG)
 		return err;
-	if (strcmp(a->last_failure, e->text)) {
-		snprintf(a->last_failure, sizeof a->last_failure, "%s", e->text);
+	for (size_t i = 0; i < a->failure_count && !told; i++)
+		told = !strcmp(a->failures[i], e->text);
+	if (!told && a->failure_count < FAILURES) {
+		memcpy(a->failures[a->failure_count++], e->text, sizeof e->text);
 		say(a, 1, "%s; trying again", e->text);
 	}
 	e->text[0] = 0;
@@ -402,6 +410,10 @@ static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 		in->row.settled = old->settled;
 		in->row.severity = old->severity;
 		in->row.changes = old->changes;
+		for (int f = 0; f < FACETS; f++) {
+			in->row.coverage[f] = old->coverage[f];
+			old->coverage[f].reason = NULL;
+		}
 		err = replace(&in->row.state, old->state);
 		if (err >= 0)
 			err = replace(&in->row.vm, old->vm);
@@ -608,7 +620,7 @@ static const char *boot_reason(uint32_t reason)
 	case OBSERVE_REASON_FOUND: return "found running";
 	case OBSERVE_REASON_CREATED: return "started";
 	case OBSERVE_REASON_PORT: return "reset by the guest";
-	case OBSERVE_REASON_SHUTDOWN: return "triple fault";
+	case OBSERVE_REASON_SHUTDOWN: return "reset after a triple fault";
 	case OBSERVE_REASON_VMM: return "reset by the VMM";
 	default: return "reset";
 	}
@@ -656,14 +668,42 @@ static int boot_known(struct analyst *a, struct instance *in, bool *ret)
 	return err;
 }
 
+static int row_copy(const struct store_instance *from, struct store_instance *to)
+{
+	char **fields[] = { &to->host, &to->start, &to->vm, &to->state, &to->vmm, &to->machine };
+	int err = 0;
+
+	*to = *from;
+	for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+		const char *text = *fields[i];
+
+		*fields[i] = text ? strdup(text) : NULL;
+		if (text && !*fields[i])
+			err = -ENOMEM;
+	}
+	for (int f = 0; f < FACETS; f++) {
+		const char *reason = from->coverage[f].reason;
+
+		to->coverage[f].reason = reason ? strdup(reason) : NULL;
+		if (reason && !to->coverage[f].reason)
+			err = -ENOMEM;
+	}
+	return err;
+}
+
 /* Guest, instance and boot into the store; again and again until it holds them. */
 static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e)
 {
+	struct store_instance before = { 0 };
 	bool known = false;
-	int err = store_begin(a->store);
+	int err = row_copy(&in->row, &before);
 
-	if (err < 0)
+	if (err >= 0)
+		err = store_begin(a->store);
+	if (err < 0) {
+		store_instance_release(&before);
 		return store_failed(a, err, e);
+	}
 	err = instance_enter(a, in, e);
 	if (err >= 0 && !in->boot_stored) {
 		err = boot_known(a, in, &known);
@@ -680,13 +720,15 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 		if (!e->text[0])
 			store_failed(a, err, e);
 		store_rollback(a->store);
-		if (!in->ready)
-			in->row.row = 0;
+		/* As if it had not been tried: what the row says now is not in the store. */
+		store_instance_release(&in->row);
+		in->row = before;
 		return err;
 	}
+	store_instance_release(&before);
 	instance_announce(a, in);
 	if (!in->boot_stored && !known && in->boot.reason > OBSERVE_REASON_CREATED)
-		say(a, 0, "%s: reset (%s), boot %" PRIu32, called(in), boot_reason(in->boot.reason), in->row.boot);
+		say(a, 0, "%s: %s, boot %" PRIu32, called(in), boot_reason(in->boot.reason), in->row.boot);
 	in->ready = true;
 	in->boot_stored = true;
 	outgoing_find(a, in);
@@ -910,7 +952,7 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 		if (due & (1u << f))
 			in->judged_ns[f] = a->now_ns;
 	a->unknown |= out.fell;
-	a->last_failure[0] = 0;
+	a->failure_count = 0;
 	tell(a, in, &out);
 	if (out.alerted && a->options.rang)
 		a->options.rang(a->options.context);
@@ -952,12 +994,50 @@ static int instance_due(struct analyst *a, struct instance *in, bool end, unsign
 	return err;
 }
 
-static int instances_follow(struct analyst *a, bool end, struct error *e)
+static int instance_end(struct analyst *a, struct store_instance *row, const char *reason, struct error *e)
+{
+	struct store_event event = { .at = now_real(a), .type = (char *)"stop", .guest = row->guest, .reason = (char *)reason };
+	int err;
+
+	row->running = false;
+	row->ended_at = now_real(a);
+	err = store_instance_put(a->store, row);
+	if (err >= 0)
+		err = store_event_add(a->store, &event);
+	return err < 0 ? store_failed(a, err, e) : 0;
+}
+
+/* Its end goes into the store, with what the store has not taken of its life yet; then it is forgotten. */
+static int instance_bury(struct analyst *a, struct instance *in, struct error *e)
 {
 	int err = 0;
 
-	for (struct instance *in = a->instances; in && err >= 0; in = in->next) {
+	if (in->stream_boot && !(in->ready && in->boot_stored))
+		err = instance_settle_in(a, in, e);
+	if (err >= 0 && in->ready)
+		err = instance_end(a, &in->row, in->gone, e);
+	if (err < 0)
+		return err;
+	instance_unlink(a, in);
+	instance_free(in);
+	return 0;
+}
+
+static int instances_follow(struct analyst *a, bool end, struct error *e)
+{
+	struct instance *next;
+	int err = 0;
+
+	for (struct instance *in = a->instances; in && err >= 0; in = next) {
 		unsigned due = 0;
+
+		next = in->next;
+		if (in->gone) {
+			err = instance_bury(a, in, e);
+			if (err < 0)
+				err = store_trouble(a, err, e);
+			continue;
+		}
 
 		if (in->stream_boot && !(in->ready && in->boot_stored) && (err = instance_settle_in(a, in, e)) < 0) {
 			err = store_trouble(a, err, e);
@@ -1057,34 +1137,20 @@ int analyst_poll(struct analyst *a, struct error *e)
 
 /* ---- the stream */
 
-static int instance_end(struct analyst *a, struct store_instance *row, const char *reason, struct error *e)
-{
-	struct store_event event = { .at = now_real(a), .type = (char *)"stop", .guest = row->guest, .reason = (char *)reason };
-	int err;
-
-	row->running = false;
-	row->ended_at = now_real(a);
-	err = store_instance_put(a->store, row);
-	if (err >= 0)
-		err = store_event_add(a->store, &event);
-	return err < 0 ? store_failed(a, err, e) : 0;
-}
-
 static int take_gone(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	struct instance *in = instance_find(a, h->vm);
 	const char *reason = record_pair_get(body, bytes, "reason");
-	int err = 0;
+	int err;
 
-	if (!in)
+	if (!in || in->gone)
 		return 0;
-	if (in->ready) {
-		say(a, 0, "%s: gone (%s)", called(in), reason ? reason : "no reason given");
-		err = instance_end(a, &in->row, reason, e);
-	}
+	in->gone = strdup(reason ? reason : "no reason given");
+	if (!in->gone)
+		return error_set(e, ENOMEM, "out of memory");
+	say(a, 0, "%s: gone (%s)", called(in), in->gone);
 	outgoing_return(a, in);
-	instance_unlink(a, in);
-	instance_free(in);
+	err = instance_bury(a, in, e);
 	return err < 0 ? store_trouble(a, err, e) : 0;
 }
 

@@ -450,25 +450,6 @@ static int revision_follow(struct store *s, const struct judge_input *in, uint32
 	return err;
 }
 
-static void instance_conclude(const struct judge_input *in, const json_t *diff, bool has_baseline, bool fell)
-{
-	struct store_instance *row = in->instance;
-	const json_t *changes = json_object_get(diff, "changes");
-	const char *state = "same";
-
-	row->settled = in->judged == ALL_FACETS;
-	row->changes = (uint32_t)json_array_size(changes);
-	row->severity = highest(changes);
-	if (row->changes)
-		state = "drift";
-	else if (!row->settled)
-		state = "learning";
-	else if (!has_baseline || fell)
-		state = "unknown";
-	free(row->state);
-	row->state = strdup(state);
-}
-
 static int coverage_copy(const struct judge_input *in)
 {
 	for (int f = 0; f < FACETS; f++) {
@@ -482,6 +463,31 @@ static int coverage_copy(const struct judge_input *in)
 		in->instance->coverage[f].level = judged ? in->entries->coverage[f].level : COVERAGE_NONE;
 	}
 	return 0;
+}
+
+static int instance_conclude(const struct judge_input *in, const json_t *diff, bool has_baseline, bool fell)
+{
+	struct store_instance *row = in->instance;
+	const json_t *changes = json_object_get(diff, "changes");
+	const char *state = "same";
+
+	/* Taken over from an abidrift before this one, which had judged all of this boot: that stands until all is judged again. */
+	if (row->settled && in->judged != ALL_FACETS)
+		return 0;
+	row->settled = in->judged == ALL_FACETS;
+	row->changes = (uint32_t)json_array_size(changes);
+	row->severity = highest(changes);
+	if (row->changes)
+		state = "drift";
+	else if (!row->settled)
+		state = "learning";
+	else if (!has_baseline || fell)
+		state = "unknown";
+	free(row->state);
+	row->state = strdup(state);
+	if (!row->state)
+		return -ENOMEM;
+	return in->entries ? coverage_copy(in) : 0; /* `accept` looks at a revision and at no boot */
 }
 
 static bool drift_fell(const struct drift *d)
@@ -527,8 +533,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 	}
 	if (err >= 0) {
 		ret->fell = drift_fell(&drift);
-		instance_conclude(in, diff, baseline != 0, ret->fell);
-		err = coverage_copy(in);
+		err = instance_conclude(in, diff, baseline != 0, ret->fell);
 	}
 	if (err >= 0 && (err = store_instance_put(s, in->instance)) < 0)
 		err = store_failed(s, err, e);
@@ -543,6 +548,8 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 int judge(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e)
 {
 	struct judge_outcome outcome = { 0 };
+	uint32_t revision = in->instance->revision;
+	bool settled = in->instance->settled;
 	int err = store_begin(s);
 
 	if (err < 0)
@@ -552,6 +559,8 @@ int judge(struct store *s, const struct judge_input *in, struct judge_outcome *r
 		err = store_failed(s, err, e);
 	if (err < 0) {
 		store_rollback(s);
+		in->instance->revision = revision;
+		in->instance->settled = settled;
 		if (err == -ENOMEM)
 			error_set(e, ENOMEM, "out of memory while judging guest %s", in->guest->id);
 		return err;
@@ -590,8 +599,9 @@ static int recheck(struct store *s, const struct store_guest *guest, int64_t now
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
 
 		if (items[i].running || i == 0) {
-			instance_conclude(&in, diff, true, drift_fell(&drift));
-			err = store_instance_put(s, &items[i]);
+			err = instance_conclude(&in, diff, true, drift_fell(&drift));
+			if (err >= 0)
+				err = store_instance_put(s, &items[i]);
 		}
 	}
 	store_instances_free(items, count);
@@ -610,7 +620,8 @@ static int accept_locked(struct store *s, const struct store_guest *guest, const
 	int err = side_load(s, guest->row, 0, &last, e);
 
 	if (err == -ENOENT)
-		return error_set(e, ENOENT, "guest %s has no fingerprint yet, so there is nothing to accept: wait until it has settled", guest->id);
+		return error_set(e, ENOENT, "guest %s has no fingerprint yet, so there is nothing to accept: wait until it has settled",
+				 guest->name ? guest->name : guest->id);
 	if (err < 0)
 		return err;
 	err = store_baseline_set(s, guest->row, last.revision.revision, now, by, reason, expires);
@@ -628,7 +639,7 @@ static int undo_locked(struct store *s, const struct store_guest *guest, const c
 	int err = store_baseline_undo(s, guest->row, now, by, reason, &baseline);
 
 	if (err == -ENOENT)
-		return error_set(e, ENOENT, "guest %s has no earlier baseline to go back to", guest->id);
+		return error_set(e, ENOENT, "guest %s has no earlier baseline to go back to", guest->name ? guest->name : guest->id);
 	if (err < 0)
 		return store_failed(s, err, e);
 	err = event_add(s, "undo", guest, baseline.revision, by, reason, NULL, now, e);

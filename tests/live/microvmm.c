@@ -20,7 +20,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #define PAGE 0x1000u
@@ -1076,7 +1075,7 @@ static void do_line(const char *line)
 static void usage(void)
 {
 	fputs("usage: microvmm [OPTION]... [LINE]...\n"
-	      "  --vms N, --vcpus N, --memory BYTES, --slot GPA:BYTES[:ro], --no-run, --hide (no command line in /proc), --stdin (more lines from there, after LINEs)\n"
+	      "  --vms N, --vcpus N, --memory BYTES, --slot GPA:BYTES[:ro], --no-run, --stdin (more lines from there, after LINEs)\n"
 	      "  --cpuid-set|--cpuid-clear LEAF.SUB.REG.BIT[@VCPU], --cpuid-set LEAF.SUB.REG=VALUE[@VCPU]\n"
 	      "  --answer port:P:VALUE | mmio:GPA:VALUE | pci:BB:DD.F:REG:VALUE[:WRITABLE]   (else all ones)\n"
 	      "guest operations, several in a line by ';', the line may begin with 'repeat N':\n"
@@ -1104,26 +1103,11 @@ static void region_add(const char *text)
 	g.regions[g.regions_count++] = (struct region){ number(copy), number(bytes), kind && !strcmp(kind, "ro") };
 }
 
-/* /proc/PID/cmdline is empty from here on. */
-static void hide(void)
-{
-	unsigned long there = (unsigned long)&there;
-
-	if (prctl(PR_SET_MM, PR_SET_MM_ARG_START, there, 0, 0) < 0 || prctl(PR_SET_MM, PR_SET_MM_ARG_END, there, 0, 0) < 0) {
-		perror("microvmm: hiding the arguments");
-		exit(1);
-	}
-}
-
 /* Number of arguments used. */
 static int option(int argc, char **argv)
 {
 	const char *name = argv[0] + 2, *value = argc > 1 ? argv[1] : NULL;
 
-	if (!strcmp(name, "hide")) {
-		hide();
-		return 1;
-	}
 	if (!strcmp(name, "no-run") || !strcmp(name, "stdin")) {
 		*(name[0] == 'n' ? &g.no_run : &g.from_stdin) = true;
 		return 1;

@@ -216,7 +216,7 @@ static int derive_slots(const struct guest_facts *facts, const struct record_slo
 	for (size_t i = 0; i < count; i++)
 		take_slot(m, &known, &slots[i]);
 	/* A guest that was seen from its reset has shown every BAR that it has, unless nothing shows them here. */
-	if (m->pc && (!facts_from_reset(facts) || !bar_seen(&known)))
+	if (m->pc && (!facts_from_reset(facts) || (facts_blind(facts, "pci") && !bar_seen(&known))))
 		guess_windows(m);
 	windows_release(&known);
 	return 0;

@@ -278,7 +278,7 @@ static void read_slots(struct discovery *d, struct owner *o, uint64_t now)
 {
 	struct inventory i = INVENTORY_INIT;
 	uint64_t delay = (now - o->hot_ns) / 2 + o->took_ns * INVENTORY_SHARE;
-	int err = inventory_of(d, o, KERNEL_WANT_VMS | KERNEL_WANT_SLOTS, &i);
+	int err = inventory_of(d, o, KERNEL_WANT_VMS | KERNEL_WANT_VCPUS | KERNEL_WANT_SLOTS, &i);
 
 	o->slots_due_ns = 0;
 	for (size_t n = 0; err >= 0 && n < i.count; n++)
