@@ -15,10 +15,10 @@ class Hostile(Live):
         return vmm
 
     def test_a_guest_that_resets_in_a_loop_floods_nobody(self):
-        """Thousands of boots a second: the stream carries a few, the guest beside it is judged, and so is this one once it stops."""
+        """Thousands of boots a second: the stream carries a few, and a guest that comes after it is judged."""
         trace = self.folder.file("loop.trace")
         noisy = self.guest("--vcpus", "8")
-        record = self.process([os.path.join(os.path.dirname(MICROVMM), "..", "..", "abidrift"), "record", trace, "--for", "4s"])
+        record = self.process([os.path.join(os.path.dirname(MICROVMM), "..", "..", "abidrift"), "record", "-o", trace, "--for", "4s"])
         wait_for("the trace to begin", lambda: os.path.exists(trace) and os.path.getsize(trace) > 0)
         noisy.write("repeat 20000 out 0x92 1 1; in 0x10 1\n")
         noisy.wait_line("^op done", "out")

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 /* A log that a long reader made grow is cut back to this once it was taken over into the database. */
@@ -161,6 +162,32 @@ static int open_writer(struct store *s)
 	return err;
 }
 
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+/*
+ * Where two make or open a store at the same moment (analyst and messenger do), SQLite answers "busy" at once to the one whose
+ * wait could be a deadlock: the switch to WAL, a lock that is to be raised. That one begins again, for as long as others wait.
+ */
+static int open_writer_patiently(struct store *s)
+{
+	const struct timespec pause = { .tv_nsec = 10000000 };
+	int64_t end = now_ms() + (s->setup.busy_ms ? s->setup.busy_ms : STORE_BUSY_WRITE_MS);
+	int err;
+
+	while ((err = open_writer(s)) == -EBUSY && now_ms() < end) {
+		disconnect(s);
+		s->error.text[0] = 0;
+		nanosleep(&pause, NULL);
+	}
+	return err;
+}
+
 /* 1: made by us; 0: it was there (another process was faster). */
 static int make_file(const char *path, struct error *e)
 {
@@ -202,7 +229,7 @@ static int open_path(struct store *s, bool *ret_made)
 			return made;
 		*ret_made = made > 0;
 	}
-	return s->mode == STORE_READ ? open_reader(s) : open_writer(s);
+	return s->mode == STORE_READ ? open_reader(s) : open_writer_patiently(s);
 }
 
 int store_open_with(const char *url, enum store_mode mode, const struct store_setup *setup, struct store **ret, struct error *e)
