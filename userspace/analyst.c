@@ -911,8 +911,12 @@ static void tell(struct analyst *a, struct instance *in, const struct judge_outc
 		say(a, 0, "%s: fingerprinted, revision %" PRIu32 " %.19s, is its baseline", called(in), in->row.revision, out->digest.text);
 		in->said = out->digest;
 	} else if (settled && strcmp(in->said.text, out->digest.text)) {
-		say(a, 0, "%s: fingerprinted, revision %" PRIu32 " %.19s, %s", called(in), in->row.revision, out->digest.text,
-		    !strcmp(in->row.state, "same") ? "same as its baseline" : in->row.state);
+		if (out->no_baseline)
+			say(a, 0, "%s: fingerprinted, revision %" PRIu32 " %.19s, no baseline yet: `abidrift accept` makes it one", called(in),
+			    in->row.revision, out->digest.text);
+		else /* where less is seen the digest is not the revision's */
+			say(a, 0, "%s: fingerprinted, revision %" PRIu32 "%s%.19s, %s", called(in), in->row.revision, out->fell ? "" : " ",
+			    out->fell ? "" : out->digest.text, !strcmp(in->row.state, "same") ? "same as its baseline" : in->row.state);
 		in->said = out->digest;
 	}
 	if (out->drift_new || out->resolved)

@@ -533,6 +533,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 	}
 	if (err >= 0) {
 		ret->fell = drift_fell(&drift);
+		ret->no_baseline = !baseline;
 		err = instance_conclude(in, diff, baseline != 0, ret->fell);
 	}
 	if (err >= 0 && (err = store_instance_put(s, in->instance)) < 0)

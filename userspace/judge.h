@@ -33,6 +33,7 @@ struct judge_input {
 struct judge_outcome {
 	bool alerted;          /* something went into the outbox */
 	bool fell;             /* a facet fell from complete, or facts were lost */
+	bool no_baseline;      /* there is none to compare with */
 	bool baseline_made;
 	bool new_revision;
 	bool drift_new;        /* drift, or another one than before */
