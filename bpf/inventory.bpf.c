@@ -199,6 +199,8 @@ static __noinline int show_vm(const struct shown *f, __u64 kvm)
 	slots_now(kvm, &r.vm.slots_generation);
 	r.vm.online_vcpus = BPF_CORE_READ(k, online_vcpus.counter);
 	r.vm.slots = 0xffffffff;
+	r.vm.is_private = 0;
+	r.vm.zero = 0;
 	bpf_seq_write(f->seq, &r, sizeof(r));
 	return 0;
 }

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 #endif
 
-#define OBSERVE_LAYOUT 1
+#define OBSERVE_LAYOUT 2
 
 /* What a fact is about; decides what selector, address and data mean. */
 enum observe_kind {
@@ -25,7 +25,17 @@ enum observe_kind {
 	OBSERVE_PCI = 4,        /* selector = bdf (bus<<8|dev<<3|fn), address = config register, dword aligned; data[0] = the bytes in `known`, state bits zero */
 	OBSERVE_PCI_SIZE = 5,   /* as OBSERVE_PCI: data[0] = the answer to an all-ones write to a BAR or ROM register */
 	OBSERVE_PCI_PLACED = 6, /* selector = register<<16 | bdf, address = dword that was programmed there (BARs, ROM, bridge registers 0x18 to 0x30) */
-	OBSERVE_MSR = 7,        /* selector = index; data[0..1] = value (reserved: no program emits it yet) */
+	OBSERVE_MSR = 7,        /* selector = index; reads only; data[0..1] = value of MSRs that are identity (msr_identity.h), 0 of others */
+	OBSERVE_REGISTER = 8,   /* a register outside PCI configuration that identifies: selector = enum observe_space | index << 8 (registers behind an index register, else 0), address = gpa or port, width = bytes; data[0..1] = what was read */
+	OBSERVE_FWCFG = 9,      /* fw_cfg, read through its data register: selector = item, address = offset, 8-byte aligned; data[0..1] = the bytes in `known` (bit n = byte n) */
+};
+
+#define OBSERVE_KIND_LAST OBSERVE_FWCFG
+
+/* Where a register of OBSERVE_REGISTER is. */
+enum observe_space {
+	OBSERVE_SPACE_MEMORY = 0,
+	OBSERVE_SPACE_PORT = 1,
 };
 
 /* Facts are bounded per guest and class, so that one flood cannot displace another class or guest. */
@@ -38,11 +48,12 @@ enum observe_class {
 	OBSERVE_CLASS_PCI_ABSENT, /* functions that answered all ones */
 	OBSERVE_CLASS_PCI_PLACED,
 	OBSERVE_CLASS_MSR,
+	OBSERVE_CLASS_REGISTER, /* OBSERVE_REGISTER, OBSERVE_FWCFG */
 	OBSERVE_CLASSES,
 };
 
 enum observe_flag {
-	OBSERVE_ANSWERED = 1 << 0,  /* port, MMIO: something other than all ones was read */
+	OBSERVE_ANSWERED = 1 << 0,  /* port, MMIO: something other than all ones was read; MSR: it was read without a fault */
 	OBSERVE_FOUND = 1 << 1,     /* CPUID: the leaf is in the guest's table */
 	OBSERVE_MAX_BASIC = 1 << 2, /* CPUID: out of range, answered with the highest basic leaf (SDM vol. 2A, CPUID) */
 	OBSERVE_SIZING = 1 << 3,    /* PCI_SIZE: all ones were written, the answer has not been read yet */
@@ -158,6 +169,8 @@ struct inventory_vm {
 	__u64 slots_generation;
 	__u32 online_vcpus;
 	__u32 slots;      /* 0xffffffff = not known */
+	__u32 is_private; /* 1: the guest's memory is encrypted or private (SEV, TDX, guest_memfd): nobody else can read it */
+	__u32 zero;
 };
 
 struct inventory_vcpu {
@@ -195,10 +208,10 @@ struct inventory_slot {
 
 _Static_assert(sizeof(struct observe_key) == 24, "observe_key");
 _Static_assert(sizeof(struct observe_value) == 40, "observe_value");
-_Static_assert(sizeof(struct observe_vm) == 136, "observe_vm");
+_Static_assert(sizeof(struct observe_vm) == 144, "observe_vm");
 _Static_assert(sizeof(struct observe_news) == 96, "observe_news");
 _Static_assert(sizeof(struct inventory_header) == 32, "inventory_header");
-_Static_assert(sizeof(struct inventory_vm) == 24, "inventory_vm");
+_Static_assert(sizeof(struct inventory_vm) == 32, "inventory_vm");
 _Static_assert(sizeof(struct inventory_vcpu) == 32, "inventory_vcpu");
 _Static_assert(sizeof(struct inventory_cpuid_entry) == 28, "inventory_cpuid_entry");
 _Static_assert(sizeof(struct inventory_slot) == 40, "inventory_slot");

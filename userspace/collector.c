@@ -208,7 +208,7 @@ static int pass_fact(void *context, const struct observe_key *key, const struct 
 	struct vm *vm = vms_find(&c->discovery.vms, key->vm);
 	unsigned sinks;
 
-	if (!vm || key->kind > OBSERVE_MSR)
+	if (!vm || key->kind > OBSERVE_KIND_LAST)
 		return 0;
 	if (value->boot > vm->boot)
 		c->discovery.compare = true;

@@ -196,7 +196,7 @@ static void pairs_that_do_not_pair_are_refused(void **state)
 static void a_type_from_the_future_is_passed_on(void **state)
 {
 	(void)state;
-	refused(14, "anything", 8, false);
+	refused(99, "anything", 8, false);
 	refused(0xffff, NULL, 0, false);
 	refused(0, "x", 1, false);
 }

@@ -13,7 +13,7 @@
 struct guest_facts;
 
 /* Raise when any rule changes what entries are derived from the same facts. */
-#define ABI_NORMALISER 1u
+#define ABI_NORMALISER 2u
 
 struct abi_entry {
 	enum facet_id facet;

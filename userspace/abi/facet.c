@@ -8,18 +8,18 @@
 #include "userspace/abi/facts.h"
 
 static const struct facet facets[FACETS] = {
-	[FACET_CPUID] = { FACET_CPUID, "cpuid", cpuid_derive, NULL, cpuid_meaning, cpuid_fields },
-	[FACET_MSR] = { FACET_MSR, "msr", NULL, NULL, NULL, NULL },
-	[FACET_PORTS] = { FACET_PORTS, "ports", ports_derive, NULL, NULL, NULL },
-	[FACET_MMIO] = { FACET_MMIO, "mmio", mmio_derive, NULL, NULL, NULL },
-	[FACET_MEMORY] = { FACET_MEMORY, "memory", memory_derive, NULL, NULL, NULL },
-	[FACET_PCI] = { FACET_PCI, "pci", pci_derive, pci_complete_key, pci_meaning, NULL },
-	[FACET_PLACEMENT] = { FACET_PLACEMENT, "placement", placement_derive, NULL, NULL, NULL },
-	[FACET_ACPI] = { FACET_ACPI, "acpi", NULL, NULL, NULL, NULL },
-	[FACET_SMBIOS] = { FACET_SMBIOS, "smbios", NULL, NULL, NULL, NULL },
-	[FACET_NUMA] = { FACET_NUMA, "numa", NULL, NULL, NULL, NULL },
-	[FACET_FIRMWARE] = { FACET_FIRMWARE, "firmware", NULL, NULL, NULL, NULL },
-	[FACET_IDENTITY] = { FACET_IDENTITY, "identity", identity_facet_derive, NULL, NULL, NULL },
+	[FACET_CPUID] = { FACET_CPUID, "cpuid", .derive = cpuid_derive, .meaning = cpuid_meaning, .fields = cpuid_fields },
+	[FACET_MSR] = { FACET_MSR, "msr", .derive = msr_derive, .meaning = msr_meaning, .fields = msr_fields },
+	[FACET_PORTS] = { FACET_PORTS, "ports", .derive = ports_derive, .meaning = registers_meaning },
+	[FACET_MMIO] = { FACET_MMIO, "mmio", .derive = mmio_derive, .meaning = registers_meaning },
+	[FACET_MEMORY] = { FACET_MEMORY, "memory", .derive = memory_derive },
+	[FACET_PCI] = { FACET_PCI, "pci", .derive = pci_derive, .complete_key = pci_complete_key, .meaning = pci_meaning },
+	[FACET_PLACEMENT] = { FACET_PLACEMENT, "placement", .derive = placement_derive },
+	[FACET_ACPI] = { FACET_ACPI, "acpi", .derive = acpi_derive, .meaning = acpi_meaning, .fields = acpi_fields },
+	[FACET_SMBIOS] = { FACET_SMBIOS, "smbios", .derive = smbios_derive, .meaning = smbios_meaning },
+	[FACET_NUMA] = { FACET_NUMA, "numa", .derive = numa_derive },
+	[FACET_FIRMWARE] = { FACET_FIRMWARE, "firmware", .derive = firmware_derive, .meaning = firmware_meaning },
+	[FACET_IDENTITY] = { FACET_IDENTITY, "identity", .derive = identity_facet_derive },
 };
 
 static const char *const coverage_names[] = {
@@ -83,4 +83,20 @@ int facet_cover_witnessed(const struct guest_facts *facts, struct abi_entries *o
 	if (lost)
 		return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched, and %llu facts of it were refused", lost);
 	return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched");
+}
+
+int facet_cover_area(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum record_area area)
+{
+	const char *blind = facts_blind(facts, facets[facet].name), *reason;
+	struct record_part part;
+	size_t bytes, cursor = 0;
+	const void *data;
+	bool whole;
+
+	if (!facts_area(facts, area, &whole, &reason, &bytes))
+		return entries_cover(out, facet, COVERAGE_NONE, "%s", blind ? blind : "the guest's memory was not read yet");
+	if (whole)
+		return entries_cover(out, facet, COVERAGE_COMPLETE, "%.*s", (int)bytes, reason);
+	return entries_cover(out, facet, facts_part_next(facts, area, &cursor, &part, &data) ? COVERAGE_WITNESSED : COVERAGE_NONE, "%.*s",
+			     (int)bytes, reason);
 }

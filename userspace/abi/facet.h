@@ -49,6 +49,11 @@ struct abi_fields {
 };
 void abi_fields_release(struct abi_fields *fields);
 
+/* An entry as it is shown; strings are escaped text, never NULL. */
+struct facet_line {
+	const char *key, *value, *meaning;
+};
+
 struct facet {
 	enum facet_id id;
 	const char *name;
@@ -60,6 +65,8 @@ struct facet {
 	void (*meaning)(const char *key, const char *value, struct buffer *out);
 	/* The named fields in which two values differ; from or to may be NULL. NULL: never. 0 or -ENOMEM. */
 	int (*fields)(const char *key, const char *from, const char *to, struct abi_fields *out);
+	/* The facet as people read it (a tree, a map, a tool's form), from its sorted entries; every line ends with a newline and is indented by two spaces. NULL: a table of keys, values and meanings. */
+	void (*present)(const struct facet_line *lines, size_t count, struct buffer *out);
 };
 
 const struct facet *facet_get(enum facet_id id);

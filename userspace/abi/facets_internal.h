@@ -7,6 +7,7 @@
 
 #include "bpf/observe.h"
 #include "userspace/abi/facet.h"
+#include "userspace/stream/record.h"
 
 struct abi_entries;
 struct buffer;
@@ -28,6 +29,40 @@ int pci_derive(const struct guest_facts *facts, struct abi_entries *out);
 bool pci_complete_key(const char *key);
 void pci_meaning(const char *key, const char *value, struct buffer *out);
 int placement_derive(const struct guest_facts *facts, struct abi_entries *out);
+
+/* msr.c, msr_names.c */
+int msr_derive(const struct guest_facts *facts, struct abi_entries *out);
+void msr_meaning(const char *key, const char *value, struct buffer *out);
+int msr_fields(const char *key, const char *from, const char *to, struct abi_fields *out);
+
+/* acpi.c and what it calls */
+int acpi_derive(const struct guest_facts *facts, struct abi_entries *out);
+void acpi_meaning(const char *key, const char *value, struct buffer *out);
+int acpi_fields(const char *key, const char *from, const char *to, struct abi_fields *out);
+
+/* smbios.c; smbios_identity_add adds what identifies one guest to the facet identity */
+int smbios_derive(const struct guest_facts *facts, struct abi_entries *out);
+void smbios_meaning(const char *key, const char *value, struct buffer *out);
+int smbios_identity_add(const struct guest_facts *facts, struct abi_entries *out);
+/* The guest's UUID as SMBIOS type 1 says it, lower case; false: it says none (or the nil UUID). */
+bool smbios_table_uuid(const struct guest_facts *facts, char ret[37]);
+
+/* numa.c, firmware.c */
+int numa_derive(const struct guest_facts *facts, struct abi_entries *out);
+int firmware_derive(const struct guest_facts *facts, struct abi_entries *out);
+void firmware_meaning(const char *key, const char *value, struct buffer *out);
+
+/* registers.c: identity registers by name, in the facets mmio and ports; nics.c: MAC addresses, in the facet identity */
+int registers_add_mmio(const struct guest_facts *facts, struct abi_entries *out);
+int registers_add_ports(const struct guest_facts *facts, struct abi_entries *out);
+void registers_meaning(const char *key, const char *value, struct buffer *out);
+int nics_identity_add(const struct guest_facts *facts, struct abi_entries *out);
+
+/*
+ * facet.c: the coverage of a facet that is read from guest memory: none with the host's reason, or because nothing was read
+ * yet, or nothing was found (with the reader's reason); complete or witnessed as the reading was. -ENOMEM.
+ */
+int facet_cover_area(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum record_area area);
 
 /*
  * facet.c: the coverage of a facet that only shows what the guest touched: none with the host's reason, or witnessed, with

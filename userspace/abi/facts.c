@@ -16,7 +16,6 @@
 
 #define FACTS_ROOM_FIRST 64u
 #define FACETS_ALL ((1u << FACETS) - 1)
-#define OBSERVE_KIND_LAST OBSERVE_MSR
 #define KVM_SLOT_LOG_DIRTY 1u
 
 static unsigned bit(enum facet_id facet) { return 1u << facet; }
@@ -29,6 +28,7 @@ static void forget_boot(struct guest_facts *f)
 		free(f->vcpus[i].entries);
 	free(f->vcpus);
 	free(f->slots);
+	facts_areas_forget(f);
 	free(f->items);
 	free(f->index);
 	free(f->order);
@@ -178,6 +178,10 @@ static unsigned facets_of(const struct record_fact *fact)
 		return bit(FACET_PCI) | bit(FACET_PLACEMENT) | bit(FACET_PORTS) | bit(FACET_MMIO) | bit(FACET_MEMORY);
 	case OBSERVE_MSR:
 		return bit(FACET_MSR);
+	case OBSERVE_REGISTER:
+		return bit(FACET_MMIO) | bit(FACET_PORTS) | bit(FACET_IDENTITY);
+	case OBSERVE_FWCFG:
+		return bit(FACET_PORTS);
 	default:
 		return 0;
 	}
@@ -477,6 +481,33 @@ static int add_slots(struct guest_facts *f, const struct record_header *h, const
 	return 0;
 }
 
+/* Facets that a reading takes part in. */
+static unsigned facets_of_area(enum record_area area)
+{
+	switch (area) {
+	case RECORD_AREA_ACPI:
+		return bit(FACET_ACPI) | bit(FACET_NUMA);
+	case RECORD_AREA_SMBIOS:
+		return bit(FACET_SMBIOS) | bit(FACET_IDENTITY);
+	case RECORD_AREA_FIRMWARE:
+		return bit(FACET_FIRMWARE);
+	}
+	return 0;
+}
+
+static int add_memory(struct guest_facts *f, const struct record_header *h, const void *body, size_t bytes, unsigned *news)
+{
+	struct stamp stamp = { h->at_ns, h->seq };
+	enum record_area area;
+	int r;
+
+	if (!boot_matches(f, h->boot))
+		return 0;
+	r = facts_area_add(f, stamp, body, bytes, &area);
+	*news |= facets_of_area(area);
+	return r;
+}
+
 static int args_index(const void *body, size_t bytes, const char ***ret, size_t *ret_count)
 {
 	const char *key, *value, **args = NULL, **more;
@@ -625,6 +656,9 @@ int facts_add(struct guest_facts *f, const struct record_header *h, const void *
 		break;
 	case RECORD_SLOTS:
 		r = add_slots(f, h, body, bytes, &news);
+		break;
+	case RECORD_MEMORY:
+		r = add_memory(f, h, body, bytes, &news);
 		break;
 	case RECORD_LOSS:
 		r = add_loss(f, h, body, bytes);

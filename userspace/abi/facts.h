@@ -24,9 +24,9 @@ void facts_free(struct guest_facts *f);
 struct guest_facts *facts_clone(const struct guest_facts *f);
 
 /*
- * Takes one record of this guest: VM, BOOT, FACT, CPUID, SLOTS, COVERAGE, LOSS (others: nothing happens).
+ * Takes one record of this guest: VM, BOOT, FACT, CPUID, SLOTS, MEMORY, COVERAGE, LOSS (others: nothing happens).
  * A BOOT with another number than the present one forgets everything that belongs to a boot (not VM, COVERAGE).
- * FACT, CPUID and SLOTS of another boot than the present one are ignored (0 in *ret_news); before any BOOT they are taken.
+ * FACT, CPUID, SLOTS and MEMORY of another boot than the present one are ignored (0 in *ret_news); before any BOOT they are taken.
  * *ret_news (may be NULL) is the set of facets (1u << enum facet_id) that this told something new about: a repetition is not news.
  * -ENOMEM, -EBADMSG.
  */
@@ -61,6 +61,14 @@ bool facts_cpuid_get(const struct guest_facts *f, size_t n, struct facts_cpuid *
 
 /* Slots by gpa; NULL and 0 where never read. *ret_complete: the list is whole. */
 const struct record_slot *facts_slots(const struct guest_facts *f, size_t *ret_count, bool *ret_complete);
+
+/*
+ * What was read of the guest's memory. false: nothing was told of this area yet. *ret_whole: all of it, every checksum right;
+ * *ret_reason (never NULL, hostile only in length): why not, or what was refused. All three may be NULL.
+ */
+bool facts_area(const struct guest_facts *f, enum record_area area, bool *ret_whole, const char **ret_reason, size_t *ret_reason_bytes);
+/* Next part of an area but its reason, in order; *cursor starts at 0; false = end. Bytes are borrowed and not aligned. */
+bool facts_part_next(const struct guest_facts *f, enum record_area area, size_t *cursor, struct record_part *ret, const void **ret_bytes);
 
 /* VM pairs; first value of key, or NULL. */
 const char *facts_vm(const struct guest_facts *f, const char *key);

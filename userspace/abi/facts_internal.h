@@ -26,6 +26,14 @@ struct pairs {
 	bool known;
 };
 
+/* A RECORD_MEMORY, replaced as a whole. */
+struct area {
+	char *body;
+	size_t bytes;
+	struct stamp stamp;
+	bool known;
+};
+
 struct vcpu {
 	struct stamp stamp;
 	struct inventory_cpuid_entry *entries;
@@ -52,6 +60,8 @@ struct guest_facts {
 	struct stamp slots_stamp;
 	bool slots_known, slots_complete;
 
+	struct area areas[RECORD_AREA_LAST + 1]; /* by enum record_area; 0 unused */
+
 	struct pairs vm, coverage;
 	const char **args; /* into vm.body */
 	size_t arg_count;
@@ -75,6 +85,10 @@ int facts_pairs_set(struct guest_facts *f, struct pairs *p, const void *body, si
 int facts_slots_set(struct guest_facts *f, const void *slots, size_t count, bool complete);
 /* Adds or replaces one vCPU's table; `entries` need not be aligned. */
 int facts_vcpu_set(struct guest_facts *f, uint32_t vcpu_id, bool ran, const void *entries, uint32_t count, struct stamp stamp);
+/* Replaces an area without asking which is later. -ENOMEM. */
+int facts_area_add(struct guest_facts *f, struct stamp stamp, const void *body, size_t bytes, enum record_area *ret_area); /* 0 in *ret_area: no news. -ENOMEM, -EBADMSG */
+void facts_areas_forget(struct guest_facts *f);
+int facts_area_set(struct guest_facts *f, enum record_area area, const void *body, size_t bytes, struct stamp stamp);
 /* Is a the later of two facts of one key? */
 bool fact_is_later(const struct record_fact *a, const struct record_fact *b);
 /* Port and MMIO: does it say something ("answered", "absent")? */

@@ -131,6 +131,16 @@ static int put_slots(struct buffer *out, const struct guest_facts *f)
 	return r;
 }
 
+static int put_areas(struct buffer *out, const struct guest_facts *f)
+{
+	int r = 0;
+
+	for (size_t i = 1; i <= RECORD_AREA_LAST && r >= 0; i++)
+		if (f->areas[i].known)
+			r = put(out, RECORD_MEMORY, CANONICAL_BOOT, f->areas[i].body, f->areas[i].bytes, NULL, 0);
+	return r;
+}
+
 static int put_losses(struct buffer *out, const struct guest_facts *f)
 {
 	int r;
@@ -161,12 +171,14 @@ int facts_serialize(const struct guest_facts *f, struct buffer *out)
 		r = put_pairs(out, RECORD_VM, &f->vm);
 	if (r >= 0 && f->boot_known)
 		r = put(out, RECORD_BOOT, CANONICAL_BOOT, &boot, sizeof(boot), NULL, 0);
-	for (int kind = OBSERVE_CPUID; kind <= OBSERVE_MSR && r >= 0; kind++)
+	for (int kind = OBSERVE_CPUID; kind <= OBSERVE_KIND_LAST && r >= 0; kind++)
 		r = put_facts(out, f, kind);
 	if (r >= 0)
 		r = put_tables(out, f);
 	if (r >= 0)
 		r = put_slots(out, f);
+	if (r >= 0)
+		r = put_areas(out, f);
 	if (r >= 0)
 		r = put_losses(out, f);
 	if (r >= 0 && buffer_failed(out))
@@ -230,6 +242,9 @@ static int clone_into(struct guest_facts *to, const struct guest_facts *f)
 	if (r >= 0 && f->slots_known)
 		r = facts_slots_set(to, f->slots, f->slot_count, f->slots_complete);
 	to->slots_stamp = f->slots_stamp;
+	for (size_t i = 1; i <= RECORD_AREA_LAST && r >= 0; i++)
+		if (f->areas[i].known)
+			r = facts_area_set(to, (enum record_area)i, f->areas[i].body, f->areas[i].bytes, f->areas[i].stamp);
 	to->boot = f->boot;
 	to->boot_known = f->boot_known;
 	to->from_reset = f->from_reset;

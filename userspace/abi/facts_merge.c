@@ -199,6 +199,18 @@ static int merge_coverage(struct guest_facts *known, const struct guest_facts *n
 	return r;
 }
 
+/* What could not be read before, or not as a whole. */
+static int merge_area(struct guest_facts *known, const struct guest_facts *now, enum record_area area)
+{
+	const struct area *a = &now->areas[area];
+	bool whole, known_whole = false;
+
+	if (!facts_area(now, area, &whole, NULL, NULL) || (!whole && known->areas[area].known))
+		return 0;
+	facts_area(known, area, &known_whole, NULL, NULL);
+	return known_whole ? 0 : facts_area_set(known, area, a->body, a->bytes, a->stamp);
+}
+
 static int merge_whole(struct guest_facts *known, const struct guest_facts *now)
 {
 	int r = 0;
@@ -209,6 +221,8 @@ static int merge_whole(struct guest_facts *known, const struct guest_facts *now)
 					   now->vcpus[i].stamp);
 	if (r >= 0 && !known->slots_known && now->slots_known)
 		r = facts_slots_set(known, now->slots, now->slot_count, now->slots_complete);
+	for (size_t i = 1; i <= RECORD_AREA_LAST && r >= 0; i++)
+		r = merge_area(known, now, (enum record_area)i);
 	if (r >= 0 && !known->vm.known && now->vm.known)
 		r = facts_pairs_set(known, &known->vm, now->vm.body, now->vm.bytes);
 	if (r >= 0)

@@ -245,6 +245,10 @@ int identity_facet_derive(const struct guest_facts *facts, struct abi_entries *o
 		r = entries_add(out, FACET_IDENTITY, "uuid", i.uuid);
 	if (r >= 0 && i.name)
 		r = entries_add(out, FACET_IDENTITY, "name", i.name);
+	if (r >= 0)
+		r = smbios_identity_add(facts, out);
+	if (r >= 0)
+		r = nics_identity_add(facts, out);
 	identity_release(&i);
 	return r;
 }

@@ -36,5 +36,5 @@ int mmio_derive(const struct guest_facts *facts, struct abi_entries *out)
 		r = entries_add(out, FACET_MMIO, key, evidence);
 	}
 	windows_release(&windows);
-	return r;
+	return r < 0 ? r : registers_add_mmio(facts, out);
 }

@@ -42,5 +42,5 @@ int ports_derive(const struct guest_facts *facts, struct abi_entries *out)
 		r = entries_add(out, FACET_PORTS, key, evidence);
 	}
 	windows_release(&windows);
-	return r;
+	return r < 0 ? r : registers_add_ports(facts, out);
 }

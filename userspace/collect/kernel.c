@@ -422,7 +422,9 @@ const char *kernel_blind(const struct kernel *k, enum observe_kind kind)
 	case OBSERVE_CPUID:
 		return reason_of(k, PROGRAM_CPUID);
 	case OBSERVE_PORT:
+	case OBSERVE_FWCFG:
 		return ports;
+	case OBSERVE_REGISTER:
 	case OBSERVE_MMIO:
 		return reason_of(k, PROGRAM_MMIO);
 	case OBSERVE_PCI:

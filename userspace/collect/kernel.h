@@ -45,6 +45,11 @@ int kernel_vms(struct kernel *k, kernel_vm_fn fn, void *context);
 int kernel_vm_get(struct kernel *k, uint64_t kvm, struct observe_vm *ret); /* -ENOENT */
 /* A VM that the inventory found and no fact did: makes its entry unless it is there by now. *ret is what is there then. */
 int kernel_vm_add(struct kernel *k, uint64_t kvm, uint32_t tgid, struct observe_vm *ret);
+/*
+ * Where the VM's ECAM window is, learnt elsewhere (MCFG in guest memory, or the VMM is known for it); bytes 0: nowhere. What the
+ * guest itself programs (PCIEXBAR of q35) counts instead where it does. Forgotten with the VM.
+ */
+int kernel_ecam_set(struct kernel *k, uint64_t vm, uint64_t base, uint32_t bytes);
 /* The VM is gone: removes its `vms` entry if that still is this vm; its facts are litter for the next kernel_facts(). */
 int kernel_forget(struct kernel *k, uint64_t kvm, uint64_t vm);
 /* A boot began: where facts of those before use up a good part of its quota, they are litter. */

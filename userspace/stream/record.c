@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: Apache-2.0
+/* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/stream/record.h"
 
 #include <errno.h>
@@ -18,6 +18,11 @@ _Static_assert(sizeof(struct record_cpuid) == 16, "record_cpuid");
 _Static_assert(sizeof(struct record_slot) == 32, "record_slot");
 _Static_assert(sizeof(struct record_slots) == 8, "record_slots");
 _Static_assert(sizeof(struct record_loss) == 16, "record_loss");
+_Static_assert(sizeof(struct record_memory) == 16, "record_memory");
+_Static_assert(sizeof(struct record_part) == 16, "record_part");
+_Static_assert(sizeof(struct record_rom) == 40, "record_rom");
+
+#define PART_ALIGN 8u
 
 int record_put(struct buffer *out, const struct record_header *header, const void *body, size_t bytes, const void *more, size_t more_bytes)
 {
@@ -88,6 +93,16 @@ const char *record_pair_get(const void *body, size_t bytes, const char *key)
 	return NULL;
 }
 
+void record_part_put(struct buffer *body, enum record_part_kind kind, uint64_t gpa, const void *data, size_t bytes)
+{
+	static const char padding[PART_ALIGN];
+	struct record_part part = { .gpa = gpa, .kind = kind, .bytes = (uint32_t)bytes };
+
+	buffer_append(body, &part, sizeof(part));
+	buffer_append(body, data, bytes);
+	buffer_append(body, padding, -bytes & (PART_ALIGN - 1));
+}
+
 /* ---- checks: one per shape of body. true = as long as it says */
 
 static bool pairs_fit(const void *body, size_t bytes)
@@ -122,6 +137,43 @@ static bool slots_fit(const void *body, size_t bytes)
 	return slots.count <= RECORD_MAX_BYTES / sizeof(struct record_slot) && bytes - sizeof(slots) == slots.count * sizeof(struct record_slot);
 }
 
+int record_part_next(const void *body, size_t bytes, size_t *cursor, struct record_part *ret, const void **ret_bytes)
+{
+	size_t at = *cursor ? *cursor : sizeof(struct record_memory), padded;
+	struct record_part part;
+
+	if (at == bytes)
+		return 0;
+	if (at > bytes || bytes - at < sizeof(part))
+		return -EBADMSG;
+	memcpy(&part, (const char *)body + at, sizeof(part));
+	at += sizeof(part);
+	padded = ((size_t)part.bytes + PART_ALIGN - 1) & ~(size_t)(PART_ALIGN - 1);
+	if (padded > bytes - at)
+		return -EBADMSG;
+	*ret = part;
+	*ret_bytes = (const char *)body + at;
+	*cursor = at + padded;
+	return 1;
+}
+
+static bool memory_fits(const void *body, size_t bytes)
+{
+	struct record_memory head;
+	struct record_part part;
+	const void *data;
+	size_t cursor = 0;
+	uint32_t count = 0;
+	int r;
+
+	if (bytes < sizeof(head))
+		return false;
+	memcpy(&head, body, sizeof(head));
+	while ((r = record_part_next(body, bytes, &cursor, &part, &data)) > 0)
+		count++;
+	return r == 0 && count == head.count;
+}
+
 static const struct shape {
 	const char *name;
 	bool (*fits)(const void *body, size_t bytes); /* NULL: always `bytes` long */
@@ -140,6 +192,7 @@ static const struct shape {
 	[RECORD_LOSS] = { "LOSS", NULL, sizeof(struct record_loss) },
 	[RECORD_TICK] = { "TICK", NULL, sizeof(struct record_hello) },
 	[RECORD_SYNCED] = { "SYNCED", NULL, 0 },
+	[RECORD_MEMORY] = { "MEMORY", memory_fits, 0 },
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))

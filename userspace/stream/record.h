@@ -35,6 +35,7 @@ enum record_type {
 	RECORD_LOSS = 11,    /* record_loss: cumulative */
 	RECORD_TICK = 12,    /* record_hello: at least every RECORD_TICK_NS; carries the clocks on */
 	RECORD_SYNCED = 13,  /* the snapshot that a stream begins with is complete */
+	RECORD_MEMORY = 14,  /* record_memory + parts: what was read of the guest's memory for one area, replaces that area's last of this boot */
 };
 
 #define RECORD_TICK_NS 250000000ull
@@ -88,6 +89,43 @@ struct record_slots {
 	/* struct record_slot [count], by gpa */
 };
 
+/* What is read of a guest's memory, each as a whole. */
+enum record_area {
+	RECORD_AREA_ACPI = 1,
+	RECORD_AREA_SMBIOS = 2,
+	RECORD_AREA_FIRMWARE = 3,
+	RECORD_AREA_LAST = RECORD_AREA_FIRMWARE,
+};
+
+enum record_part_kind {
+	RECORD_PART_REASON = 1,       /* text, no NUL: why the area is not whole, or what was refused. At most one */
+	RECORD_PART_RSDP = 2,         /* 20 or 36 bytes; first of its area */
+	RECORD_PART_TABLE = 3,        /* an ACPI table as it lies in memory, in the order in which they were reached: RSDT, XSDT, what they point to, DSDT and FACS behind their FADT */
+	RECORD_PART_SMBIOS_ENTRY = 4, /* `_SM_` (31 bytes) or `_SM3_` (24) entry point */
+	RECORD_PART_SMBIOS_TABLE = 5, /* the structure table, as long as the entry point says or until type 127 */
+	RECORD_PART_ROM = 6,          /* record_rom + its version's text (no NUL; may be empty); gpa = of the slot */
+};
+
+/* The area's parts; whole: all of it was read and every checksum is right. Without any but a reason: there is none, and why. */
+struct record_memory {
+	uint32_t area;        /* enum record_area */
+	uint32_t whole;
+	uint32_t count;       /* parts */
+	uint32_t zero;
+	/* record_part and its bytes, padded to 8, [count] */
+};
+
+struct record_part {
+	uint64_t gpa;         /* 0 where it has none */
+	uint32_t kind;        /* enum record_part_kind */
+	uint32_t bytes;       /* of what follows, without the padding (zeros) */
+};
+
+struct record_rom {
+	uint64_t bytes;       /* size of what was digested */
+	uint8_t sha256[32];
+};
+
 /* Where facts were lost. */
 enum record_loss_stage {
 	RECORD_LOSS_RING,     /* news dropped: found again by a sweep; told, loses nothing */
@@ -129,6 +167,11 @@ void record_pair_put(struct buffer *body, const char *key, const char *value);
 int record_pair_next(const void *body, size_t bytes, size_t *cursor, const char **ret_key, const char **ret_value);
 /* Value of the first pair with that key, or NULL. */
 const char *record_pair_get(const void *body, size_t bytes, const char *key);
+
+/* Appends a part to a RECORD_MEMORY body under construction that begins with its record_memory; the caller counts. */
+void record_part_put(struct buffer *body, enum record_part_kind kind, uint64_t gpa, const void *data, size_t bytes);
+/* Next part of a RECORD_MEMORY body (record_memory included); *cursor starts at 0. 1 = got one (bytes borrowed, not aligned), 0 = end, -EBADMSG. */
+int record_part_next(const void *body, size_t bytes, size_t *cursor, struct record_part *ret, const void **ret_bytes);
 
 /*
  * One record out of bytes that may end anywhere: 1 = got one (*ret_size is its length; *ret_header a copy, *ret_body
