@@ -8,12 +8,12 @@
 #include "userspace/abi/facts.h"
 
 static const struct facet facets[FACETS] = {
-	[FACET_CPUID] = { FACET_CPUID, "cpuid", .derive = cpuid_derive, .meaning = cpuid_meaning, .fields = cpuid_fields },
+	[FACET_CPUID] = { FACET_CPUID, "cpuid", .derive = cpuid_derive, .meaning = cpuid_meaning, .fields = cpuid_fields, .present = cpuid_present },
 	[FACET_MSR] = { FACET_MSR, "msr", .derive = msr_derive, .meaning = msr_meaning, .fields = msr_fields },
 	[FACET_PORTS] = { FACET_PORTS, "ports", .derive = ports_derive, .meaning = registers_meaning },
 	[FACET_MMIO] = { FACET_MMIO, "mmio", .derive = mmio_derive, .meaning = registers_meaning },
-	[FACET_MEMORY] = { FACET_MEMORY, "memory", .derive = memory_derive },
-	[FACET_PCI] = { FACET_PCI, "pci", .derive = pci_derive, .complete_key = pci_complete_key, .meaning = pci_meaning },
+	[FACET_MEMORY] = { FACET_MEMORY, "memory", .derive = memory_derive, .present = memory_present },
+	[FACET_PCI] = { FACET_PCI, "pci", .derive = pci_derive, .complete_key = pci_complete_key, .meaning = pci_meaning, .present = pci_present },
 	[FACET_PLACEMENT] = { FACET_PLACEMENT, "placement", .derive = placement_derive },
 	[FACET_ACPI] = { FACET_ACPI, "acpi", .derive = acpi_derive, .meaning = acpi_meaning, .fields = acpi_fields },
 	[FACET_SMBIOS] = { FACET_SMBIOS, "smbios", .derive = smbios_derive, .meaning = smbios_meaning },

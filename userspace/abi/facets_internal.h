@@ -18,6 +18,11 @@ int cpuid_derive(const struct guest_facts *facts, struct abi_entries *out);
 void cpuid_meaning(const char *key, const char *value, struct buffer *out);
 int cpuid_fields(const char *key, const char *from, const char *to, struct abi_fields *out);
 
+/* *_text.c: for a person */
+void cpuid_present(const struct facet_line *lines, size_t count, struct buffer *out);
+void memory_present(const struct facet_line *lines, size_t count, struct buffer *out);
+void pci_present(const struct facet_line *lines, size_t count, struct buffer *out);
+
 /* ports.c, mmio.c, memory.c, identity.c; memory_derive also adds the `window/…` entries of placement */
 int ports_derive(const struct guest_facts *facts, struct abi_entries *out);
 int mmio_derive(const struct guest_facts *facts, struct abi_entries *out);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdlib.h>
 #include <string.h>
 
+#include "userspace/abi/facet.h"
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
@@ -64,7 +66,7 @@ static void head_text(const json_t *model, struct buffer *out)
 	table_end(t, "", out);
 }
 
-static void facet_line(const json_t *facet, bool color, struct buffer *out)
+static void facet_head(const json_t *facet, bool color, struct buffer *out)
 {
 	buffer_printf(out, "\n%s", color ? "\033[1m" : "");
 	output_member(out, facet, "facet");
@@ -82,13 +84,56 @@ static void facet_line(const json_t *facet, bool color, struct buffer *out)
 	buffer_string(out, "\n");
 }
 
-static void facet_text(const json_t *facet, bool color, struct buffer *out)
+static void line_release(struct facet_line *line)
+{
+	free((char *)line->key);
+	free((char *)line->value);
+	free((char *)line->meaning);
+}
+
+static const char *line_text(const json_t *entry, const char *member)
+{
+	struct buffer text = BUFFER_INIT;
+	const char *string = output_string(entry, member);
+
+	if (string)
+		text_terminal(&text, string, strlen(string));
+	return buffer_take(&text, NULL);
+}
+
+/* As people read this facet, where it has such a form. */
+static bool facet_presented(const json_t *facet, struct buffer *out)
+{
+	const struct facet *row = facet_find(output_string(facet, "facet"));
+	const json_t *entries = json_object_get(facet, "entries"), *entry;
+	struct facet_line *lines;
+	size_t i, count = json_array_size(entries);
+	bool whole = true;
+
+	if (!row || !row->present || !(lines = calloc(count ? count : 1, sizeof(*lines))))
+		return false;
+	json_array_foreach(entries, i, entry)
+	{
+		lines[i] = (struct facet_line){ line_text(entry, "key"), line_text(entry, "value"), line_text(entry, "meaning") };
+		whole &= lines[i].key && lines[i].value && lines[i].meaning;
+	}
+	if (whole)
+		row->present(lines, count, out);
+	for (i = 0; i < count; i++)
+		line_release(&lines[i]);
+	free(lines);
+	return whole;
+}
+
+static void facet_text(const json_t *facet, bool raw, bool color, struct buffer *out)
 {
 	const json_t *entries = json_object_get(facet, "entries"), *entry;
 	struct table *t;
 	size_t i;
 
-	facet_line(facet, color, out);
+	facet_head(facet, color, out);
+	if (!raw && facet_presented(facet, out))
+		return;
 	t = table_new(three, true);
 	json_array_foreach(entries, i, entry)
 	{
@@ -105,14 +150,14 @@ static void facet_text(const json_t *facet, bool color, struct buffer *out)
 }
 
 /* Facets of which this version knows nothing for any guest are one line together, not twelve paragraphs. */
-static void show_text(const json_t *model, bool every, bool color, struct buffer *out)
+static void show_text(const json_t *model, bool every, bool raw, bool color, struct buffer *out)
 {
 	const json_t *facets = json_object_get(model, "facets"), *facet;
 	size_t i, silent = 0;
 
 	head_text(model, out);
 	json_array_foreach(facets, i, facet) if (every || json_array_size(json_object_get(facet, "entries")) ||
-						 strcmp(output_string(facet, "coverage"), "none")) facet_text(facet, color, out);
+						 strcmp(output_string(facet, "coverage"), "none")) facet_text(facet, raw, color, out);
 	else silent++;
 	if (!silent)
 		return;
@@ -150,7 +195,7 @@ static int show_model(const struct options *o, struct store *store, const char *
 		return output_error(o, "%s", e.text);
 	if (o->json)
 		return output_json(o, model);
-	show_text(model, o->facet || o->verbose, output_color(o), &text);
+	show_text(model, o->facet || o->verbose, o->verbose, output_color(o), &text);
 	code = output_text(o, &text);
 	buffer_release(&text);
 	json_decref(model);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Facets as people read them: nothing of a fingerprint may be missing from what `show` prints, and a hand-written file harms nobody. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "userspace/abi/facet.h"
+#include "userspace/abi/text_lines.h"
+#include "userspace/base/buffer.h"
+
+static void present(enum facet_id facet, const struct facet_line *lines, size_t count, const char *expected)
+{
+	struct buffer out = BUFFER_INIT;
+
+	assert_non_null(facet_get(facet)->present);
+	facet_get(facet)->present(lines, count, &out);
+	assert_string_equal(out.data ? out.data : "", expected);
+	buffer_release(&out);
+}
+
+static void memory_is_a_map(void **state)
+{
+	static const struct facet_line lines[] = {
+		{ "0x0000000000000000", "size=0xa0000 ram", "" },
+		{ "0x00000000000c0000", "size=0x40000", "" },
+		{ "0x00000000fffc0000", "size=0x40000 rom", "" },
+	};
+
+	(void)state;
+	present(FACET_MEMORY, lines, 3,
+		"  0x0000000000000000-0x000000000009ffff     640 KiB  ram\n"
+		"  0x00000000000c0000-0x00000000000fffff     256 KiB  RAM and ROM, as firmware and option ROMs cut it\n"
+		"  0x00000000fffc0000-0x00000000ffffffff     256 KiB  rom\n");
+}
+
+static void cpuid_names_vendor_brand_and_what_one_vcpu_alone_has(void **state)
+{
+	static const struct facet_line lines[] = {
+		{ "0x00000000.0.eax", "0x0000000d", "" }, { "0x00000000.0.ebx", "0x68747541", "" },
+		{ "0x00000000.0.ecx", "0x444d4163", "" }, { "0x00000000.0.edx", "0x69746e65", "" },
+		{ "0x00000001.0.eax", "0x00060fb1", "family=15" }, { "0x00000001.0.ebx", "0x00000000", "" },
+		{ "0x00000001.0.ebx/vcpu.1", "0x00000000", "" }, { "0x00000001.0.ecx", "0x00000001", "pni" },
+		{ "0x80000002.0.eax", "0x554d4551", "" }, { "0x80000003.0.eax", "0x00000058", "" },
+	};
+
+	(void)state;
+	present(FACET_CPUID, lines, sizeof(lines) / sizeof(lines[0]),
+		"  0x00000000  AuthenticAMD, leaves to 0x0000000d\n"
+		"  0x00000001.0  processor and features\n"
+		"    eax 0x00060fb1      family=15\n"
+		"    ebx/vcpu.1 0x00000000\n"
+		"    ecx 0x00000001      pni\n"
+		"  0x80000002  brand: QEMUX\n");
+}
+
+static void pci_is_a_tree(void **state)
+{
+	static const struct facet_line lines[] = {
+		{ "0000:00:04.0/00.0/bar1", "mem32 size=0x1000", "" }, { "0000:00:04.0/00.0/class", "00ff00", "Unclassified device" },
+		{ "0000:00:04.0/00.0/id", "1af4:1044", "Virtio RNG" }, { "0000:00:04.0/cap.11@0x48", "present", "MSI-X" },
+		{ "0000:00:04.0/cap.11@0x48.vectors", "3", "MSI-X" }, { "0000:00:04.0/class", "060400", "PCI bridge" },
+		{ "0000:00:04.0/id", "1b36:000c", "Root port" }, { "0000:00:05.0/id", "absent", "no function answers here" },
+	};
+
+	(void)state;
+	present(FACET_PCI, lines, sizeof(lines) / sizeof(lines[0]),
+		"  0000:00:04.0  PCI bridge: Root port [1b36:000c]\n"
+		"      cap.11@0x48  MSI-X, vectors: 3\n"
+		"    00.0  Unclassified device: Virtio RNG [1af4:1044]\n"
+		"        bar1: mem32 4 KiB\n"
+		"  0000:00:05.0  absent\n");
+}
+
+static void nonsense_from_a_file_is_shown_as_it_is(void **state)
+{
+	static const struct facet_line lines[] = { { "x", "y", "" }, { "", "", "" }, { "0x0000000", "1", "" } };
+
+	(void)state;
+	for (int f = 0; f < FACETS; f++) {
+		struct buffer out = BUFFER_INIT;
+
+		if (facet_get((enum facet_id)f)->present)
+			facet_get((enum facet_id)f)->present(lines, 3, &out);
+		assert_false(buffer_failed(&out));
+		buffer_release(&out);
+	}
+}
+
+static void a_long_word_is_not_cut_and_nothing_is_lost_at_the_break(void **state)
+{
+	char word[300], expected[400];
+	struct buffer out = BUFFER_INIT;
+
+	(void)state;
+	memset(word, 'w', sizeof(word) - 1);
+	word[sizeof(word) - 1] = 0;
+	lines_wrapped(&out, "  head ", 10, word);
+	snprintf(expected, sizeof(expected), "  head    %s\n", word);
+	assert_string_equal(out.data, expected);
+	buffer_release(&out);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(memory_is_a_map),
+		cmocka_unit_test(cpuid_names_vendor_brand_and_what_one_vcpu_alone_has),
+		cmocka_unit_test(pci_is_a_tree),
+		cmocka_unit_test(nonsense_from_a_file_is_shown_as_it_is),
+		cmocka_unit_test(a_long_word_is_not_cut_and_nothing_is_lost_at_the_break),
+	};
+
+	return cmocka_run_group_tests_name("abi: facets as text", tests, NULL, NULL);
+}
