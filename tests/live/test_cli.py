@@ -369,6 +369,18 @@ class Usage(Cli):
         self.assertIn("release", d["kernel"])
         self.assertIsInstance(d["ok"], bool)
 
+    @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/dev/kvm"), "needs root and /dev/kvm")
+    def test_doctor_says_what_hides_the_memory_of_guests(self):
+        def tables(argv):
+            done = subprocess.run([*argv, "doctor", "--json"], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return {f["facet"]: f for f in json.loads(done.stdout)["facets"] if f["facet"] in ("acpi", "smbios", "numa", "firmware")}
+        self.assertEqual({f["coverage"] for f in tables([ABIDRIFT]).values()}, {"complete"})
+        for f in tables(["setpriv", "--bounding-set", "-sys_ptrace", "--inh-caps", "-sys_ptrace", ABIDRIFT]).values():
+            self.assertEqual(f["coverage"], "none")
+            self.assertIn("CAP_SYS_PTRACE is missing", f["reason"])
+            self.assertIn("CAP_SYS_PTRACE", f["remedy"])
+
     def test_a_missing_damaged_or_newer_store_is_one_line(self):
         path = self.folder.file("s.db")
         self.assertIn(path, self.error("ls", "--store", "sqlite:" + path))

@@ -8,12 +8,14 @@
 
 #include "userspace/abi/facet.h"
 #include "userspace/base/buffer.h"
+#include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
 #include "userspace/collect/kernel.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/privilege.h"
+#include "userspace/commands/settings.h"
 #include "userspace/commands/table.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/serve/json.h"
@@ -29,6 +31,7 @@ struct host {
 	struct kernel *kernel; /* NULL: nothing could be loaded */
 	struct error why;
 	int failed; /* -errno of that */
+	const char *memory; /* why the memory of guests is not read, NULL = it is */
 };
 
 struct finding {
@@ -40,7 +43,7 @@ struct finding {
 #define REMEDY_ROOT "run abidrift doctor as root: only root may load what finds out"
 #define REMEDY_KVM "load KVM: modprobe kvm_intel or kvm_amd; within a virtual machine switch nested virtualisation on"
 #define REMEDY_KERNEL "a kernel with BTF (CONFIG_DEBUG_INFO_BTF, CONFIG_DEBUG_INFO_BTF_MODULES) that has this tracepoint"
-#define REMEDY_VERSION "a later version of abidrift"
+#define REMEDY_MEMORY "monitor.guest_memory = on, and CAP_SYS_PTRACE with kernel.yama.ptrace_scope below 3"
 
 static const char *remedy(const struct host *h)
 {
@@ -117,15 +120,25 @@ static void find_pci(const struct host *h, struct finding *f)
 	f->remedy = remedy(h);
 }
 
+/* ACPI, SMBIOS, NUMA, firmware: out of the guests' memory. */
+static void find_tables(const struct host *h, struct finding *f)
+{
+	const char *blind = kernel_blind_inventory(h->kernel);
+
+	if (blind) {
+		not_found(h, f, blind);
+	} else if (h->memory) {
+		found(f, COVERAGE_NONE, h->memory);
+		f->remedy = REMEDY_MEMORY;
+	} else {
+		found(f, COVERAGE_COMPLETE, "read from the guest's memory, unless that is private (SEV, TDX, guest_memfd)");
+	}
+}
+
 static void find_facet(const struct host *h, const struct facet *facet, struct finding *f)
 {
-	if (!facet->derive) {
-		found(f, COVERAGE_NONE, "not in this version");
-		f->remedy = REMEDY_VERSION;
-		return;
-	}
 	if (facet->id == FACET_IDENTITY) {
-		found(f, COVERAGE_WITNESSED, "from the command line of the VMM");
+		found(f, COVERAGE_WITNESSED, "from the command line of the VMM, SMBIOS, and MAC addresses that guests read");
 		return;
 	}
 	if (!h->kernel) {
@@ -151,9 +164,11 @@ static void find_facet(const struct host *h, const struct facet *facet, struct f
 	case FACET_PLACEMENT:
 		by_tracepoint(h, OBSERVE_PCI, "what firmware and OS programmed", f);
 		return;
+	case FACET_MSR:
+		by_tracepoint(h, OBSERVE_MSR, "what guests read, as far as the processor leaves it to KVM", f);
+		return;
 	default:
-		found(f, COVERAGE_NONE, "not in this version");
-		f->remedy = REMEDY_VERSION;
+		find_tables(h, f);
 		return;
 	}
 }
@@ -210,7 +225,7 @@ static json_t *doctor_json(const struct host *h)
 		struct finding f;
 
 		find_facet(h, facet, &f);
-		ok &= !facet->derive || f.coverage != COVERAGE_NONE;
+		ok &= f.coverage != COVERAGE_NONE;
 		json_array_append_new(facets, json_pack("{s:s, s:s, s:o, s:o}", "facet", facet->name, "coverage", coverage_name(f.coverage),
 							"reason", json_text(f.reason), "remedy", json_text(f.remedy)));
 	}
@@ -267,7 +282,7 @@ static void kernel_text(const json_t *kernel, bool more, struct buffer *out)
 /* Each remedy once, with all that it would show. */
 static void remedies_text(const json_t *facets, struct buffer *out)
 {
-	static const char *const remedies[] = { REMEDY_ROOT, REMEDY_KVM, REMEDY_KERNEL };
+	static const char *const remedies[] = { REMEDY_ROOT, REMEDY_KVM, REMEDY_KERNEL, REMEDY_MEMORY };
 	const json_t *facet;
 	size_t i;
 
@@ -311,6 +326,16 @@ static void doctor_text(const json_t *model, bool more, struct buffer *out)
 								 : "Not everything can be seen here; abidrift replay works everywhere.");
 }
 
+static bool memory_switched_off(const struct options *o)
+{
+	struct error e = ERROR_INIT;
+	struct config *config = NULL;
+	bool off = settings_load(o, &config, &e) >= 0 && strcmp(config_get(config, "monitor.guest_memory"), "off") == 0;
+
+	config_free(config);
+	return off;
+}
+
 int verb_doctor(const struct options *o)
 {
 	struct kernel_options defaults = { 0 };
@@ -322,6 +347,7 @@ int verb_doctor(const struct options *o)
 	host.failed = privilege_check("doctor", &host.why);
 	if (host.failed >= 0)
 		host.failed = kernel_new(&defaults, &host.kernel, &host.why);
+	host.memory = memory_switched_off(o) ? "monitor.guest_memory is off" : privilege_memory();
 	model = doctor_json(&host);
 	kernel_free(host.kernel);
 	if (!model || o->json)

@@ -63,6 +63,28 @@ int privilege_user(struct privilege_user *ret, struct error *e)
 			 "there is neither a user abidrift nor a user nobody to run analyst and messenger as: useradd --system abidrift");
 }
 
+static bool capable(unsigned capability)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct has[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
+
+	return syscall(SYS_capget, &header, has) == 0 && has[capability / 32].effective >> capability % 32 & 1;
+}
+
+const char *privilege_memory(void)
+{
+	FILE *yama = fopen("/proc/sys/kernel/yama/ptrace_scope", "re");
+	int scope = yama ? fgetc(yama) : EOF;
+
+	if (yama)
+		fclose(yama);
+	if (!capable(CAP_SYS_PTRACE))
+		return "CAP_SYS_PTRACE is missing: the memory of guests cannot be read";
+	if (scope == '3')
+		return "kernel.yama.ptrace_scope is 3: no process may read another one's memory until this host reboots";
+	return NULL;
+}
+
 static int capabilities_clear(void)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };

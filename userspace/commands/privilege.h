@@ -21,4 +21,7 @@ int privilege_user(struct privilege_user *ret, struct error *e);
 /* Becomes that user for good: no groups, no capabilities, none to be had. Ends with the process that made this one. */
 int privilege_drop(const struct privilege_user *user, struct error *e);
 
+/* Why this process may not read the memory of other processes, or NULL: it may. */
+const char *privilege_memory(void);
+
 #endif
