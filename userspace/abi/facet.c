@@ -18,7 +18,8 @@ static const struct facet facets[FACETS] = {
 	[FACET_ACPI] = { FACET_ACPI, "acpi", .derive = acpi_derive, .meaning = acpi_meaning, .fields = acpi_fields },
 	[FACET_SMBIOS] = { FACET_SMBIOS, "smbios", .derive = smbios_derive, .meaning = smbios_meaning },
 	[FACET_NUMA] = { FACET_NUMA, "numa", .derive = numa_derive },
-	[FACET_FIRMWARE] = { FACET_FIRMWARE, "firmware", .derive = firmware_derive, .meaning = firmware_meaning },
+	[FACET_FIRMWARE] = { FACET_FIRMWARE, "firmware", .derive = firmware_derive, .complete_key = firmware_complete_key,
+			     .meaning = firmware_meaning },
 	[FACET_IDENTITY] = { FACET_IDENTITY, "identity", .derive = identity_facet_derive },
 };
 

@@ -4,6 +4,7 @@
 #define ABIDRIFT_ABI_FACETS_INTERNAL_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "bpf/observe.h"
 #include "userspace/abi/facet.h"
@@ -28,6 +29,9 @@ int ports_derive(const struct guest_facts *facts, struct abi_entries *out);
 int mmio_derive(const struct guest_facts *facts, struct abi_entries *out);
 int memory_derive(const struct guest_facts *facts, struct abi_entries *out);
 int identity_facet_derive(const struct guest_facts *facts, struct abi_entries *out);
+
+/* memory.c: does a slot begin where the guest put a BAR, as far as is known or guessed? -ENOMEM. */
+int memory_is_placement(const struct guest_facts *facts, uint64_t gpa, bool *ret);
 
 /* pci.c, pci_names.c */
 int pci_derive(const struct guest_facts *facts, struct abi_entries *out);
@@ -55,6 +59,7 @@ bool smbios_table_uuid(const struct guest_facts *facts, char ret[37]);
 /* numa.c, firmware.c */
 int numa_derive(const struct guest_facts *facts, struct abi_entries *out);
 int firmware_derive(const struct guest_facts *facts, struct abi_entries *out);
+bool firmware_complete_key(const char *key);
 void firmware_meaning(const char *key, const char *value, struct buffer *out);
 
 /* registers.c: identity registers by name, in the facets mmio and ports; nics.c: MAC addresses, in the facet identity */

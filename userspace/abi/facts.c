@@ -175,7 +175,7 @@ static unsigned facets_of(const struct record_fact *fact)
 		return bit(FACET_PCI) | bit(FACET_PLACEMENT);
 	case OBSERVE_PCI_SIZE:
 	case OBSERVE_PCI_PLACED:
-		return bit(FACET_PCI) | bit(FACET_PLACEMENT) | bit(FACET_PORTS) | bit(FACET_MMIO) | bit(FACET_MEMORY);
+		return bit(FACET_PCI) | bit(FACET_PLACEMENT) | bit(FACET_PORTS) | bit(FACET_MMIO) | bit(FACET_MEMORY) | bit(FACET_FIRMWARE);
 	case OBSERVE_MSR:
 		return bit(FACET_MSR);
 	case OBSERVE_REGISTER:
@@ -393,13 +393,13 @@ static int add_cpuid(struct guest_facts *f, const struct record_header *h, const
 	if (held) {
 		order = cpuid_compare(held, entries, head.count);
 		if (head.ran && !held->ran)
-			*news |= bit(FACET_CPUID);
+			*news |= bit(FACET_CPUID) | bit(FACET_NUMA);
 		held->ran = held->ran || head.ran;
 		if (stamp_later(&held->stamp, &stamp) || (stamp_equal(&held->stamp, &stamp) && order >= 0))
 			return 0;
 	}
 	if (order != 0)
-		*news |= bit(FACET_CPUID);
+		*news |= bit(FACET_CPUID) | bit(FACET_NUMA);
 	return facts_vcpu_set(f, head.vcpu_id, head.ran, entries, head.count, stamp);
 }
 
@@ -477,7 +477,7 @@ static int add_slots(struct guest_facts *f, const struct record_header *h, const
 	f->slots_known = true;
 	f->slots_stamp = stamp;
 	if (order != 0)
-		*news |= bit(FACET_MEMORY) | bit(FACET_PLACEMENT);
+		*news |= bit(FACET_MEMORY) | bit(FACET_PLACEMENT) | bit(FACET_FIRMWARE);
 	return 0;
 }
 

@@ -222,6 +222,25 @@ static int derive_slots(const struct guest_facts *facts, const struct record_slo
 	return 0;
 }
 
+int memory_is_placement(const struct guest_facts *facts, uint64_t gpa, bool *ret)
+{
+	struct memory m = { .pc = false };
+	const struct record_slot *slots;
+	bool complete;
+	size_t count;
+	int r = 0;
+
+	*ret = false;
+	slots = facts_slots(facts, &count, &complete);
+	if (slots)
+		r = derive_slots(facts, slots, count, &m);
+	for (size_t i = 0; r >= 0 && i < m.windows.count; i++)
+		*ret = *ret || (gpa >= m.windows.items[i].base && gpa - m.windows.items[i].base < m.windows.items[i].bytes);
+	free(m.memory.items);
+	free(m.windows.items);
+	return r;
+}
+
 int memory_derive(const struct guest_facts *facts, struct abi_entries *out)
 {
 	struct memory m = { .pc = false };
