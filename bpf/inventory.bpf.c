@@ -189,6 +189,19 @@ static __noinline int show_slots(const struct shown *f, __u64 kvm)
 	return 0;
 }
 
+/*
+ * Guests whose memory is theirs alone: SEV, SNP, TDX, guest_memfd. Before 6.8 (and where a VMM still makes them by the older
+ * KVM_SEV_INIT) only kvm_amd's own struct knows, which is not in vmlinux BTF: those are not told.
+ */
+static __always_inline bool is_private(struct kvm *k)
+{
+	if (bpf_core_field_exists(k->arch.vm_type) && BPF_CORE_READ(k, arch.vm_type))
+		return true;
+	if (bpf_core_field_exists(k->arch.has_private_mem) && BPF_CORE_READ(k, arch.has_private_mem))
+		return true;
+	return bpf_core_field_exists(k->arch.has_protected_state) && BPF_CORE_READ(k, arch.has_protected_state);
+}
+
 static __noinline int show_vm(const struct shown *f, __u64 kvm)
 {
 	struct vm_record r = { 0 };
@@ -199,7 +212,7 @@ static __noinline int show_vm(const struct shown *f, __u64 kvm)
 	slots_now(kvm, &r.vm.slots_generation);
 	r.vm.online_vcpus = BPF_CORE_READ(k, online_vcpus.counter);
 	r.vm.slots = 0xffffffff;
-	r.vm.is_private = 0;
+	r.vm.is_private = is_private(k);
 	r.vm.zero = 0;
 	bpf_seq_write(f->seq, &r, sizeof(r));
 	return 0;

@@ -100,6 +100,9 @@ struct kvm_arch {
 	__u64 last_tsc_nsec; /* host time of the last write to a vCPU's TSC (kvm_synchronize_tsc) */
 	__u32 bsp_vcpu_id;
 	__u64 disabled_quirks;
+	__u8 vm_type;           /* since 6.8; 0 = KVM_X86_DEFAULT_VM */
+	bool has_private_mem;   /* since 6.10 */
+	bool has_protected_state; /* since 6.11: registers are encrypted (SEV-ES, SNP, TDX), so memory is too */
 };
 struct kvm {
 	struct mm_struct *mm;

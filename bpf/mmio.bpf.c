@@ -26,14 +26,32 @@ struct {
 	__type(value, struct evidence_caches);
 } fast_mmio_cache SEC(".maps");
 
+/* Written by userspace alone; there are few, and only VMs whose own chipset did not tell are looked up. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct vm_ecam);
+} ecams SEC(".maps");
+
 static __always_inline struct evidence_cache *mmio_cached(struct evidence_caches *here, __u64 key)
 {
 	return &here->of[(key >> 12 ^ key >> 18 ^ key) % CACHE_ENTRIES];
 }
 
-static __always_inline bool is_ecam(const struct vm_state *vm, __u64 gpa)
+/* Is it in the VM's ECAM window? What the guest programmed counts before what userspace told. */
+static __always_inline bool is_ecam(const struct vm_state *vm, __u64 gpa, __u64 *ret_offset)
 {
-	return gpa - vm->seen.ecam_base < vm->seen.ecam_bytes;
+	const struct vm_ecam *told;
+
+	*ret_offset = gpa - vm->seen.ecam_base;
+	if (vm->seen.ecam_bytes)
+		return *ret_offset < vm->seen.ecam_bytes;
+	told = bpf_map_lookup_elem(&ecams, &vm->seen.vm);
+	if (!told)
+		return false;
+	*ret_offset = gpa - told->base;
+	return *ret_offset < told->bytes;
 }
 
 static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_cache *c, __u32 at)
@@ -44,15 +62,16 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	__u32 len = ctx->args[1];
 	const void *val = data_of(ctx->args[3]);
 	struct subject s;
+	__u64 offset;
 
 	if (!enter(&s, vcpu))
 		return 0;
-	if (is_ecam(s.vm, gpa)) {
+	if (is_ecam(s.vm, gpa, &offset)) {
 		if (!val || (len != 1 && len != 2 && len != 4))
 			return 0;
 		if (write)
-			return pci_write(&s, gpa - s.vm->seen.ecam_base, len, read_answer(val, len));
-		return pci_read(&s, gpa - s.vm->seen.ecam_base, len, read_answer(val, len));
+			return pci_write(&s, offset, len, read_answer(val, len));
+		return pci_read(&s, offset, len, read_answer(val, len));
 	}
 	if (write) {
 		c->vcpu = vcpu;
@@ -109,5 +128,13 @@ int fast_mmio(struct bpf_raw_tracepoint_args *ctx)
 	c->vcpu = vcpu;
 	c->key = key;
 	c->epoch = now;
+	return 0;
+}
+
+/* Run by userspace (BPF_PROG_TEST_RUN) after it wrote `ecams`: pages that were cached may be configuration space now. */
+SEC("raw_tp")
+int forget(struct bpf_raw_tracepoint_args *ctx)
+{
+	forget_caches();
 	return 0;
 }

@@ -59,6 +59,7 @@ enum observe_flag {
 	OBSERVE_SIZING = 1 << 3,    /* PCI_SIZE: all ones were written, the answer has not been read yet */
 	OBSERVE_EXCEPTION = 1 << 4, /* MSR: #GP was injected */
 	OBSERVE_VOLATILE = 1 << 5,  /* changed OBSERVE_VOLATILE_CHANGES times in this boot: state, no longer signalled */
+	OBSERVE_VARIES = 1 << 6,    /* MSR: reads in this boot gave different identities; data is 0 */
 };
 
 #define OBSERVE_VOLATILE_CHANGES 16

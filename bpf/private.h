@@ -33,6 +33,16 @@ struct vm_returned {
 	__u32 facts[OBSERVE_CLASSES];
 };
 
+/*
+ * Map `ecams`: key = observe_vm.vm. Where the ECAM window is, as userspace learnt it; a map of its own, because a whole
+ * observe_vm written by userspace would undo what the programs write meanwhile.
+ */
+struct vm_ecam {
+	__u64 base;
+	__u32 bytes;
+	__u32 zero;
+};
+
 /* Two VMs do not follow each other at one address, with several vCPUs from the start, within this. */
 #define RECREATED_NS 1000000000ull
 

@@ -62,7 +62,7 @@ static int watch(const struct collector *c, int fd, uint32_t events, enum event 
 static void describe_coverage(struct collector *c)
 {
 	static const struct { const char *facet; enum observe_kind kind; } witnessed[] = {
-		{ "ports", OBSERVE_PORT }, { "mmio", OBSERVE_MMIO }, { "pci", OBSERVE_PCI }, { "placement", OBSERVE_PCI },
+		{ "msr", OBSERVE_MSR }, { "ports", OBSERVE_PORT }, { "mmio", OBSERVE_MMIO }, { "pci", OBSERVE_PCI }, { "placement", OBSERVE_PCI },
 	};
 	const char *blind = kernel_blind_inventory(c->kernel);
 

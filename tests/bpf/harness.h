@@ -177,6 +177,16 @@ static inline void mmio_write(uint64_t gpa, uint32_t width, uint64_t value)
 	rig_run(rig.skel->progs.mmio, (uint64_t[12]){ MMIO_WRITE, width, gpa, 1 });
 }
 
+/* What kernel_ecam_set() does; bytes 0: nowhere. */
+static inline void ecam_told(uint64_t vm, uint64_t base, uint32_t bytes)
+{
+	const struct vm_ecam told = { .base = base, .bytes = bytes };
+	int fd = bpf_map__fd(rig.skel->maps.ecams);
+
+	assert_int_equal(bytes ? bpf_map_update_elem(fd, &vm, &told, BPF_ANY) : bpf_map_delete_elem(fd, &vm), 0);
+	rig_run(rig.skel->progs.forget, (uint64_t[12]){ 0 });
+}
+
 /* A vCPU's TSC is written by the VMM. */
 static inline void tsc_written(bool ran, bool at_reset_vector)
 {

@@ -268,6 +268,50 @@ static void ecam_is_the_same_facts(void **state)
 	assert_int_equal(vm_of(KVM_A).ecam_bytes, 0);
 }
 
+/* A guest that ran before abidrift: its PCIEXBAR was never seen, and its pages are known as pages by then. */
+static void a_window_that_is_told_late_is_configuration_from_then_on(void **state)
+{
+	(void)state;
+	rig_begin();
+	mmio_read(ecam(NIC, 0), 4, 0x100e8086);
+	mmio_read(ecam(NIC, 0), 4, 0x100e8086);
+	mmio_write(ecam(NIC, 0x10), 4, 0xffffffff);
+	assert_false(has_fact(KVM_A, OBSERVE_PCI, NIC, 0, 0));
+	ecam_told(vm_of(KVM_A).vm, ECAM, 64 << 20);
+	mmio_read(ecam(NIC, 0), 4, 0x100e8086);
+	mmio_write(ecam(NIC, 0x10), 4, 0xffffffff);
+	mmio_read(ecam(NIC, 0x10), 4, 0xfffff000);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0).data[0], 0x100e8086);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI_SIZE, NIC, 0x10, 0).data[0], 0xfffff000);
+	mmio_read(ECAM + (64 << 20), 4, 0);
+	assert_true(has_fact(KVM_A, OBSERVE_MMIO, 0, ECAM + (64 << 20), 4));
+	/* It is of this guest alone. */
+	rig_who(KVM_B, VCPU_B, 0);
+	mmio_read(ecam(BRIDGE, 0), 4, 0x000c1b36);
+	assert_false(has_fact(KVM_B, OBSERVE_PCI, BRIDGE, 0, 0));
+	/* Taken back, it is pages again. */
+	rig_who(KVM_A, VCPU_A, 0);
+	ecam_told(vm_of(KVM_A).vm, 0, 0);
+	mmio_read(ecam(BRIDGE, 0), 4, 0x000c1b36);
+	assert_true(has_fact(KVM_A, OBSERVE_MMIO, 0, ecam(BRIDGE, 0), 4));
+}
+
+static void what_the_guest_programs_counts_before_what_is_told(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in(0, 0x00, 4, Q35);
+	ecam_told(vm_of(KVM_A).vm, 0xe0000000, 256 << 20);
+	mmio_read(0xe0000000 + (NIC << 12), 4, 0x100e8086);
+	assert_true(has_fact(KVM_A, OBSERVE_PCI, NIC, 0, 0));
+	pci_out(0, 0x60, 4, ECAM | 1);
+	mmio_read(ecam(BRIDGE, 0), 4, 0x000c1b36);
+	mmio_read(0xe0000000 + (NIC << 12), 4, 7);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, BRIDGE, 0, 0).data[0], 0x000c1b36);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0).changes, 0);
+	assert_true(has_fact(KVM_A, OBSERVE_MMIO, 0, 0xe0000000 + (NIC << 12), 4));
+}
+
 static void only_q35_has_its_window_there(void **state)
 {
 	(void)state;
@@ -322,6 +366,8 @@ int main(void)
 		cmocka_unit_test_teardown(a_bar_that_moves_leaves_all_its_places, rig_close),
 		cmocka_unit_test_teardown(bus_numbers_written_by_bytes_become_one_dword, rig_close),
 		cmocka_unit_test_teardown(ecam_is_the_same_facts, rig_close),
+		cmocka_unit_test_teardown(a_window_that_is_told_late_is_configuration_from_then_on, rig_close),
+		cmocka_unit_test_teardown(what_the_guest_programs_counts_before_what_is_told, rig_close),
 		cmocka_unit_test_teardown(only_q35_has_its_window_there, rig_close),
 		cmocka_unit_test_teardown(a_bar_that_is_moved_for_ever_stops_being_news, rig_close),
 		cmocka_unit_test_teardown(two_guests_have_a_latch_each, rig_close),

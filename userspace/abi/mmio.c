@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Memory-mapped registers: which 4 KiB pages answer, by width. Left out: pages where PCI was programmed to (the function's),
- * and the VGA window, where a read gives what was drawn.
+ * PCI's configuration window where the collector tells it (VM pair "ecam": what was read there before it was known lies here
+ * still), and the VGA window, where a read gives what was drawn.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "userspace/abi/entries.h"
 #include "userspace/abi/facets_internal.h"
@@ -13,6 +17,40 @@
 
 #define VGA_WINDOW 0xa0000u
 #define VGA_WINDOW_END 0xc0000u
+
+/* "0xBASE 0xBYTES" */
+static bool ecam_parse(const char *text, uint64_t *ret_base, uint64_t *ret_bytes)
+{
+	char *end;
+
+	if (strncmp(text, "0x", 2))
+		return false;
+	errno = 0;
+	*ret_base = strtoull(text, &end, 16);
+	if (errno || strncmp(end, " 0x", 3))
+		return false;
+	*ret_bytes = strtoull(end + 1, &end, 16);
+	return !errno && !*end;
+}
+
+static bool in_ecam(const struct guest_facts *facts, uint64_t page)
+{
+	const char *key, *value;
+	uint64_t base, bytes;
+	size_t cursor = 0;
+
+	while (facts_vm_next(facts, &cursor, &key, &value))
+		if (!strcmp(key, "ecam") && ecam_parse(value, &base, &bytes) && page - base < bytes)
+			return true;
+	return false;
+}
+
+/* Whose page it is: PCI's, VGA's, or one of the machine's own. */
+static bool is_others(const struct guest_facts *facts, const struct windows *windows, uint64_t page)
+{
+	return (page >= VGA_WINDOW && page < VGA_WINDOW_END) || windows_overlap(windows, false, page, OBSERVE_PAGE_BYTES) ||
+	       in_ecam(facts, page);
+}
 
 int mmio_derive(const struct guest_facts *facts, struct abi_entries *out)
 {
@@ -30,7 +68,7 @@ int mmio_derive(const struct guest_facts *facts, struct abi_entries *out)
 		const char *evidence = evidence_text(&fact->value);
 		uint64_t page = fact->key.address & ~(OBSERVE_PAGE_BYTES - 1);
 
-		if (!evidence || (page >= VGA_WINDOW && page < VGA_WINDOW_END) || windows_overlap(&windows, false, page, OBSERVE_PAGE_BYTES))
+		if (!evidence || is_others(facts, &windows, page))
 			continue;
 		snprintf(key, sizeof(key), "0x%016" PRIx64 "/r%u", page, (fact->key.width ? fact->key.width : 1) * 8u);
 		r = entries_add(out, FACET_MMIO, key, evidence);

@@ -37,9 +37,11 @@ enum program {
 	PROGRAM_PORTS,
 	PROGRAM_MMIO,
 	PROGRAM_FAST_MMIO,
+	PROGRAM_MSR,
 	PROGRAM_RESETS,
 	PROGRAM_SHUTDOWNS,
 	PROGRAM_INVENTORY,
+	PROGRAM_FORGET,
 	PROGRAMS,
 };
 
@@ -56,9 +58,11 @@ static const struct program_spec {
 	[PROGRAM_PORTS] = { "kvm_pio", "iiiip", "count" },
 	[PROGRAM_MMIO] = { "kvm_mmio", "iilp", "gpa" },
 	[PROGRAM_FAST_MMIO] = { "kvm_fast_mmio", "l", "fast_mmio" },
+	[PROGRAM_MSR] = { "kvm_msr", "iilb", "exception" },
 	[PROGRAM_RESETS] = { "kvm_write_tsc_offset", "ill", "next_tsc_offset" },
 	[PROGRAM_SHUTDOWNS] = { "kvm_userspace_exit", "ii", "reason" },
 	[PROGRAM_INVENTORY] = { NULL, NULL, NULL },
+	[PROGRAM_FORGET] = { NULL, NULL, NULL },
 };
 
 struct kernel {
@@ -92,7 +96,7 @@ static int keep_message(enum libbpf_print_level level, const char *format, va_li
 	return 0;
 }
 
-static const char *const program_names[PROGRAMS] = { "cpuid", "ports", "mmio", "fast_mmio", "resets", "shutdowns", "inventory" };
+static const char *const program_names[PROGRAMS] = { "cpuid", "ports", "mmio", "fast_mmio", "msr", "resets", "shutdowns", "inventory", "forget" };
 
 static struct bpf_program *program_of(const struct abidrift_bpf *skel, enum program p)
 {
@@ -101,8 +105,10 @@ static struct bpf_program *program_of(const struct abidrift_bpf *skel, enum prog
 	case PROGRAM_PORTS: return skel->progs.ports;
 	case PROGRAM_MMIO: return skel->progs.mmio;
 	case PROGRAM_FAST_MMIO: return skel->progs.fast_mmio;
+	case PROGRAM_MSR: return skel->progs.msr;
 	case PROGRAM_RESETS: return skel->progs.resets;
 	case PROGRAM_SHUTDOWNS: return skel->progs.shutdowns;
+	case PROGRAM_FORGET: return skel->progs.forget;
 	default: return skel->progs.inventory;
 	}
 }
@@ -157,6 +163,7 @@ static int skeleton_open(const struct kernel_options *options, struct abidrift_b
 	bpf_map__set_max_entries(skel->maps.port_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.mmio_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.fast_mmio_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.msr_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.facts, facts);
 	bpf_map__set_max_entries(skel->maps.news, *ret_ring_bytes);
 	*ret = skel;
@@ -432,9 +439,9 @@ const char *kernel_blind(const struct kernel *k, enum observe_kind kind)
 	case OBSERVE_PCI_PLACED:
 		return ports ? ports : reason_of(k, PROGRAM_MMIO);
 	case OBSERVE_MSR:
-		break;
+		return reason_of(k, PROGRAM_MSR);
 	}
-	return "no program looks at model-specific registers yet";
+	return "no program looks at this";
 }
 
 const char *kernel_blind_inventory(const struct kernel *k)
@@ -800,10 +807,30 @@ int kernel_vm_add(struct kernel *k, uint64_t kvm, uint32_t tgid, struct observe_
 	return kernel_vm_get(k, kvm, ret);
 }
 
+int kernel_ecam_set(struct kernel *k, uint64_t vm, uint64_t base, uint32_t bytes)
+{
+	const struct vm_ecam told = { .base = base, .bytes = bytes };
+	int fd = bpf_map__fd(k->skel->maps.ecams);
+	struct vm_ecam known = { 0 };
+	LIBBPF_OPTS(bpf_test_run_opts, run);
+
+	(void)bpf_map_lookup_elem(fd, &vm, &known);
+	if (known.base == told.base && known.bytes == told.bytes)
+		return 0;
+	if (!bytes && bpf_map_delete_elem(fd, &vm) < 0)
+		return -errno;
+	if (bytes && bpf_map_update_elem(fd, &vm, &told, BPF_ANY) < 0)
+		return -errno;
+	/* The epoch is the programs' own count, so it is a program that moves it on. */
+	return bpf_prog_test_run_opts(bpf_program__fd(k->skel->progs.forget), &run);
+}
+
 int kernel_forget(struct kernel *k, uint64_t kvm, uint64_t vm)
 {
 	int fd = bpf_map__fd(k->skel->maps.vms);
 	struct vm_state state;
+
+	(void)bpf_map_delete_elem(bpf_map__fd(k->skel->maps.ecams), &vm);
 
 	if (bpf_map_lookup_elem(fd, &kvm, &state) == 0 && state.seen.vm == vm)
 		bpf_map_delete_elem(fd, &kvm);
