@@ -116,8 +116,12 @@ $(BUILD)/tests/live/microvmm: tests/live/microvmm.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -static -pthread -o $@ $<
+# Prints what is read from one definition block.
+$(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PURE_LIBS)
 
-tests-build: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/abidrift
+tests-build: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/abidrift
 
 deps:
 	@packaging/install-deps
