@@ -15,6 +15,8 @@
 #include "userspace/collect/host.h"
 #include "userspace/collect/kernel.h"
 #include "userspace/collect/output.h"
+#include "userspace/collect/reader.h"
+#include "userspace/collect/readings.h"
 #include "userspace/collect/tell.h"
 
 #define MS 1000000ull
@@ -31,7 +33,7 @@
 #define PASS_RESERVE_BYTES (1u << 20)
 
 /* What an event of the loop is about; anything below is a process id. */
-enum event { EVENT_KERNEL = -1, EVENT_LISTEN = -2, EVENT_STOP = -3, EVENT_ANALYST = -4 };
+enum event { EVENT_KERNEL = -1, EVENT_LISTEN = -2, EVENT_STOP = -3, EVENT_ANALYST = -4, EVENT_READER = -5 };
 
 struct collector {
 	const struct collector_options *options;
@@ -39,6 +41,8 @@ struct collector {
 	struct output *output;
 	struct contents *contents;
 	struct discovery discovery;
+	struct reader *reader; /* NULL: guest memory is not read */
+	struct readings readings;
 	int epoll_fd;
 	struct buffer host, config, coverage;
 	uint64_t counters[OBSERVE_COUNTERS], missed;
@@ -64,12 +68,15 @@ static void describe_coverage(struct collector *c)
 	static const struct { const char *facet; enum observe_kind kind; } witnessed[] = {
 		{ "msr", OBSERVE_MSR }, { "ports", OBSERVE_PORT }, { "mmio", OBSERVE_MMIO }, { "pci", OBSERVE_PCI }, { "placement", OBSERVE_PCI },
 	};
-	const char *blind = kernel_blind_inventory(c->kernel);
+	static const char *const of_memory[] = { "acpi", "smbios", "numa", "firmware" };
+	const char *blind = kernel_blind_inventory(c->kernel), *unread = c->options->guest_memory ? blind : "monitor.guest_memory is off";
 
 	if (blind) {
 		record_pair_put(&c->coverage, "cpuid", blind);
 		record_pair_put(&c->coverage, "memory", blind);
 	}
+	for (size_t i = 0; unread && i < sizeof(of_memory) / sizeof(of_memory[0]); i++)
+		record_pair_put(&c->coverage, of_memory[i], unread);
 	for (size_t i = 0; i < sizeof(witnessed) / sizeof(witnessed[0]); i++) {
 		blind = kernel_blind(c->kernel, witnessed[i].kind);
 		if (blind)
@@ -81,8 +88,11 @@ static int open_parts(struct collector *c, struct error *e)
 {
 	const struct collector_options *o = c->options;
 	const struct kernel_options kernel = { .facts = o->facts, .ring_bytes = o->ring_bytes, .quota = o->quota };
-	int err = kernel_new(&kernel, &c->kernel, e);
+	int err = o->guest_memory ? reader_new(&c->reader) : 0;
 
+	if (err < 0)
+		return error_set(e, -err, "starting the reader of guest memory: %s", strerror(-err));
+	err = kernel_new(&kernel, &c->kernel, e);
 	if (err < 0)
 		return err;
 	err = output_new(o->trace_fd, o->listen_fd, &c->output, e);
@@ -98,6 +108,8 @@ static int open_parts(struct collector *c, struct error *e)
 		err = watch(c, o->listen_fd, EPOLLIN, EVENT_LISTEN);
 	if (err >= 0 && o->stop_fd >= 0)
 		err = watch(c, o->stop_fd, EPOLLIN | EPOLLHUP, EVENT_STOP);
+	if (err >= 0 && c->reader)
+		err = reader_watch(c->reader, c->epoll_fd, (uint64_t)(int64_t)EVENT_READER);
 	if (err < 0)
 		return error_set(e, -err, "watching the collector's descriptors: %s", strerror(-err));
 	return 0;
@@ -112,6 +124,7 @@ static int collector_open(struct collector *c, struct error *e)
 		return err;
 	c->discovery = (struct discovery){ .kernel = c->kernel, .output = c->output, .contents = c->contents,
 		.guest = c->options->guest, .epoll_fd = c->epoll_fd };
+	c->readings = (struct readings){ .kernel = c->kernel, .reader = c->reader, .vms = &c->discovery.vms };
 	if (getrandom(&c->discovery.vms.seed, sizeof(c->discovery.vms.seed), 0) < 0)
 		c->discovery.vms.seed = tell_now();
 	host_describe(&c->host);
@@ -128,6 +141,7 @@ static int collector_open(struct collector *c, struct error *e)
 static void collector_release(struct collector *c)
 {
 	discovery_release(&c->discovery);
+	reader_free(c->reader);
 	if (c->epoll_fd >= 0)
 		close(c->epoll_fd);
 	contents_free(c->contents);
@@ -404,7 +418,7 @@ static int flush(struct collector *c, struct error *e)
 
 static int wait_ms(const struct collector *c, uint64_t now)
 {
-	uint64_t next = c->drain_ns;
+	uint64_t next = c->drain_ns, reading = readings_due(&c->readings);
 
 	if (c->drain && output_room(c->output))
 		return 0;
@@ -412,6 +426,8 @@ static int wait_ms(const struct collector *c, uint64_t now)
 		next = c->tick_ns;
 	if (c->end_ns && c->end_ns < next)
 		next = c->end_ns;
+	if (reading && reading < next)
+		next = reading;
 	if (c->pass_due && c->pass_ns < next)
 		next = c->pass_ns;
 	for (const struct owner *o = c->discovery.vms.owners; o; o = o->next) {
@@ -449,6 +465,8 @@ static int turn(struct collector *c)
 		case EVENT_STOP:
 			c->stop = true;
 			break;
+		case EVENT_READER:
+			break; /* readings_work looks */
 		case EVENT_ANALYST:
 			analyst_event(c, events[i].events);
 			break;
@@ -472,6 +490,8 @@ static void work(struct collector *c)
 	sweep(c, now);
 	if (output_room(c->output))
 		discovery_work(&c->discovery, now);
+	if (output_room(c->output))
+		readings_work(&c->readings, tell_now());
 	count(c, now);
 	if (c->discovery.compare)
 		discovery_compare(&c->discovery);

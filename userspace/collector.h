@@ -14,6 +14,7 @@ struct collector_options {
 	int trace_fd;        /* `record`: file opened for writing, becomes a trace; -1: none */
 	int stop_fd;         /* becomes readable (or hangs up): finish and return */
 	uint64_t duration_ns;/* `record`: end after so long; 0 = until stop_fd */
+	bool guest_memory;   /* read guests' memory (ACPI, SMBIOS, firmware) */
 	const char *guest;   /* `record`: only the guest whose UUID, name or id this is exactly; NULL = all */
 	uint32_t facts, ring_bytes, quota; /* as kernel_options; 0 = default */
 	void (*ready)(void *context, size_t guests); /* the first sweep is done: how many guests it found (of those asked for); NULL */

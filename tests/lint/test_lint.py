@@ -43,6 +43,7 @@ LIBRARY_HEADERS = (
     ("SQLite", re.compile(r"^<sqlite3\.h>"), ("userspace/store/",)),
     ("sockets", re.compile(r"^<(sys/socket|sys/un|netinet/.*|arpa/.*|netdb|linux/netlink|curl/.*|microhttpd)(\.h)?>"), (
         "userspace/serve/", "userspace/notify/", "userspace/commands/supervise.c",
+        "userspace/collect/reader.c",  # talks with the process that reads guests' memory, over a pair that it makes
         "userspace/collect/output.c",  # accepts the analyst on the descriptor that it inherits
         "userspace/commands/run.c",    # makes that descriptor, and connects it before the analyst begins
     )),

@@ -9,6 +9,7 @@
 #include "userspace/collect/kernel.h"
 #include "userspace/collect/output.h"
 #include "userspace/collect/process.h"
+#include "userspace/collect/readings.h"
 #include "userspace/collect/tell.h"
 
 #define MS 1000000ull
@@ -74,6 +75,18 @@ static int owner_get(struct discovery *d, int tgid, struct owner **ret)
 	return err < 0 ? err : 0;
 }
 
+/* QEMU, for SEV, TDX and their like; older ones have an option of their own for it. */
+static bool is_confidential(const struct buffer *pairs)
+{
+	const char *key, *value;
+	size_t cursor = 0;
+
+	while (record_pair_next(pairs->data, pairs->size, &cursor, &key, &value) > 0)
+		if (!strcmp(key, "arg") && (strstr(value, "confidential-guest-support=") || strstr(value, "memory-encryption=")))
+			return true;
+	return false;
+}
+
 /* False: it cannot be described (yet): it is just ending, or has no command line. */
 static bool owner_describe(struct discovery *d, struct owner *o)
 {
@@ -83,6 +96,7 @@ static bool owner_describe(struct discovery *d, struct owner *o)
 	if (process_describe(&o->process, d->contents, d->guest, &o->pairs, &o->matches) < 0)
 		return false;
 	o->replaced = process_replaced(&o->process);
+	o->confidential = is_confidential(&o->pairs);
 	o->described = true;
 	return true;
 }
@@ -110,6 +124,9 @@ static void vm_announce(struct discovery *d, struct vm *vm)
 	unsigned missing = output_sinks(d->output) & ~vm->announced;
 
 	if (missing && owner_describe(d, vm->owner) && discovery_wanted(d, vm)) {
+		/* Until its tables say where. */
+		if (!vm->ecam.bytes && ecam_of_vmm(vm->owner->pairs.data, vm->owner->pairs.size, &vm->ecam))
+			kernel_ecam_set(d->kernel, vm->id, vm->ecam.base, vm->ecam.bytes);
 		tell_vm_whole(d->output, missing, vm);
 		if (vm->announced) {
 			vm->facts_due |= missing;
@@ -121,6 +138,8 @@ static void vm_announce(struct discovery *d, struct vm *vm)
 		}
 		for (size_t i = 0; !vm->announced && i < vm->table_count; i++)
 			vm->tables[i].dirty = false;
+		for (size_t i = 0; !vm->announced && i <= RECORD_AREA_LAST; i++)
+			vm->areas[i].dirty = false;
 		vm->announced |= missing;
 	}
 	if (vm->announced)
@@ -165,6 +184,7 @@ static struct vm *vm_begin(struct discovery *d, const struct observe_vm *seen, i
 	if (err < 0 || vms_add(&d->vms, seen, o, &vm) < 0)
 		return NULL;
 	o->changed_ns = tell_now();
+	readings_begin(vm, !vm->from_reset, o->changed_ns);
 	return vm;
 }
 
@@ -211,8 +231,10 @@ static void take_found(struct discovery *d, const struct found_vm *found, bool w
 		return;
 	vm->found = vm->seen = true;
 	vm_update(vm, found);
-	if (vm->dirty & VM_DIRTY_SLOTS)
+	if (vm->dirty & VM_DIRTY_SLOTS) {
 		owner_hot(vm->owner, now);
+		readings_slots(vm, now);
+	}
 	if (whole)
 		vm->settled = found_settled(found);
 }
@@ -350,6 +372,8 @@ static void boot_begun(struct discovery *d, struct vm *vm, uint32_t boot, uint32
 	}
 	vm->sweep |= vm->boot_late; /* its facts came, and were not told */
 	vm->boot_late = false;
+	if (boot != vm->boot)
+		readings_begin(vm, !from_reset, now);
 	vm_boot(vm, boot, reason, from_reset, at_ns);
 	owner_hot(vm->owner, now);
 	owner_changed(vm->owner, now);
@@ -465,6 +489,7 @@ static void news_of_vm(struct discovery *d, struct vm *vm, const struct observe_
 		owner_changed(vm->owner, now);
 	} else if (news->type == OBSERVE_NEWS_FACT) {
 		owner_hot(vm->owner, now);
+		readings_news(vm, now);
 		if (!vm->settled && !vm->owner->due_ns && now - vm->owner->inventory_ns > RAN_GAP_NS)
 			owner_changed(vm->owner, now);
 	}

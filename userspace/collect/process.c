@@ -34,7 +34,7 @@ static void proc_path(char path[64], int pid, const char *file)
 }
 
 /* The command name, field 2, may hold anything: fields are counted from behind its last parenthesis. */
-static int start_read(int pid, uint64_t *ret)
+int process_start(int pid, uint64_t *ret)
 {
 	struct buffer text = BUFFER_INIT;
 	char path[64], *p;
@@ -63,14 +63,14 @@ int process_open(int pid, struct process *ret)
 	uint64_t before, after;
 	int pidfd, err;
 
-	err = start_read(pid, &before);
+	err = process_start(pid, &before);
 	if (err < 0)
 		return err;
 	pidfd = syscall(SYS_pidfd_open, pid, 0);
 	if (pidfd < 0)
 		return -errno;
 	/* Between the two readings the pid may have become another process. */
-	err = start_read(pid, &after);
+	err = process_start(pid, &after);
 	if (err >= 0 && before != after)
 		err = -ESRCH;
 	if (err < 0) {

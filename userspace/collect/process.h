@@ -21,6 +21,8 @@ struct process {
 int process_open(int pid, struct process *ret);
 void process_release(struct process *p);
 bool process_alive(const struct process *p);
+/* When a process began, in ticks since boot. -ESRCH. */
+int process_start(int pid, uint64_t *ret);
 
 /* Has the file that the process runs been replaced on disk? False where that cannot be told. */
 bool process_replaced(const struct process *p);

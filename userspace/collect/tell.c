@@ -48,13 +48,17 @@ static void tell_description(struct output *o, unsigned sinks, const struct vm *
 {
 	struct record_header h = header_of(RECORD_VM, vm);
 	struct buffer pairs = BUFFER_INIT;
-	char fd[16];
+	char fd[16], ecam[48];
 
 	h.boot = 0;
 	snprintf(fd, sizeof(fd), "%d", vm->fd);
 	if (vm->fd >= 0)
 		record_pair_put(&pairs, "fd", fd);
 	record_pair_put(&pairs, "replaced", vm->owner->replaced ? "1" : "0");
+	if (vm->ecam.bytes) {
+		snprintf(ecam, sizeof(ecam), "0x%" PRIx64 " 0x%" PRIx32, vm->ecam.base, vm->ecam.bytes);
+		record_pair_put(&pairs, "ecam", ecam);
+	}
 	if (!buffer_failed(&pairs))
 		output_put(o, sinks, &h, vm->owner->pairs.data, vm->owner->pairs.size, pairs.data, pairs.size);
 	buffer_release(&pairs);
@@ -84,6 +88,13 @@ static void tell_slots(struct output *o, unsigned sinks, const struct vm *vm)
 	output_put(o, sinks, &h, &slots, sizeof(slots), vm->slots, vm->slot_count * sizeof(*vm->slots));
 }
 
+static void tell_area(struct output *o, unsigned sinks, const struct vm *vm, const struct vm_area *a)
+{
+	struct record_header h = header_of(RECORD_MEMORY, vm);
+
+	output_put(o, sinks, &h, a->body.data, a->body.size, NULL, 0);
+}
+
 void tell_vm_whole(struct output *o, unsigned sinks, const struct vm *vm)
 {
 	tell_description(o, sinks, vm);
@@ -93,6 +104,9 @@ void tell_vm_whole(struct output *o, unsigned sinks, const struct vm *vm)
 			tell_table(o, sinks, vm, &vm->tables[i]);
 	if (vm->slots_known)
 		tell_slots(o, sinks, vm);
+	for (size_t i = 0; i <= RECORD_AREA_LAST; i++)
+		if (vm->areas[i].told)
+			tell_area(o, sinks, vm, &vm->areas[i]);
 	for (uint32_t class = 0; class < OBSERVE_CLASSES; class++)
 		if (vm->overflow[class])
 			tell_loss(o, sinks, vm, RECORD_LOSS_QUOTA, class, vm->overflow[class]);
@@ -111,6 +125,11 @@ void tell_vm_news(struct output *o, struct vm *vm)
 	}
 	if (vm->dirty & VM_DIRTY_SLOTS)
 		tell_slots(o, vm->announced, vm);
+	for (size_t i = 0; i <= RECORD_AREA_LAST; i++) {
+		if (vm->areas[i].dirty)
+			tell_area(o, vm->announced, vm, &vm->areas[i]);
+		vm->areas[i].dirty = false;
+	}
 	vm->dirty = 0;
 }
 

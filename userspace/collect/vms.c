@@ -112,6 +112,8 @@ void vms_remove(struct vms *v, struct vm *vm)
 		free(vm->tables[i].entries);
 	free(vm->tables);
 	free(vm->slots);
+	for (size_t i = 0; i <= RECORD_AREA_LAST; i++)
+		buffer_release(&vm->areas[i].body);
 	shadow_release(&vm->shadow);
 	free(vm);
 }
@@ -217,6 +219,7 @@ int vm_update(struct vm *vm, const struct found_vm *found)
 {
 	int err = 0;
 
+	vm->is_private = found->has_info ? found->info.is_private : vm->is_private;
 	if (found->fd >= 0 && found->fd != vm->fd) {
 		vm->fd = found->fd;
 		vm->dirty |= VM_DIRTY_VM;

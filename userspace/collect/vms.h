@@ -9,6 +9,7 @@
 
 #include "bpf/observe.h"
 #include "userspace/base/buffer.h"
+#include "userspace/collect/ecam.h"
 #include "userspace/collect/inventory.h"
 #include "userspace/collect/process.h"
 #include "userspace/collect/shadow.h"
@@ -22,6 +23,7 @@ struct owner {
 	struct process process;
 	struct buffer pairs;     /* process_describe's, once `described` */
 	bool described, replaced, matches;
+	bool confidential;       /* its command line says that its guests' memory is private */
 	unsigned vms;
 	uint64_t inventory_ns;   /* last read as a whole */
 	uint64_t took_ns;        /* that reading */
@@ -40,6 +42,26 @@ struct vm_table {
 	struct inventory_cpuid_entry *entries;
 };
 
+/* What was read of its memory in this boot (readings.h). */
+struct vm_area {
+	struct buffer body;      /* of a RECORD_MEMORY; empty = nothing was read yet */
+	bool told;               /* it counts */
+	bool dirty;              /* not told yet to those who know the VM */
+	bool whole;
+	bool confirmed;          /* it stands: not read any more */
+	unsigned stuck;          /* readings that hung */
+};
+
+struct vm_reading {
+	uint64_t since_ns;       /* when the boot began, or the guest woke up */
+	uint64_t due_ns;         /* to be read then; 0 = not, or being read */
+	uint64_t delay_ns;
+	uint64_t read_ns;        /* last time, begin */
+	uint64_t news_ns;        /* last fact */
+	uint64_t firmware_slots; /* digest of where the read-only memory was then */
+	unsigned asked;          /* areas that the reader works on */
+};
+
 enum vm_dirty { VM_DIRTY_VM = 1, VM_DIRTY_BOOT = 2, VM_DIRTY_SLOTS = 4 };
 
 struct vm {
@@ -51,6 +73,7 @@ struct vm {
 	bool from_reset;
 	bool found;              /* an inventory has seen it: when one no longer does, it is gone */
 	bool seen;               /* by the inventory that is being taken in */
+	bool is_private;         /* its memory cannot be read by anyone else */
 	bool settled;            /* found_settled, when last read as a whole */
 	uint64_t boot_ns, token;
 	uint64_t boots_ns;       /* boots are told as from a bucket: full by then */
@@ -60,6 +83,9 @@ struct vm {
 	struct record_slot *slots;
 	size_t slot_count;
 	bool slots_known, slots_complete;
+	struct ecam ecam;        /* as far as it is known here */
+	struct vm_area areas[RECORD_AREA_LAST + 1]; /* by enum record_area */
+	struct vm_reading reading;
 	unsigned dirty;          /* enum vm_dirty: not told yet to those who know the VM */
 	unsigned announced;      /* output sinks that know it */
 	unsigned facts_due;      /* output sinks that must get all its facts */

@@ -135,6 +135,7 @@ static int record(const struct options *o, const struct config *config, uint64_t
 		options.config = pairs;
 		options.quota = (uint32_t)config_number(config, "monitor.quota");
 		options.ring_bytes = (uint32_t)config_number(config, "monitor.ring");
+		options.guest_memory = !strcmp(config_get(config, "monitor.guest_memory"), "on");
 		options.ready = recording_begins;
 		options.context = (void *)o;
 		options.stop_fd = end_signals(e);

@@ -73,6 +73,7 @@ static int collector_main(void *context, const struct service_start *start)
 		.stop_fd = start->stop_fd,
 		.quota = (uint32_t)config_number(r->config, "monitor.quota"),
 		.ring_bytes = (uint32_t)config_number(r->config, "monitor.ring"),
+		.guest_memory = !strcmp(config_get(r->config, "monitor.guest_memory"), "on"),
 		.config = r->pairs,
 	};
 	int err = collector_run(&options, &records, &e);
