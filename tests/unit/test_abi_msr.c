@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /* What a user would lose: a feature MSR that changed, or a guest that drifts because a register's state did. */
+#include <stdio.h>
+
 #include "bpf/msr_identity.h"
 #include "tests/unit/facts_feed.h"
+#include "userspace/abi/msr_names.h"
+#include "userspace/base/buffer.h"
 
 #define STATE 0x1bu /* the local APIC's base: firmware and OS set it */
 
@@ -110,14 +114,137 @@ static void coverage_says_what_cannot_be_seen(void **state)
 	records_release(&s);
 }
 
-int main(void)
+static const char *meaning_of(const char *key, const char *value)
+{
+	static char text[2048];
+	struct buffer b = BUFFER_INIT;
+
+	facet_get(FACET_MSR)->meaning(key, value, &b);
+	assert_true(b.size < sizeof(text));
+	memcpy(text, b.size ? b.data : "", b.size);
+	text[b.size] = 0;
+	buffer_release(&b);
+	return text;
+}
+
+static void values_are_said_in_words(void **state)
+{
+	(void)state;
+	assert_string_equal(meaning_of("0x0000010a", "0x000000000000002b"), "IA32_ARCH_CAPABILITIES: rdctl-no, ibrs-all, skip-l1dfl-vmentry, mds-no");
+	assert_string_equal(meaning_of("0x0000010a", "0x4000000080000000 or #GP"), "IA32_ARCH_CAPABILITIES: its-no, reserved_31");
+	assert_string_equal(meaning_of("0x0000010a", "0x0000000000000000"), "IA32_ARCH_CAPABILITIES");
+	assert_string_equal(meaning_of("0x0000010a", "#GP"), "IA32_ARCH_CAPABILITIES");
+	assert_string_equal(meaning_of("0x000000fe", "0x0000000000000508"), "IA32_MTRRCAP: variable_ranges=8, fixed-ranges, write-combining");
+	assert_string_equal(meaning_of("0x0000008b", "0x0100006500000000"), "IA32_BIOS_SIGN_ID: revision=0x1000065");
+	assert_string_equal(meaning_of("0x40000022", "0x0000000083215600"), "HV_TSC_FREQUENCY: hz=2200000000 (from the host)");
+	assert_string_equal(meaning_of("0x0000048e", "0x0000008000000016"), "IA32_VMX_TRUE_PROCBASED_CTLS: must_be_one=22, vmx-hlt-exit");
+	assert_string_equal(meaning_of("0x00000486", "0x0000000080000021"), "IA32_VMX_CR0_FIXED0");
+	assert_string_equal(meaning_of("0x0000040d", "answered"), "IA32_MC3_STATUS");
+	assert_string_equal(meaning_of("0x00000203", "answered"), "IA32_MTRR_PHYSMASK1");
+	assert_string_equal(meaning_of("0xdeadbeef", "#GP"), "");
+	assert_string_equal(meaning_of("0x0000010a0", "#GP"), "");
+	assert_string_equal(meaning_of("arch", "#GP"), "");
+}
+
+static void a_difference_is_named_bit_by_bit(void **state)
+{
+	static const struct { const char *key, *from, *to, *name, *bits, *was, *is; } cases[] = {
+		{ "0x0000010a", "0x0000000000000021", "0x0000000000000001", "mds-no", "[5]", "1", "0" },
+		{ "0x000000fe", "0x0000000000000508", "0x000000000000050a", "variable_ranges", "[7:0]", "8", "10" },
+		{ "0x0000010a", NULL, "0x4000000000000000", "its-no", "[62]", NULL, "1" },
+		{ "0x0000010a", "0x0000000000000001 or #GP", NULL, "rdctl-no", "[0]", "1", NULL },
+		{ "0x0000010a", "0x0000000300000000", "0x0000000000000000", "reserved_33_32", "[33:32]", "3", "0" },
+		{ "0x00000487", "0x00000000ffffffff", "0xffffffffffffffff", "value", "[63:0]", "4294967295", "18446744073709551615" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct abi_fields fields = { 0 };
+
+		assert_int_equal(facet_get(FACET_MSR)->fields(cases[i].key, cases[i].from, cases[i].to, &fields), 0);
+		assert_int_equal(fields.count, 1);
+		assert_string_equal(fields.items[0].name, cases[i].name);
+		assert_string_equal(fields.items[0].bits, cases[i].bits);
+		assert_int_equal(!fields.items[0].from, !cases[i].was);
+		assert_int_equal(!fields.items[0].to, !cases[i].is);
+		if (cases[i].was)
+			assert_string_equal(fields.items[0].from, cases[i].was);
+		if (cases[i].is)
+			assert_string_equal(fields.items[0].to, cases[i].is);
+		abi_fields_release(&fields);
+	}
+}
+
+static void what_has_no_bits_has_no_fields(void **state)
+{
+	static const char *const values[][2] = { { "#GP", "0x0000000000000001" }, { "answered", "#GP" }, { "0x0000000000000001", "varies" },
+		{ "0x0000000000000001", "0x0000000000000001 or #GP" }, { "0x0000000000000001x", "0x0000000000000002" } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		struct abi_fields fields = { 0 };
+
+		assert_int_equal(facet_get(FACET_MSR)->fields("0x0000010a", values[i][0], values[i][1], &fields), 0);
+		assert_int_equal(fields.count, 0);
+		abi_fields_release(&fields);
+	}
+}
+
+/* Two names for one bit, or one bit of two fields, would report a change twice or not at all. */
+static void the_table_of_names_has_no_overlaps(void **state)
+{
+	struct msr_part part, other;
+	uint32_t index, same;
+	char name[MSR_NAME_BYTES];
+
+	(void)state;
+	for (size_t n = 0; msr_part_row_get(n, &index, &part); n++) {
+		assert_true(part.high >= part.low && part.high < 64);
+		assert_true(msr_name(index, name));
+		if (!(msr_identity(index) & msr_part_mask(&part)))
+			fail_msg("%s of %s is never kept", part.name, name);
+		for (size_t m = n + 1; msr_part_row_get(m, &same, &other); m++)
+			if (same == index && (msr_part_mask(&part) & msr_part_mask(&other)))
+				fail_msg("%s and %s of %s overlap", part.name, other.name, name);
+	}
+	/* Every identity has a name. */
+	for (uint32_t i = 0; i < 0x2000; i++)
+		for (unsigned range = 0; range < 4; range++) {
+			static const uint32_t bases[] = { 0, 0x40000000, 0xc0000000, 0xc0010000 };
+
+			if (msr_identity(bases[range] + i) && !msr_name(bases[range] + i, name))
+				fail_msg("%#x has no name", bases[range] + i);
+		}
+}
+
+/* --names: index, bit and name of every single bit, for tests/lint/cpuid_names.py. */
+static void print_names(void)
+{
+	struct msr_part part;
+	uint32_t index;
+
+	for (size_t n = 0; msr_part_row_get(n, &index, &part); n++)
+		if (part.high == part.low)
+			printf("%#x %u %s\n", index, part.low, part.name);
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(identities_have_values_and_state_has_none),
 		cmocka_unit_test(answers_that_disagree_within_a_boot_are_said),
 		cmocka_unit_test(what_is_kept_says_the_same),
 		cmocka_unit_test(coverage_says_what_cannot_be_seen),
+		cmocka_unit_test(values_are_said_in_words),
+		cmocka_unit_test(a_difference_is_named_bit_by_bit),
+		cmocka_unit_test(what_has_no_bits_has_no_fields),
+		cmocka_unit_test(the_table_of_names_has_no_overlaps),
 	};
+
+	if (argc > 1 && !strcmp(argv[1], "--names")) {
+		print_names();
+		return 0;
+	}
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
