@@ -15,7 +15,7 @@ ABIDRIFT = os.path.join(BUILD, "abidrift")
 KERNEL_LICENCE = "GPL-2.0-only OR BSD-2-Clause"
 LICENCE = "Apache-2.0"
 # Data that tests compare byte for byte, and what has no place for a comment that a reader would want.
-NO_LICENCE_LINE = ("README.md", ".gitignore", "*.fingerprint", "*.trace", "*.gz")
+NO_LICENCE_LINE = ("README.md", ".gitignore", "*.fingerprint", "*.trace", "*.gz", "*.memory")
 
 # What each part of userspace may include beside itself. Data flows from left to right; nobody looks back, or across.
 LOW = ("observe", "base", "stream")

@@ -10,15 +10,18 @@
 #define SIGNATURE_BYTES 4
 #define LEAST_BYTES 8 /* signature and length */
 
-static unsigned instance_of(const struct guest_facts *facts, const char *signature, size_t before)
+/* Tables before `before`, of any signature and of this one. */
+static size_t tables_before(const struct guest_facts *facts, const void *signature, size_t before, unsigned *ret_same)
 {
 	struct record_part part;
 	const void *data;
-	size_t cursor = 0;
-	unsigned count = 0;
+	size_t cursor = 0, count = 0;
 
-	while (facts_part_next(facts, RECORD_AREA_ACPI, &cursor, &part, &data) && cursor < before)
-		count += part.kind == RECORD_PART_TABLE && part.bytes >= LEAST_BYTES && !memcmp(data, signature, SIGNATURE_BYTES);
+	*ret_same = 0;
+	while (count <= ACPI_TABLES_MAX && facts_part_next(facts, RECORD_AREA_ACPI, &cursor, &part, &data) && cursor < before) {
+		count += part.kind == RECORD_PART_TABLE;
+		*ret_same += part.kind == RECORD_PART_TABLE && part.bytes >= LEAST_BYTES && !memcmp(data, signature, SIGNATURE_BYTES);
+	}
 	return count;
 }
 
@@ -30,14 +33,20 @@ bool acpi_table_next(const struct guest_facts *facts, size_t *cursor, struct acp
 	while (facts_part_next(facts, RECORD_AREA_ACPI, cursor, &part, &data)) {
 		if (part.kind != RECORD_PART_TABLE || part.bytes < LEAST_BYTES)
 			continue;
-		*ret = (struct acpi_table){ .data = data, .bytes = part.bytes };
+		*ret = (struct acpi_table){ .data = data, .bytes = part.bytes, .gpa = part.gpa };
 		memcpy(ret->signature, data, SIGNATURE_BYTES);
 		if (part.bytes < ACPI_HEADER_BYTES && memcmp(ret->signature, "FACS", SIGNATURE_BYTES))
 			continue;
-		ret->instance = instance_of(facts, ret->signature, *cursor);
-		return true;
+		return tables_before(facts, data, *cursor, &ret->instance) < ACPI_TABLES_MAX;
 	}
 	return false;
+}
+
+bool acpi_tables_refused(const struct guest_facts *facts)
+{
+	unsigned same;
+
+	return tables_before(facts, "\0\0\0", SIZE_MAX, &same) > ACPI_TABLES_MAX;
 }
 
 bool acpi_table_find(const struct guest_facts *facts, const char *signature, unsigned instance, struct acpi_table *ret)

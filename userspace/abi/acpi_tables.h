@@ -12,6 +12,7 @@
 
 struct guest_facts;
 
+#define ACPI_TABLES_MAX 256u  /* of one guest; what is beyond is not looked at */
 #define ACPI_HEADER_BYTES 36u /* signature, length, revision, checksum, OEM id, OEM table id, OEM revision, creator id and revision */
 
 struct acpi_table {
@@ -19,12 +20,15 @@ struct acpi_table {
 	unsigned instance;   /* among the tables of this signature, from 0 */
 	const uint8_t *data; /* borrowed, not aligned; the header included */
 	size_t bytes;        /* at least 8; all but FACS at least ACPI_HEADER_BYTES */
+	uint64_t gpa;        /* where it lies: moves from boot to boot */
 };
 
 /* Next table in the order in which they were reached (RSDT and XSDT included, the RSDP not); *cursor starts at 0; false = end. */
 bool acpi_table_next(const struct guest_facts *facts, size_t *cursor, struct acpi_table *ret);
 /* The n-th (from 0) table of a signature; false: there is none. */
 bool acpi_table_find(const struct guest_facts *facts, const char *signature, unsigned instance, struct acpi_table *ret);
+/* Does the guest have more than ACPI_TABLES_MAX? */
+bool acpi_tables_refused(const struct guest_facts *facts);
 /* The RSDP (20 or 36 bytes), or false. */
 bool acpi_rsdp(const struct guest_facts *facts, const uint8_t **ret, size_t *ret_bytes);
 /* Little-endian field; 0 where it lies beyond the end. */

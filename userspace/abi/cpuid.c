@@ -514,23 +514,6 @@ void cpuid_meaning(const char *key, const char *value, struct buffer *out)
 		buffer_string(out, " (from the host)");
 }
 
-static int field_add(struct abi_fields *out, const char *name, const char *bits, const char *from, const char *to)
-{
-	struct abi_field *items = realloc(out->items, (out->count + 1) * sizeof(*items));
-	struct abi_field *f;
-
-	if (!items)
-		return -ENOMEM;
-	out->items = items;
-	f = &items[out->count++];
-	*f = (struct abi_field){ .name = strdup(name), .bits = strdup(bits) };
-	if (from)
-		f->from = strdup(from);
-	if (to)
-		f->to = strdup(to);
-	return f->name && f->bits && (!from || f->from) && (!to || f->to) ? 0 : -ENOMEM;
-}
-
 struct two_values {
 	const struct register_key *key;
 	uint32_t from, to;
@@ -548,7 +531,7 @@ static int part_add(struct abi_fields *out, const struct two_values *v, const st
 		snprintf(bits, sizeof(bits), "%s[%d]", reg, __builtin_ctz(part->mask));
 	snprintf(from, sizeof(from), "%u", cpuid_part_number(part, v->from));
 	snprintf(to, sizeof(to), "%u", cpuid_part_number(part, v->to));
-	return field_add(out, part->name, bits, v->has_from ? from : NULL, v->has_to ? to : NULL);
+	return abi_fields_add(out, part->name, bits, v->has_from ? from : NULL, v->has_to ? to : NULL);
 }
 
 /* Differing bits that have no name: each run of neighbours is one field. */

@@ -74,6 +74,23 @@ void abi_fields_release(struct abi_fields *fields)
 	*fields = (struct abi_fields){ 0 };
 }
 
+int abi_fields_add(struct abi_fields *fields, const char *name, const char *bits, const char *from, const char *to)
+{
+	struct abi_field *items = realloc(fields->items, (fields->count + 1) * sizeof(*items));
+	struct abi_field *f;
+
+	if (!items)
+		return -ENOMEM;
+	fields->items = items;
+	f = &items[fields->count++];
+	*f = (struct abi_field){ .name = strdup(name), .bits = strdup(bits) };
+	if (from)
+		f->from = strdup(from);
+	if (to)
+		f->to = strdup(to);
+	return f->name && f->bits && (!from || f->from) && (!to || f->to) ? 0 : -ENOMEM;
+}
+
 int facet_cover_witnessed(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum observe_class class)
 {
 	const char *blind = facts_blind(facts, facets[facet].name);

@@ -48,6 +48,8 @@ struct abi_fields {
 	size_t count;
 };
 void abi_fields_release(struct abi_fields *fields);
+/* Adds copies; from and to may be NULL. 0 or -ENOMEM. */
+int abi_fields_add(struct abi_fields *fields, const char *name, const char *bits, const char *from, const char *to);
 
 /* An entry as it is shown; strings are escaped text, never NULL. */
 struct facet_line {
