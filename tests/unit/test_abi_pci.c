@@ -513,6 +513,136 @@ static void an_interrupt_that_is_enabled_is_no_other_device(void **state)
 	}
 }
 
+/* A function with one of every capability whose registers mix identity and state; `state` is or'ed into what drivers and hardware write. */
+static void function_with_everything(struct records *s, uint32_t nic, bool running)
+{
+	static const struct {
+		uint16_t reg;
+		uint32_t value, state;
+	} registers[] = {
+		{ 0x40, 0x48025001, 0 },          { 0x44, 0x00000008, 0x00008103 },  /* power management and its control */
+		{ 0x50, 0x01027010, 0x3e000000 }, { 0x54, 0x10008022, 0x0fc00000 },  /* PCI Express, slot power limit */
+		{ 0x58, 0, 0x00ff203f },          { 0x5c, 0x05612d02, 0 },
+		{ 0x60, 0, 0x13120073 },          { 0x64, 0x00280060, 0 },
+		{ 0x68, 0, 0x01ff01f1 },          { 0x74, 0x00000810, 0 },
+		{ 0x78, 0, 0x0000041f },          { 0x7c, 0x0000000e, 0 },
+		{ 0x70, 0x00000009, 0 },
+		{ 0x100, 0x14820001, 0 },         { 0x118, 0x000000a0, 0x0000015f }, /* error reporting: first error, enables */
+		{ 0x148, 0x1601000d, 0 },         { 0x14c, 0x0000005f, 0x005f0000 },
+		{ 0x160, 0x1701000e, 0 },         { 0x164, 0x00000200, 0x00030000 },
+		{ 0x170, 0x1a01000f, 0 },         { 0x174, 0x00000060, 0x801f0000 },
+		{ 0x1a0, 0x1f010010, 0 },         { 0x1a4, 0x00000002, 0 },
+		{ 0x1a8, 0, 0x0001001f },         { 0x1ac, 0x00040004, 0 },
+		{ 0x1b0, 0, 0x00000004 },         { 0x1b4, 0x00010080, 0 },
+		{ 0x1b8, 0x10ca0000, 0 },         { 0x1bc, 0x00000553, 0 },
+		{ 0x1c4, 0x0000000c, 0xfe000000 }, { 0x1c8, 0, 0x00000038 }, { 0x1cc, 0, 0 },
+		{ 0x1f0, 0x2001001b, 0 },         { 0x1f4, 0x00001406, 0x00070000 },
+		{ 0x200, 0x21010015, 0 },         { 0x204, 0x00000ff0, 0 },          { 0x208, 0x00000020, 0x00000500 },
+		{ 0x210, 0x22010003, 0 },         { 0x214, 0xff123457, 0 },          { 0x218, 0x525400ff, 0 },
+		{ 0x220, 0x0001000b, 0 },         { 0x224, 0x01c20007, 0 },
+	};
+
+	records_pci(s, nic, PCI_REG_STATUS, 1u << 20, 0x4);
+	records_pci(s, nic, PCI_REG_CAPABILITIES, 0x40, 0x1);
+	for (size_t i = 0; i < COUNT(registers); i++)
+		records_pci(s, nic, registers[i].reg, registers[i].value | (running ? registers[i].state : 0), WHOLE);
+}
+
+static void capabilities_tell_what_they_promise_and_no_state(void **state)
+{
+	static const struct {
+		const char *key, *value;
+	} expected[] = {
+		{ "cap.01@0x40.power", "aux-current=0 pme-d0 pme-d3hot" },
+		{ "cap.01@0x40.reset", "no-soft-reset" },
+		{ "cap.10@0x50.type", "endpoint version=2" },
+		{ "cap.10@0x50.device", "payload=2 phantom=0 extended-tag l0s=0 l1=0 role-based-errors flr" },
+		{ "cap.10@0x50.link", "speed=2 width=16" },
+		{ "cap.10@0x50.link_features", "aspm=3 l0s=2 l1=2 bandwidth-notification aspm-compliance port=5" },
+		{ "cap.10@0x50.slot", "5" },
+		{ "cap.10@0x50.slot_features", "surprise hot-plug power=0 power-scale=0" },
+		{ "cap.10@0x50.device2", "timeout-ranges=0 timeout-disable ltr tph=0 obff=0 prefixes=0" },
+		{ "cap.10@0x50.link2", "speeds=7" },
+		{ "ext.0001@0x100.errors", "ecrc-generation ecrc-check" },
+		{ "ext.000d@0x148.services", "validation blocking request-redirect completion-redirect upstream-forwarding direct-translated egress-bits=0" },
+		{ "ext.000e@0x160.functions", "next=2" },
+		{ "ext.000f@0x170.translation", "queue=0 page-aligned global" },
+		{ "ext.0010@0x1a0.functions", "total=4 initial=4" },
+		{ "ext.0010@0x1a0.routing", "offset=0x80 stride=1" },
+		{ "ext.0010@0x1a0.device", "10ca" },
+		{ "ext.0010@0x1a0.bar0", "mem64-pref" },
+		{ "ext.001b@0x1f0.features", "execute privileged bits=0x14" },
+		{ "ext.0015@0x200.bar0", "sizes=0xff" },
+		{ "ext.000b@0x220.vendor", "id=0x7 revision=2 size=0x1c" },
+	};
+
+	(void)state;
+	for (unsigned running = 0; running < 2; running++) {
+		struct records s = small_guest();
+		struct guest g;
+		char key[96];
+
+		function_with_everything(&s, RECORDS_BDF(0, 3, 0), running);
+		guest_read(&g, &s);
+		for (size_t i = 0; i < COUNT(expected); i++) {
+			snprintf(key, sizeof(key), "0000:00:03.0/%s", expected[i].key);
+			assert_entry(&g, key, expected[i].value);
+		}
+		/* It tells two guests apart, not two kinds of device. */
+		assert_string_equal(value_of(&g.entries, FACET_IDENTITY, "pci_serial/0000:00:03.0"), "52-54-00-ff-ff-12-34-57");
+		guest_end(&g);
+	}
+}
+
+static void a_vendors_capability_is_its_bytes_where_all_were_read(void **state)
+{
+	uint32_t nic = RECORDS_BDF(0, 3, 0);
+
+	(void)state;
+	for (unsigned whole = 0; whole < 2; whole++) {
+		struct records s = small_guest();
+		struct guest g;
+
+		records_pci(&s, nic, PCI_REG_CAPABILITIES, 0x40, 0x1);
+		records_pci(&s, nic, 0x40, 0x010b0009, WHOLE);
+		records_pci(&s, nic, 0x44, 0x44332211, WHOLE);
+		records_pci(&s, nic, 0x48, 0x77665555, whole ? WHOLE : 0x3);
+		guest_read(&g, &s);
+		if (whole)
+			assert_entry(&g, "0000:00:03.0/cap.09@0x40.content", "0111223344555566");
+		else
+			assert_null(value_of(&g.entries, FACET_PCI, "0000:00:03.0/cap.09@0x40.content"));
+		guest_end(&g);
+	}
+}
+
+static void a_virtio_device_tells_its_queues_and_shared_memory(void **state)
+{
+	struct records s = small_guest();
+	uint32_t nic = RECORDS_BDF(0, 3, 0);
+	struct guest g;
+
+	(void)state;
+	records_pci(&s, nic, PCI_REG_ID, 0x10411af4, WHOLE);
+	records_pci(&s, nic, PCI_REG_CAPABILITIES, 0x40, 0x1);
+	records_pci(&s, nic, 0x40, 0x02146009, WHOLE);
+	records_pci(&s, nic, 0x44, 0x00000004, WHOLE);
+	records_pci(&s, nic, 0x48, 0x00003000, WHOLE);
+	records_pci(&s, nic, 0x4c, 0x00001000, WHOLE);
+	records_pci(&s, nic, 0x50, 0x00000004, WHOLE);
+	records_pci(&s, nic, 0x60, 0x08180009, WHOLE);
+	records_pci(&s, nic, 0x64, 0x00000102, WHOLE);
+	records_pci(&s, nic, 0x68, 0x00001000, WHOLE);
+	records_pci(&s, nic, 0x6c, 0x00000000, WHOLE);
+	records_pci(&s, nic, 0x70, 0x00000000, WHOLE);
+	records_pci(&s, nic, 0x74, 0x00000002, WHOLE);
+	guest_read(&g, &s);
+	assert_entry(&g, "0000:00:03.0/cap.09@0x40.virtio", "type=2 bar=4 offset=0x3000 size=0x1000");
+	assert_entry(&g, "0000:00:03.0/cap.09@0x40.multiplier", "4");
+	assert_entry(&g, "0000:00:03.0/cap.09@0x60.shared_memory", "id=1 offset=0x1000 size=0x200000000");
+	guest_end(&g);
+}
+
 static void a_capability_list_in_a_circle_ends(void **state)
 {
 	struct records s = small_guest();
@@ -695,6 +825,9 @@ int main(void)
 		cmocka_unit_test(only_what_firmware_reads_of_every_function_counts_as_complete),
 		cmocka_unit_test(capabilities_are_listed_as_far_as_they_were_walked),
 		cmocka_unit_test(an_interrupt_that_is_enabled_is_no_other_device),
+		cmocka_unit_test(capabilities_tell_what_they_promise_and_no_state),
+		cmocka_unit_test(a_vendors_capability_is_its_bytes_where_all_were_read),
+		cmocka_unit_test(a_virtio_device_tells_its_queues_and_shared_memory),
 		cmocka_unit_test(a_capability_list_in_a_circle_ends),
 		cmocka_unit_test(without_the_status_bit_the_pointer_leads_nowhere),
 		cmocka_unit_test(where_things_were_put_last_is_their_placement),

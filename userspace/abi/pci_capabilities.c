@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/abi/pci_capabilities.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
 
 #include "userspace/abi/entries.h"
 #include "userspace/abi/facts.h"
+#include "userspace/abi/pci_fields.h"
 #include "userspace/abi/pci_tree.h"
+#include "userspace/base/buffer.h"
 
 #define WHOLE 0xf
 #define ID_AND_NEXT 0x3
+#define LOWER_HALF 0x3
 #define UPPER_HALF 0xc
 #define STATUS_BYTE 0x4
 #define STATUS_CAPABILITIES (1u << 20)
@@ -20,7 +24,11 @@
 #define CAPABILITIES_MAX ((EXTENDED_BODY - BODY) / 4)
 #define EXTENDED_MAX ((CONFIG_BYTES - EXTENDED_BODY) / 8)
 #define VENDOR_VIRTIO 0x1af4
+#define VIRTIO_NOTIFY 2
 #define VIRTIO_PCI_CFG 5
+#define VIRTIO_SHARED_MEMORY 8
+#define VENDOR_HEAD_BYTES 3u /* id, next, length */
+#define EXPRESS_SLOT (1u << 24)
 
 enum {
 	CAP_POWER = 0x01,
@@ -29,6 +37,11 @@ enum {
 	CAP_BRIDGE_SUBSYSTEM = 0x0d,
 	CAP_EXPRESS = 0x10,
 	CAP_MSIX = 0x11,
+	EXT_SERIAL = 0x03,
+	EXT_VENDOR = 0x0b,
+	EXT_VIRTUALIZATION = 0x10,
+	EXT_RESIZABLE_BAR = 0x15,
+	EXT_DESIGNATED_VENDOR = 0x23,
 };
 
 struct capability {
@@ -37,12 +50,14 @@ struct capability {
 	struct abi_entries *out;
 	unsigned id;
 	unsigned at;
+	bool extended;
 };
 
-/* A dword of the capability, `offset` from its beginning. */
+/* The dword of the capability that `offset` from its beginning is in, with the bytes in `bytes` (bit n = byte n). */
 static bool cap_read(const struct capability *c, unsigned offset, uint8_t bytes, uint32_t *ret)
 {
-	return c->at + offset < EXTENDED_BODY && pci_read(c->facts, c->fn->bdf, (uint16_t)(c->at + offset), bytes, ret);
+	return c->at + offset < (c->extended ? CONFIG_BYTES : EXTENDED_BODY) &&
+	       pci_read(c->facts, c->fn->bdf, (uint16_t)(c->at + offset), bytes, ret);
 }
 
 /* `detail` is "" for the capability itself, else ".name". */
@@ -50,8 +65,39 @@ static int cap_add(const struct capability *c, const char *detail, const char *v
 {
 	char key[PCI_PATH_BYTES + 64];
 
-	snprintf(key, sizeof(key), "%s/cap.%02x@0x%02x%s", c->fn->path, c->id, c->at, detail);
+	if (c->extended)
+		snprintf(key, sizeof(key), "%s/ext.%04x@0x%03x%s", c->fn->path, c->id, c->at, detail);
+	else
+		snprintf(key, sizeof(key), "%s/cap.%02x@0x%02x%s", c->fn->path, c->id, c->at, detail);
 	return entries_add(c->out, FACET_PCI, key, value);
+}
+
+/* Takes the text. */
+static int cap_add_buffer(const struct capability *c, const char *detail, struct buffer *value)
+{
+	int r = buffer_failed(value) ? -ENOMEM : cap_add(c, detail, value->data ? value->data : "");
+
+	buffer_release(value);
+	return r;
+}
+
+/* The registers that the table of pci_fields.c knows. */
+static int add_registers(const struct capability *c, unsigned version)
+{
+	const struct pci_cap_register *reg;
+	size_t cursor = 0;
+	int r = 0;
+
+	while (r == 0 && (reg = pci_cap_register_next(c->id, c->extended, &cursor)) != NULL) {
+		struct buffer value = BUFFER_INIT;
+		uint32_t dword;
+
+		if (version < reg->version || !cap_read(c, reg->offset, reg->bytes, &dword))
+			continue;
+		pci_fields_put(reg, dword, &value);
+		r = cap_add_buffer(c, reg->detail, &value);
+	}
+	return r;
 }
 
 static int add_power(const struct capability *c)
@@ -113,6 +159,20 @@ static const char *express_type_name(unsigned type)
 	return names[type & 0xf] ? names[type & 0xf] : "reserved";
 }
 
+static int add_slot_features(const struct capability *c, uint32_t slot)
+{
+	static const struct pci_field fields[] = {
+		{ 0, 1, "attention-button" }, { 1, 1, "power-controller" }, { 2, 1, "mrl-sensor" }, { 3, 1, "attention-indicator" },
+		{ 4, 1, "power-indicator" }, { 5, 1, "surprise" }, { 6, 1, "hot-plug" }, { 7, 8, "power" }, { 15, 2, "power-scale" },
+		{ 17, 1, "interlock" }, { 18, 1, "no-command-completed" }, { 0, 0, NULL },
+	};
+	const struct pci_cap_register reg = { .mask = 0x7ffff, .fields = fields };
+	struct buffer value = BUFFER_INIT;
+
+	pci_fields_put(&reg, slot, &value);
+	return cap_add_buffer(c, ".slot_features", &value);
+}
+
 static int add_express(const struct capability *c)
 {
 	uint32_t head, link, slot;
@@ -128,11 +188,31 @@ static int add_express(const struct capability *c)
 		r = cap_add(c, ".link", value);
 	}
 	/* Slot capabilities mean something where the head says that there is a slot. */
-	if (r == 0 && cap_read(c, 0, UPPER_HALF, &head) && head & 1u << 24 && cap_read(c, 0x14, WHOLE, &slot)) {
+	if (r == 0 && cap_read(c, 0, UPPER_HALF, &head) && head & EXPRESS_SLOT && cap_read(c, 0x14, WHOLE, &slot)) {
 		snprintf(value, sizeof(value), "%u", slot >> 19);
 		r = cap_add(c, ".slot", value);
+		if (r == 0)
+			r = add_slot_features(c, slot);
 	}
 	return r;
+}
+
+/* What the plain line of a kind of registers leaves out: how far queues are apart; the upper halves of a shared region. */
+static int add_virtio_more(const struct capability *c, unsigned type, uint32_t bar)
+{
+	uint32_t value, bytes, offset_upper, bytes_upper;
+	char text[96];
+
+	if (type == VIRTIO_NOTIFY && cap_read(c, 16, WHOLE, &value)) {
+		snprintf(text, sizeof(text), "%u", value);
+		return cap_add(c, ".multiplier", text);
+	}
+	if (type != VIRTIO_SHARED_MEMORY || !cap_read(c, 8, WHOLE, &value) || !cap_read(c, 12, WHOLE, &bytes) ||
+	    !cap_read(c, 16, WHOLE, &offset_upper) || !cap_read(c, 20, WHOLE, &bytes_upper))
+		return 0;
+	snprintf(text, sizeof(text), "id=%u offset=0x%llx size=0x%llx", bar >> 8 & 0xff, (unsigned long long)offset_upper << 32 | value,
+		 (unsigned long long)bytes_upper << 32 | bytes);
+	return cap_add(c, ".shared_memory", text);
 }
 
 /* Where a virtio device has its registers. The one to reach them through configuration space is a window that the driver moves. */
@@ -140,6 +220,7 @@ static int add_virtio(const struct capability *c)
 {
 	uint32_t head, bar, offset, bytes;
 	char value[96];
+	int r;
 
 	if (!cap_read(c, 0, UPPER_HALF, &head))
 		return 0;
@@ -150,7 +231,30 @@ static int add_virtio(const struct capability *c)
 	if (!cap_read(c, 4, 0x1, &bar) || !cap_read(c, 8, WHOLE, &offset) || !cap_read(c, 12, WHOLE, &bytes))
 		return 0;
 	snprintf(value, sizeof(value), "type=%u bar=%u offset=0x%x size=0x%x", head >> 24, bar & 0xff, offset, bytes);
-	return cap_add(c, ".virtio", value);
+	r = cap_add(c, ".virtio", value);
+	return r == 0 && cap_read(c, 4, 0x3, &bar) ? add_virtio_more(c, head >> 24, bar) : r;
+}
+
+/* What only its vendor can read: all the bytes that its length tells of, where the guest read all of them. */
+static int add_vendor(const struct capability *c)
+{
+	struct buffer value = BUFFER_INIT;
+	uint32_t dword;
+	unsigned length;
+
+	if (!cap_read(c, 0, 0x4, &dword))
+		return 0;
+	length = dword >> 16 & 0xff;
+	if (length <= VENDOR_HEAD_BYTES || c->at + length > EXTENDED_BODY)
+		return 0;
+	for (unsigned n = VENDOR_HEAD_BYTES; n < length; n++) {
+		if (!cap_read(c, n & ~3u, (uint8_t)(1u << (n & 3)), &dword)) {
+			buffer_release(&value);
+			return 0;
+		}
+		buffer_printf(&value, "%02x", dword >> 8 * (n & 3) & 0xff);
+	}
+	return cap_add_buffer(c, ".content", &value);
 }
 
 static int add_bridge_subsystem(const struct capability *c)
@@ -166,8 +270,11 @@ static int add_bridge_subsystem(const struct capability *c)
 
 static int add_details(const struct capability *c)
 {
-	uint32_t vendor;
+	uint32_t vendor, head;
+	int r = add_registers(c, cap_read(c, 0, UPPER_HALF, &head) ? head >> 16 & 0xf : 0);
 
+	if (r < 0)
+		return r;
 	switch (c->id) {
 	case CAP_POWER:
 		return add_power(c);
@@ -180,7 +287,9 @@ static int add_details(const struct capability *c)
 	case CAP_BRIDGE_SUBSYSTEM:
 		return add_bridge_subsystem(c);
 	case CAP_VENDOR:
-		return pci_read(c->facts, c->fn->bdf, PCI_REG_ID, 0x3, &vendor) && vendor == VENDOR_VIRTIO ? add_virtio(c) : 0;
+		if (!pci_read(c->facts, c->fn->bdf, PCI_REG_ID, 0x3, &vendor))
+			return 0;
+		return vendor == VENDOR_VIRTIO ? add_virtio(c) : add_vendor(c);
 	default:
 		return 0;
 	}
@@ -214,20 +323,114 @@ static int add_list(const struct guest_facts *facts, const struct pci_function *
 	return r;
 }
 
+/* It identifies the one device, and so the one guest. */
+static int add_serial(const struct capability *c)
+{
+	char key[PCI_PATH_BYTES + 32];
+	uint32_t low, high;
+
+	if (!cap_read(c, 4, WHOLE, &low) || !cap_read(c, 8, WHOLE, &high))
+		return 0;
+	snprintf(key, sizeof(key), "pci_serial/%s", c->fn->path);
+	return entries_addf(c->out, FACET_IDENTITY, key, "%02x-%02x-%02x-%02x-%02x-%02x-%02x-%02x", high >> 24, high >> 16 & 0xff,
+			    high >> 8 & 0xff, high & 0xff, low >> 24, low >> 16 & 0xff, low >> 8 & 0xff, low & 0xff);
+}
+
+static int add_vendor_head(const struct capability *c)
+{
+	bool designated = c->id == EXT_DESIGNATED_VENDOR;
+	struct buffer value = BUFFER_INIT;
+	uint32_t head, id = 0;
+
+	if (!cap_read(c, 4, WHOLE, &head) || (designated && !cap_read(c, 8, LOWER_HALF, &id)))
+		return 0;
+	if (designated)
+		buffer_printf(&value, "vendor=%04x id=0x%x", head & 0xffff, id);
+	else
+		buffer_printf(&value, "id=0x%x", head & 0xffff);
+	buffer_printf(&value, " revision=%u size=0x%x", head >> 16 & 0xf, head >> 20);
+	return cap_add_buffer(c, ".vendor", &value);
+}
+
+/* The virtual functions' BARs: kinds alone, since nobody's sizing of them is followed. */
+static int add_virtual_functions(const struct capability *c)
+{
+	char detail[16], value[16];
+	uint32_t dword;
+	int r = 0;
+
+	if (cap_read(c, 0x18, UPPER_HALF, &dword)) {
+		snprintf(value, sizeof(value), "%04x", dword >> 16);
+		r = cap_add(c, ".device", value);
+	}
+	for (unsigned n = 0; r == 0 && n < 6 && cap_read(c, 0x24 + 4 * n, 0x1, &dword); n++) {
+		if (!(dword & 0xf))
+			continue;
+		snprintf(detail, sizeof(detail), ".bar%u", n);
+		r = cap_add(c, detail, (dword & 6) == 4 ? (dword & 8 ? "mem64-pref" : "mem64") : "mem32-pref");
+		n += (dword & 6) == 4;
+	}
+	return r;
+}
+
+/* Sizes that each BAR could have: bit n of the upper 28 is 2^n MiB. Which one it has is the BAR's own. */
+static int add_resizable(const struct capability *c)
+{
+	uint32_t sizes, control, first;
+	char detail[16], value[32];
+	unsigned count;
+	int r = 0;
+
+	if (!cap_read(c, 8, 0x1, &first))
+		return 0;
+	count = first >> 5 & 7;
+	for (unsigned n = 0; r == 0 && n < count && n < 6; n++) {
+		if (!cap_read(c, 4 + 8 * n, WHOLE, &sizes) || !cap_read(c, 8 + 8 * n, 0x1, &control))
+			break;
+		snprintf(detail, sizeof(detail), ".bar%u", control & 7);
+		snprintf(value, sizeof(value), "sizes=0x%x", sizes >> 4);
+		r = cap_add(c, detail, value);
+	}
+	return r;
+}
+
+static int add_extended_details(const struct capability *c)
+{
+	int r = add_registers(c, 0);
+
+	if (r < 0)
+		return r;
+	switch (c->id) {
+	case EXT_SERIAL:
+		return add_serial(c);
+	case EXT_VENDOR:
+	case EXT_DESIGNATED_VENDOR:
+		return add_vendor_head(c);
+	case EXT_VIRTUALIZATION:
+		return add_virtual_functions(c);
+	case EXT_RESIZABLE_BAR:
+		return add_resizable(c);
+	default:
+		return 0;
+	}
+}
+
 static int add_extended_list(const struct guest_facts *facts, const struct pci_function *fn, struct abi_entries *out)
 {
-	unsigned at = EXTENDED_BODY;
+	struct capability c = { .facts = facts, .fn = fn, .out = out, .at = EXTENDED_BODY, .extended = true };
+	char value[32];
 	uint32_t head;
 	int r = 0;
 
 	for (unsigned n = 0; r == 0 && n < EXTENDED_MAX; n++) {
-		char key[PCI_PATH_BYTES + 32];
-
-		if (at < EXTENDED_BODY || !pci_read(facts, fn->bdf, (uint16_t)at, WHOLE, &head) || (head & 0xffff) == 0 || (head & 0xffff) == 0xffff)
+		if (c.at < EXTENDED_BODY || !cap_read(&c, 0, WHOLE, &head) || (head & 0xffff) == 0 || (head & 0xffff) == 0xffff)
 			break;
-		snprintf(key, sizeof(key), "%s/ext.%04x@0x%03x", fn->path, head & 0xffff, at);
-		r = entries_addf(out, FACET_PCI, key, "version=%u", head >> 16 & 0xf);
-		at = head >> 20 & 0xffc;
+		c.id = head & 0xffff;
+		snprintf(value, sizeof(value), "version=%u", head >> 16 & 0xf);
+		r = cap_add(&c, "", value);
+		if (r == 0)
+			r = add_extended_details(&c);
+		c.at = head >> 20 & 0xffc;
 	}
 	return r;
 }
