@@ -33,6 +33,8 @@
 #define LOW_BYTES 0xa0000u
 #define ROM_GPA 0xfffff000u /* the page of the reset vector */
 #define MSR_TSC 0x10u
+#define FAULT_VECTOR_GPA 0x34u  /* of #GP in real mode */
+#define FAULT_HANDLER_GPA 0x500u
 #define KICK SIGUSR1
 
 struct rule {
@@ -182,6 +184,13 @@ static void op_cpuid(struct code *c, const uint64_t *a)
 	EMIT(c, 0x0f, 0xa2);
 }
 
+/* In real mode a fault is stepped over (vm_open); protected mode has no handler. */
+static void op_rdmsr(struct code *c, const uint64_t *a)
+{
+	emit_load(c, ECX, a[0]);
+	EMIT(c, 0x0f, 0x32);
+}
+
 static void op_in(struct code *c, const uint64_t *a)
 {
 	emit_load(c, EDX, a[0]);
@@ -286,6 +295,17 @@ static void flood_cpuid(struct code *c, uint32_t first, uint32_t count)
 	emit_loop_end(c, start, 1, first + count);
 }
 
+static void flood_msrs(struct code *c, uint32_t first, uint32_t count)
+{
+	size_t start;
+
+	emit_load(c, ESI, first);
+	start = c->size;
+	emit_move(c, ECX, ESI);
+	EMIT(c, 0x0f, 0x32);
+	emit_loop_end(c, start, 1, first + count);
+}
+
 static void flood_ports(struct code *c, uint32_t count)
 {
 	for (unsigned width = 1; width <= 4 && count; width *= 2) {
@@ -357,6 +377,8 @@ static void op_flood(struct code *c, const uint64_t *a)
 		flood_cpuid(c, 0x50000000, a[1]);
 	else if (a[0] == 'p')
 		flood_ports(c, a[1]);
+	else if (a[0] == 'r')
+		flood_msrs(c, 0x4000, a[1]);
 	else
 		flood_mmio(c, a[1]);
 }
@@ -368,6 +390,7 @@ static const struct op {
 	bool flat;
 } ops[] = {
 	{ "cpuid", op_cpuid, 1, 1, false },
+	{ "rdmsr", op_rdmsr, 1, 0, false },
 	{ "in", op_in, 2, 0, false },
 	{ "out", op_out, 3, 0, false },
 	{ "ins", op_ins, 3, 0, false },
@@ -415,8 +438,8 @@ static void op_parse(char **words, unsigned count, struct parsed *ret)
 	for (unsigned i = 1; i < count; i++) {
 		bool word = op->emit == op_flood && i == 1;
 
-		if (word && !strchr("cpm", words[i][0]))
-			fail("flood takes cpuid, ports or mmio");
+		if (word && !strchr("cpmr", words[i][0]))
+			fail("flood takes cpuid, ports, mmio or rdmsr");
 		ret->a[i - 1] = word ? (uint64_t)words[i][0] : number(words[i]);
 	}
 }
@@ -713,6 +736,21 @@ static void job_reset(struct vcpu *c)
 		fail("writing the TSC of vCPU %u", c->index);
 }
 
+static struct { uint32_t index; uint64_t value; } msr_wanted;
+
+static void job_msr(struct vcpu *c)
+{
+	union {
+		struct kvm_msrs list;
+		uint8_t bytes[sizeof(struct kvm_msrs) + sizeof(struct kvm_msr_entry)];
+	} msrs = { .list.nmsrs = 1 };
+
+	msrs.list.entries[0].index = msr_wanted.index;
+	msrs.list.entries[0].data = msr_wanted.value;
+	if (ioctl(c->fd, KVM_SET_MSRS, &msrs) != 1)
+		fail("MSR 0x%x of vCPU %u cannot be set to 0x%llx", msr_wanted.index, c->index, (unsigned long long)msr_wanted.value);
+}
+
 static uint32_t code_gpa(const struct vcpu *c)
 {
 	return (c->index + 1) * PAGE;
@@ -870,6 +908,9 @@ static uint8_t *memory_new(uint64_t bytes)
 static void vm_open(struct vm *vm)
 {
 	static const uint8_t jump[] = { 0xea, 0x00, 0x00, PAGE >> 4 & 0xff, PAGE >> 12 }; /* ljmp 0x0100:0 */
+	/* push bp; mov bp, sp; add word [bp+2], 2; pop bp; iret: behind the instruction of two bytes that faulted */
+	static const uint8_t step_over[] = { 0x55, 0x89, 0xe5, 0x83, 0x46, 0x02, 0x02, 0x5d, 0xcf };
+	static const uint8_t vector[] = { FAULT_HANDLER_GPA & 0xff, FAULT_HANDLER_GPA >> 8, 0, 0 };
 	uint64_t high = g.memory_bytes > 0x100000 ? g.memory_bytes - 0x100000 : 0;
 	unsigned id = 0;
 	uint8_t *rom;
@@ -880,6 +921,8 @@ static void vm_open(struct vm *vm)
 	/* Intel without unrestricted guests needs it for real mode; elsewhere it is refused or ignored. */
 	ioctl(vm->fd, KVM_SET_TSS_ADDR, 0xfffbd000ul);
 	vm->memory = memory_new(LOW_BYTES);
+	memcpy(vm->memory + FAULT_VECTOR_GPA, vector, sizeof(vector));
+	memcpy(vm->memory + FAULT_HANDLER_GPA, step_over, sizeof(step_over));
 	rom = memory_new(PAGE);
 	memcpy(rom + 0xff0, jump, sizeof(jump));
 	slot_add(vm, id++, 0, LOW_BYTES, vm->memory, false);
@@ -1038,7 +1081,11 @@ static bool command(char **words, unsigned count)
 		each_vm(vm_stop, NULL);
 	else if (!strcmp(verb, "cpuid-set") || !strcmp(verb, "cpuid-clear"))
 		edit_add(argument, verb[6] == 's');
-	else if (!strcmp(verb, "table"))
+	else if (!strcmp(verb, "msr-set") && count == 3) {
+		msr_wanted.index = number(words[1]);
+		msr_wanted.value = number(words[2]);
+		each_vcpu(job_msr, false, NULL);
+	} else if (!strcmp(verb, "table"))
 		each_vcpu(job_table, true, NULL);
 	else if (!strcmp(verb, "pause"))
 		usleep(number(argument) * 1000);
@@ -1079,10 +1126,10 @@ static void usage(void)
 	      "  --cpuid-set|--cpuid-clear LEAF.SUB.REG.BIT[@VCPU], --cpuid-set LEAF.SUB.REG=VALUE[@VCPU]\n"
 	      "  --answer port:P:VALUE | mmio:GPA:VALUE | pci:BB:DD.F:REG:VALUE[:WRITABLE]   (else all ones)\n"
 	      "guest operations, several in a line by ';', the line may begin with 'repeat N':\n"
-	      "  cpuid LEAF [SUB], in PORT WIDTH, out PORT WIDTH VALUE, ins|outs PORT WIDTH COUNT, mmio-read GPA WIDTH,\n"
-	      "  mmio-write GPA WIDTH VALUE, flood cpuid|ports|mmio N, forever-new [PAUSE_US], triple-fault, spin, hlt\n"
+	      "  cpuid LEAF [SUB], rdmsr INDEX (real mode), in PORT WIDTH, out PORT WIDTH VALUE, ins|outs PORT WIDTH COUNT, mmio-read GPA WIDTH,\n"
+	      "  mmio-write GPA WIDTH VALUE, flood cpuid|ports|mmio|rdmsr N, forever-new [PAUSE_US], triple-fault, spin, hlt\n"
 	      "commands, a line each: vm N|all, vcpu N|all (who runs what follows), answer RULE|clear, reset (as QEMU), reset-registers,\n"
-	      "  reopen, close, stop (what runs on), cpuid-set|cpuid-clear EDIT (until table or reopen), table, pause MS, idle (to the end of stdin), quit\n"
+	      "  reopen, close, stop (what runs on), cpuid-set|cpuid-clear EDIT (until table or reopen), table, msr-set INDEX VALUE, pause MS, idle (to the end of stdin), quit\n"
 	      "prints: vm N kvm-fd F, slot GPA BYTES KIND, cpuid-table LEAF SUB EAX EBX ECX EDX (of vCPU 0), ready, op done N, vm N vcpu N shutdown|stopped\n",
 	      stderr);
 	exit(2);

@@ -109,6 +109,50 @@ class Micro(Live):
         seen = {k: v for (f, k), v in entries(monitor.fingerprint(vmm.ids[0])).items() if f == "mmio"}
         self.assertEqual(seen, {"0x00000000fed00000/r32": "answered", "0x00000000fed10000/r32": "absent"})
 
+    def test_identifying_registers_are_told_by_value_and_others_by_answering(self):
+        monitor = self.monitor()
+        vmm = self.guest("--vcpus", "2")
+        self.do(vmm, "vcpu all", "msr-set 0x8b 0x12300000000", "repeat 3 rdmsr 0x8b; rdmsr 0x1b; rdmsr 0xdead")
+        monitor.settled(vmm.ids[0])
+        seen = {k: v for (f, k), v in entries(monitor.fingerprint(vmm.ids[0])).items() if f == "msr"}
+        self.assertEqual(seen, {"0x0000008b": "0x0000012300000000", "0x0000001b": "answered", "0x0000dead": "#GP"})
+        self.assertEqual(monitor.guest(vmm.ids[0])["coverage"]["msr"], "witnessed")
+
+    def test_other_microcode_after_a_restart_is_drift_and_the_field_is_named(self):
+        monitor = self.monitor()
+        vmm = self.guest()
+        self.do(vmm, "msr-set 0x8b 0x12300000000", "rdmsr 0x8b; rdmsr 0x1b")
+        boot = monitor.settled(vmm.ids[0])["boot"]
+        vmm.write("reset\n")
+        self.do(vmm, "msr-set 0x8b 0x12400000000", "rdmsr 0x8b; rdmsr 0x1b")
+        monitor.settled(vmm.ids[0], boot=boot + 1)
+        changes = monitor.changes(vmm.ids[0])
+        self.assertEqual(list(changes), [("msr", "0x0000008b")])
+        self.assertEqual([(f["name"], f["bits"], f["from"], f["to"]) for f in changes["msr", "0x0000008b"]["fields"]],
+                         [("revision", "[63:32]", "291", "292")])
+
+    def test_vcpus_that_differ_in_an_identity_are_said_to(self):
+        monitor = self.monitor()
+        vmm = self.guest("--vcpus", "2")
+        self.do(vmm, "vcpu 0", "msr-set 0x8b 0x100000000", "rdmsr 0x8b", "vcpu 1", "msr-set 0x8b 0x200000000", "rdmsr 0x8b", "vcpu 0", "rdmsr 0x8b")
+        monitor.settled(vmm.ids[0])
+        self.assertEqual(entries(monitor.fingerprint(vmm.ids[0])).get(("msr", "0x0000008b")), "varies")
+
+    def test_flood_of_register_indices_fills_its_own_quota_only(self):
+        monitor = self.monitor("--set", "monitor.quota=128")
+        loud = self.guest("--answer", "port:0x510:0x51")
+        quiet = self.guest()
+        self.do(loud, "flood rdmsr 20000", "repeat 4 in 0x510 1")
+        self.do(quiet, "rdmsr 0x8b")
+        state = monitor.settled(loud.ids[0])
+        self.assertEqual(state["coverage"]["cpuid"], "complete", state)
+        seen = entries(monitor.fingerprint(loud.ids[0]))
+        self.assertEqual(seen.get(("ports", "0x0510/r8")), "answered")
+        self.assertEqual(sum(1 for f, _ in seen if f == "msr"), 128)
+        monitor.wait_line(rf"{loud.ids[0]}.*quota")
+        monitor.settled(quiet.ids[0])
+        self.assertIn(("msr", "0x0000008b"), entries(monitor.fingerprint(quiet.ids[0])))
+
     def test_several_vms_in_one_process_are_not_mixed(self):
         monitor = self.monitor()
         vmm = self.guest("--vms", "4", "--answer", "port:0x10:1", "--answer", "port:0x20:1")
