@@ -121,7 +121,30 @@ $(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PURE_LIBS)
 
-tests-build: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/abidrift
+# ---- fuzzing: everything once more by clang, under ASan and UBSan, with libFuzzer's main
+FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_TARGETS := $(FUZZ_SOURCES:tests/fuzz/%.c=$(BUILD)/fuzz/%)
+FUZZ_CFLAGS = -std=gnu11 $(WARNINGS) -Wno-format-nonliteral -D_GNU_SOURCE -DABIDRIFT_VERSION='"$(VERSION)"' -I. -I$(BUILD) -O1 -g -MMD -MP \
+	-fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+fuzz_objects = $(patsubst %.c,$(BUILD)/fuzz/%.o,$(call sources,$(1)))
+define fuzz_room_rule
+$(BUILD)/fuzz/lib$(1).a: $(call fuzz_objects,$(1))
+	@rm -f $$@
+	$(Q)ar rcs $$@ $$^
+endef
+FUZZ_ROOMS := $(PURE) collect
+$(foreach room,$(FUZZ_ROOMS),$(eval $(call fuzz_room_rule,$(room))))
+$(call fuzz_objects,collect): | $(BUILD)/bpf/abidrift.skel.h
+$(BUILD)/fuzz/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  FUZZCC  $@"
+	$(Q)$(CLANG) $(FUZZ_CFLAGS) -c $< -o $@
+$(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call reverse,$(FUZZ_ROOMS:%=$(BUILD)/fuzz/lib%.a))
+	@echo "  LINK    $@"
+	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
+fuzz-build: $(FUZZ_TARGETS)
+
+tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/abidrift
 
 deps:
 	@packaging/install-deps
@@ -140,8 +163,11 @@ bench: deps
 test-hosts: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/hosts/run
+soak: deps
+	@$(MAKE) --no-print-directory fuzz-build
+	@tests/fuzz/soak
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench test-hosts tests-build clean
+.PHONY: all deps run test demo bench test-hosts soak fuzz-build tests-build clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

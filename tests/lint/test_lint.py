@@ -15,6 +15,7 @@ ABIDRIFT = os.path.join(BUILD, "abidrift")
 KERNEL_LICENCE = "GPL-2.0-only OR BSD-2-Clause"
 LICENCE = "Apache-2.0"
 # Data that tests compare byte for byte, and what has no place for a comment that a reader would want.
+DATA_FOLDERS = ("tests/fuzz/corpus/",)
 NO_LICENCE_LINE = ("README.md", ".gitignore", "*.fingerprint", "*.trace", "*.gz", "*.memory")
 
 # What each part of userspace may include beside itself. Data flows from left to right; nobody looks back, or across.
@@ -96,7 +97,7 @@ def text(path):
 
 
 def is_data(path):
-    return any(re.fullmatch(p.replace(".", r"\.").replace("*", ".*"), os.path.basename(path)) for p in NO_LICENCE_LINE if "*" in p)
+    return path.startswith(DATA_FOLDERS) or any(re.fullmatch(p.replace(".", r"\.").replace("*", ".*"), os.path.basename(path)) for p in NO_LICENCE_LINE if "*" in p)
 
 
 def code_of(source):
