@@ -72,6 +72,7 @@ struct analyst {
 	int64_t expiry; /* when the next accepted baseline expires, as far as the store was read; INT64_MAX = none */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	bool hello, synced, unknown, recheck;
+	bool reads_memory;       /* the collector reads guests' memory, and tells in the end of every boot what came of it */
 	char failures[FAILURES][sizeof(((struct error *)0)->text)]; /* told since the store last took something */
 	size_t failure_count;
 };
@@ -354,6 +355,17 @@ static int replace(char **field, const char *text)
 }
 
 /* What of the row comes from the VM's own description. */
+static int row_context(struct instance *in, const struct context *context)
+{
+	struct buffer text = BUFFER_INIT;
+	int err = context_write(context, &text);
+
+	if (err >= 0)
+		err = buffer_failed(&text) ? -ENOMEM : replace(&in->row.context, text.data ? text.data : "");
+	buffer_release(&text);
+	return err;
+}
+
 static int row_describe(struct analyst *a, struct instance *in)
 {
 	const char *start = facts_vm(in->facts, "start");
@@ -362,6 +374,8 @@ static int row_describe(struct analyst *a, struct instance *in)
 
 	if (err >= 0)
 		err = replace(&in->row.machine, context_get(&context, "machine"));
+	if (err >= 0)
+		err = row_context(in, &context);
 	context_release(&context);
 	if (err >= 0)
 		err = replace(&in->row.host, a->host ? a->host : "-");
@@ -670,7 +684,7 @@ static int boot_known(struct analyst *a, struct instance *in, bool *ret)
 
 static int row_copy(const struct store_instance *from, struct store_instance *to)
 {
-	char **fields[] = { &to->host, &to->start, &to->vm, &to->state, &to->vmm, &to->machine };
+	char **fields[] = { &to->host, &to->start, &to->vm, &to->state, &to->vmm, &to->machine, &to->context };
 	int err = 0;
 
 	*to = *from;
@@ -863,6 +877,41 @@ static bool scan_awaited(const struct analyst *a, const struct instance *in)
 	       a->now_ns < in->ran_ns + a->options.settle_max_ns;
 }
 
+/* When anything at all was last news, or the guest began to run. */
+static uint64_t quiet_of_all(const struct instance *in)
+{
+	uint64_t quiet = in->ran_ns;
+
+	for (int f = 0; f < FACETS; f++)
+		if (in->news_ns[f] > quiet)
+			quiet = in->news_ns[f];
+	return quiet;
+}
+
+/* What of guest memory a facet comes from; 0: nothing. */
+static enum record_area area_of(enum facet_id f)
+{
+	switch (f) {
+	case FACET_ACPI:
+	case FACET_NUMA:
+		return RECORD_AREA_ACPI;
+	case FACET_SMBIOS:
+		return RECORD_AREA_SMBIOS;
+	case FACET_FIRMWARE:
+		return RECORD_AREA_FIRMWARE;
+	default:
+		return 0;
+	}
+}
+
+/* Will it still be read, or said to be unreadable? Firmware builds its tables when it likes. */
+static bool reading_awaited(const struct analyst *a, const struct instance *in, enum facet_id f)
+{
+	enum record_area area = area_of(f);
+
+	return a->reads_memory && area && !facts_blind(in->facts, facet_get(f)->name) && !facts_area(in->facts, area, NULL, NULL, NULL);
+}
+
 static bool facet_due(const struct analyst *a, const struct instance *in, enum facet_id f, bool end)
 {
 	bool judged = in->judged & (1u << f), dirty = in->dirty & (1u << f);
@@ -878,10 +927,12 @@ static bool facet_due(const struct analyst *a, const struct instance *in, enum f
 		return true;
 	if (f == FACET_CPUID)
 		return a->now_ns >= quiet + TABLES_QUIET_NS;
+	/* Not before the guest has rested as long as the end of a bus scan is waited for. */
+	if (!judged && reading_awaited(a, in, f) && a->now_ns < quiet_of_all(in) + PATIENCE * a->options.settle_ns)
+		return false;
 	/* Firmware shadows itself into RAM while it works and locks it at its end: memory rests when nothing else moves either. */
-	for (int other = 0; f == FACET_MEMORY && other < FACETS; other++)
-		if (in->news_ns[other] > quiet)
-			quiet = in->news_ns[other];
+	if (f == FACET_MEMORY)
+		quiet = quiet_of_all(in);
 	return a->now_ns >= quiet + a->options.settle_ns;
 }
 
@@ -940,6 +991,9 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 
 	if (err >= 0)
 		err = instance_context(a, in, &context);
+	/* The host may have changed since: a parameter, microcode. */
+	if (err >= 0)
+		err = row_context(in, &context);
 	if (err >= 0) {
 		entries_keep(&entries, input.judged);
 		err = judge(a->store, &input, &out, e);
@@ -1196,6 +1250,13 @@ static int take_synced(struct analyst *a, struct error *e)
 	return err;
 }
 
+static void take_config(struct analyst *a, const void *body, size_t bytes)
+{
+	const char *memory = record_pair_get(body, bytes, "monitor.guest_memory");
+
+	a->reads_memory = memory && !strcmp(memory, "on");
+}
+
 static int take_tick(struct analyst *a, const void *body, bool hello, struct error *e)
 {
 	struct record_hello tick;
@@ -1228,12 +1289,14 @@ int analyst_feed(struct analyst *a, const struct record_header *h, const void *b
 	case RECORD_HELLO: return take_tick(a, body, true, e);
 	case RECORD_TICK: return take_tick(a, body, false, e);
 	case RECORD_HOST: return take_host(a, body, bytes, e);
+	case RECORD_CONFIG: take_config(a, body, bytes); return 0;
 	case RECORD_COVERAGE: return take_coverage(a, body, bytes, e);
 	case RECORD_VM: return take_vm(a, h, body, bytes, e);
 	case RECORD_BOOT: return take_boot(a, h, body, bytes, e);
 	case RECORD_FACT:
 	case RECORD_CPUID:
-	case RECORD_SLOTS: return take_facts(a, h, body, bytes, e);
+	case RECORD_SLOTS:
+	case RECORD_MEMORY: return take_facts(a, h, body, bytes, e);
 	case RECORD_GONE: return take_gone(a, h, body, bytes, e);
 	case RECORD_LOSS: return take_loss(a, h, body, bytes, e);
 	case RECORD_SYNCED: return take_synced(a, e);

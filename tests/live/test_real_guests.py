@@ -165,6 +165,7 @@ class OneChange(Live):
             diff, oracle, _, _ = self.compare("pc-q35-7.2", was, now)
             self.assertEqual(diff["changes"], [])
             self.assertEqual(diff["result"], "same", diff)
+            self.assertNotEqual(diff["context"], [], "what changed on the host side is not told")
             self.assertTrue(all(f["factor"].startswith("backend.") for f in diff["context"]), diff["context"])
 
     def test_other_drive_file_is_no_drift(self):

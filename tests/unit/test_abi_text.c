@@ -76,6 +76,49 @@ static void pci_is_a_tree(void **state)
 		"  0000:00:05.0  absent\n");
 }
 
+static void acpi_is_told_table_by_table_and_device_by_device(void **state)
+{
+	static const struct facet_line lines[] = {
+		{ "DSDT/_SB.PCI0", "Device", "" }, { "DSDT/_SB.PCI0.S18", "Device", "" }, { "DSDT/_SB.PCI0.S18._ADR", "0x00030000", "" },
+		{ "DSDT/_SB.PCI0._HID", "PNP0A08", "" }, { "DSDT/_SB.PCI0._UID", "0", "" }, { "DSDT/body", "sha256:00", "" },
+		{ "DSDT/revision", "1", "Differentiated System Description Table" }, { "SSDT.0/_SB.PCI0._UID", "1", "" },
+		{ "WAET/flags", "0x00000002", "rtc good" },
+	};
+
+	(void)state;
+	present(FACET_ACPI, lines, sizeof(lines) / sizeof(lines[0]),
+		"  DSDT  Differentiated System Description Table, revision 1\n"
+		"    body  sha256:00\n"
+		"    _SB.PCI0  Device, _HID PNP0A08, _UID 0\n"
+		"    _SB.PCI0.S18  Device, _ADR 0x00030000\n"
+		"  SSDT.0\n"
+		"    _SB.PCI0._UID  1\n"
+		"  WAET\n"
+		"    flags  0x00000002  (rtc good)\n");
+}
+
+static void smbios_is_told_in_the_order_of_its_types(void **state)
+{
+	static const struct facet_line lines[] = {
+		{ "entry_point", "SMBIOS 2.8 32-bit", "" }, { "type1.0/product", "Standard PC", "" },
+		{ "type17.0/form_factor", "0x09", "DIMM" }, { "type17.10/size", "1", "" }, { "type17.2/size", "1", "" }, { "type4.0/x", "1", "" },
+	};
+
+	(void)state;
+	present(FACET_SMBIOS, lines, sizeof(lines) / sizeof(lines[0]),
+		"  entry_point  SMBIOS 2.8 32-bit\n"
+		"  type1.0  System Information\n"
+		"    product  Standard PC\n"
+		"  type4.0  Processor Information\n"
+		"    x  1\n"
+		"  type17.0  Memory Device\n"
+		"    form_factor  0x09  (DIMM)\n"
+		"  type17.2  Memory Device\n"
+		"    size  1\n"
+		"  type17.10  Memory Device\n"
+		"    size  1\n");
+}
+
 static void nonsense_from_a_file_is_shown_as_it_is(void **state)
 {
 	static const struct facet_line lines[] = { { "x", "y", "" }, { "", "", "" }, { "0x0000000", "1", "" } };
@@ -111,6 +154,8 @@ int main(void)
 		cmocka_unit_test(memory_is_a_map),
 		cmocka_unit_test(cpuid_names_vendor_brand_and_what_one_vcpu_alone_has),
 		cmocka_unit_test(pci_is_a_tree),
+		cmocka_unit_test(acpi_is_told_table_by_table_and_device_by_device),
+		cmocka_unit_test(smbios_is_told_in_the_order_of_its_types),
 		cmocka_unit_test(nonsense_from_a_file_is_shown_as_it_is),
 		cmocka_unit_test(a_long_word_is_not_cut_and_nothing_is_lost_at_the_break),
 	};

@@ -53,7 +53,7 @@ static void a_guest_keeps_its_identity_and_takes_its_new_name(void **state)
 static struct store_instance sample_instance(int64_t guest)
 {
 	static char host[] = "host", start[] = "12345", vm[] = "00ff@boot", learning[] = "learning", vmm[] = "{\"kind\":\"qemu\"}",
-		    machine[] = "pc";
+		    machine[] = "pc", context[] = "machine pc\n";
 	static char reason[] = "only what the guest touched";
 	struct store_instance i = { .guest = guest,
 				    .host = host,
@@ -69,7 +69,7 @@ static struct store_instance sample_instance(int64_t guest)
 				    .severity = SEVERITY_CRITICAL,
 				    .changes = 4,
 				    .vmm = vmm,
-				    .machine = machine };
+				    .machine = machine, .context = context };
 	i.coverage[FACET_CPUID].level = COVERAGE_COMPLETE;
 	i.coverage[FACET_PORTS].level = COVERAGE_WITNESSED;
 	i.coverage[FACET_PORTS].reason = reason;
@@ -97,6 +97,7 @@ static void an_instance_comes_back_as_it_was_put(void **state)
 	assert_int_equal(items[0].severity, SEVERITY_CRITICAL);
 	assert_int_equal(items[0].revision, 0);
 	assert_string_equal(items[0].machine, "pc");
+	assert_string_equal(items[0].context, "machine pc\n");
 	assert_int_equal(items[0].coverage[FACET_CPUID].level, COVERAGE_COMPLETE);
 	assert_string_equal(items[0].coverage[FACET_CPUID].reason, "");
 	assert_string_equal(items[0].coverage[FACET_PORTS].reason, "only what the guest touched");

@@ -23,6 +23,8 @@ int cpuid_fields(const char *key, const char *from, const char *to, struct abi_f
 void cpuid_present(const struct facet_line *lines, size_t count, struct buffer *out);
 void memory_present(const struct facet_line *lines, size_t count, struct buffer *out);
 void pci_present(const struct facet_line *lines, size_t count, struct buffer *out);
+void acpi_present(const struct facet_line *lines, size_t count, struct buffer *out);
+void smbios_present(const struct facet_line *lines, size_t count, struct buffer *out);
 
 /* ports.c, mmio.c, memory.c, identity.c; memory_derive also adds the `window/…` entries of placement */
 int ports_derive(const struct guest_facts *facts, struct abi_entries *out);

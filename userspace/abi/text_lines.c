@@ -29,7 +29,9 @@ void lines_wrapped(struct buffer *out, const char *head, size_t indent, const ch
 {
 	size_t used = strlen(head), room = indent + 20 < LINE_COLUMNS ? LINE_COLUMNS - indent : 20;
 
-	buffer_string(out, head);
+	while (!*text && used && head[used - 1] == ' ')
+		used--;
+	buffer_append(out, head, used);
 	if (used < indent && *text)
 		spaces(out, indent - used);
 	do {

@@ -236,6 +236,16 @@ static int nothing_there(const struct side *side, struct error *e)
 	return error_set(e, ENOENT, "guest %s has no fingerprint yet: it has not settled since abidrift first saw it", who);
 }
 
+/* Now's is that of the guest's present or last life: a revision keeps the one that it was first made under. */
+static int context_of(struct side *side)
+{
+	const struct store_instance *newest = side->kind == SIDE_NOW && side->instance_count ? &side->instances[0] : NULL;
+
+	if (newest && newest->context && newest->revision == side->number)
+		return context_parse(newest->context, strlen(newest->context), &side->context);
+	return store_revision_context(&side->revision, &side->context);
+}
+
 int side_load(struct store *s, struct side *side, struct error *e)
 {
 	int err = 0;
@@ -254,7 +264,7 @@ int side_load(struct store *s, struct side *side, struct error *e)
 	}
 	err = store_revision_entries(&side->revision, &side->entries, e);
 	if (err >= 0)
-		err = store_revision_context(&side->revision, &side->context);
+		err = context_of(side);
 	if (err < 0)
 		return e && *e->text ? err
 				     : error_set(e, -err, "revision %u of guest %s cannot be read: %s", side->number, side->guest.id,

@@ -15,6 +15,7 @@ void store_instance_release(struct store_instance *i)
 	free(i->state);
 	free(i->vmm);
 	free(i->machine);
+	free(i->context);
 	for (int facet = 0; facet < FACETS; facet++)
 		free(i->coverage[facet].reason);
 	*i = (struct store_instance){ 0 };
@@ -52,6 +53,7 @@ static void bind_instance(struct query *q, const struct store_instance *i)
 	query_ref(q, i->revision);
 	query_text(q, or (i->vmm, "{}"));
 	query_text(q, i->machine);
+	query_text(q, i->context);
 }
 
 static int put_row(struct store *s, const struct store_instance *i, int64_t *ret_row)
@@ -59,8 +61,8 @@ static int put_row(struct store *s, const struct store_instance *i, int64_t *ret
 	if (!i->row) {
 		struct query q = query_start(s, "INSERT INTO instances (guest, host, pid, fd, start, vm, running, began_at, ended_at, "
 						"boot, boot_token, settled, state,"
-						" severity, changes, revision, vmm, machine) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-						"?, ?, ?, ?, ?, ?)");
+						" severity, changes, revision, vmm, machine, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+						"?, ?, ?, ?, ?, ?, ?)");
 		bind_instance(&q, i);
 		int err = query_run(&q);
 		if (!err)
@@ -70,7 +72,7 @@ static int put_row(struct store *s, const struct store_instance *i, int64_t *ret
 	struct query q = query_start(s, "UPDATE instances SET guest = ?, host = ?, pid = ?, fd = ?, start = ?, vm = ?, running = ?, "
 					"began_at = ?, ended_at = ?, boot = ?,"
 					" boot_token = ?, settled = ?, state = ?, severity = ?, changes = ?, revision = ?, vmm = ?, "
-					"machine = ? WHERE row = ?");
+					"machine = ?, context = ? WHERE row = ?");
 	bind_instance(&q, i);
 	query_int(&q, i->row);
 	int err = query_run(&q);
@@ -149,6 +151,7 @@ static void instance_columns(struct query *q, struct store_instance *i)
 	i->revision = (uint32_t)column_int(q);
 	i->vmm = column_must(q);
 	i->machine = column_text(q);
+	i->context = column_text(q);
 }
 
 static int get_coverage(struct store *s, struct store_instance *i)
@@ -176,7 +179,7 @@ static int get_coverage(struct store *s, struct store_instance *i)
 
 #define INSTANCES                                                                                                                         \
 	"SELECT row, guest, host, pid, fd, start, vm, running, began_at, ended_at, boot, boot_token, settled, state, severity, changes, " \
-	"revision, vmm, machine FROM instances"
+	"revision, vmm, machine, context FROM instances"
 #define NEWEST_FIRST " ORDER BY running DESC, began_at DESC, row DESC"
 
 static int list(struct store *s, int64_t guest, struct store_instance **items, size_t *count)

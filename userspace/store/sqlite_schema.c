@@ -28,7 +28,7 @@ static const char FORMAT_1[] =
 	"INTEGER NOT NULL,"
 	" boot_token INTEGER NOT NULL, settled INTEGER NOT NULL, state TEXT NOT NULL, severity TEXT NOT NULL, changes INTEGER NOT NULL, "
 	"revision INTEGER,"
-	" vmm TEXT NOT NULL, machine TEXT, FOREIGN KEY (guest, revision) REFERENCES revisions) STRICT;"
+	" vmm TEXT NOT NULL, machine TEXT, context TEXT, FOREIGN KEY (guest, revision) REFERENCES revisions) STRICT;"
 	"CREATE INDEX instances_revision ON instances (guest, revision);"
 	"CREATE TABLE coverage (instance INTEGER NOT NULL REFERENCES instances ON DELETE CASCADE, facet TEXT NOT NULL, coverage TEXT NOT "
 	"NULL, reason TEXT NOT NULL,"

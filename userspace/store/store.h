@@ -83,6 +83,7 @@ struct store_instance {
 	uint32_t revision;   /* current, 0 = none */
 	char *vmm;           /* JSON object as in `ls` */
 	char *machine;       /* NULL */
+	char *context;       /* context_write, of the present boot; NULL: not known */
 	struct abi_coverage coverage[FACETS]; /* of the present boot */
 };
 void store_instance_release(struct store_instance *i);
