@@ -67,10 +67,10 @@ static void head_line(struct buffer *out, const struct table *t)
 
 	buffer_printf(&head, "  %.*s  ", (int)(t->prefix - 1), t->lines[0].key);
 	if (revision && *revision->meaning)
-		buffer_printf(&text, "%s, ", revision->meaning);
-	value_part(&text, t, "revision", "revision ");
-	value_part(&text, t, "length", ", length ");
-	value_part(&text, t, "oem_id", ", OEM ");
+		buffer_string(&text, revision->meaning);
+	value_part(&text, t, "revision", text.size ? ", revision " : "revision ");
+	value_part(&text, t, "length", text.size ? ", length " : "length ");
+	value_part(&text, t, "oem_id", text.size ? ", OEM " : "OEM ");
 	value_part(&text, t, "oem_table_id", " ");
 	value_part(&text, t, "oem_revision", " ");
 	value_part(&text, t, "creator_id", ", creator ");
