@@ -144,16 +144,11 @@ bool walk_part(struct walk *w, enum record_part_kind kind, uint64_t gpa, const v
 
 /* ---- search */
 
-static bool is_anchor(const uint8_t *at, const struct walk_anchors *a)
-{
-	return !memcmp(at, a->first, strlen(a->first)) || (a->second && !memcmp(at, a->second, strlen(a->second)));
-}
-
 /* One chunk, which begins on a page. */
 static bool search_chunk(struct walk *w, uint64_t gpa, size_t bytes, const struct walk_anchors *a)
 {
 	uint8_t chunk[SEARCH_BYTES];
-	uint32_t present = 0;
+	uint32_t present = 0, word;
 
 	if (read_counted(w, gpa, chunk, bytes, &present) < 0)
 		return false;
@@ -162,7 +157,8 @@ static bool search_chunk(struct walk *w, uint64_t gpa, size_t bytes, const struc
 			at = at / TABLES_PAGE * TABLES_PAGE + TABLES_PAGE - TABLES_ANCHOR_ALIGN;
 			continue;
 		}
-		if (is_anchor(chunk + at, a) && a->fn(w, gpa + at, a->context))
+		word = tables_u32(chunk + at);
+		if ((word == a->first || word == a->second) && a->fn(w, gpa + at, a->context))
 			return true;
 	}
 	return false;

@@ -8,6 +8,7 @@
 
 /* ACPI 6.5, 5.2.5.3: RSDP. */
 #define RSDP_SIGNATURE "RSD PTR "
+#define RSDP_WORD 0x20445352u /* its first half */
 #define RSDP_OLD_BYTES 20u
 #define RSDP_BYTES 36u
 #define RSDP_REVISION 15
@@ -234,8 +235,11 @@ static bool take_rsdp(struct walk *w, uint64_t gpa)
 static bool try_rsdp(struct walk *w, uint64_t gpa, void *context)
 {
 	struct search *s = context;
+	uint8_t signature[8];
 	bool good;
 
+	if (walk_read(w, gpa, signature, sizeof(signature)) < 0 || memcmp(signature, RSDP_SIGNATURE, sizeof(signature)))
+		return false;
 	if (s->tried++ >= TABLES_CANDIDATES)
 		return false;
 	good = take_rsdp(w, gpa);
@@ -271,7 +275,7 @@ static bool search_low(struct walk *w, const struct walk_anchors *anchors)
 int tables_read_acpi(const struct tables_memory *m, struct buffer *body)
 {
 	struct search s = { 0 };
-	struct walk_anchors anchors = { .first = RSDP_SIGNATURE, .fn = try_rsdp, .context = &s };
+	struct walk_anchors anchors = { .first = RSDP_WORD, .second = RSDP_WORD, .fn = try_rsdp, .context = &s };
 	struct walk w;
 	uint64_t top;
 	bool uefi;

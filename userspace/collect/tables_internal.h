@@ -39,11 +39,11 @@ void walk_fault(struct walk *w, const char *format, ...) __attribute__((format(p
 bool walk_part(struct walk *w, enum record_part_kind kind, uint64_t gpa, const void *data, size_t bytes);
 
 /*
- * Every aligned place of [from, to) that begins with one of the two anchors (of 4 to 8 bytes; the second may be NULL), upwards
- * or downwards by 64 KiB. fn true ends it. True: fn did.
+ * Every aligned place of [from, to) that begins with one of the two words (little-endian), upwards or downwards by 64 KiB. fn
+ * looks at the rest; true ends it. True: fn did.
  */
 struct walk_anchors {
-	const char *first, *second;
+	uint32_t first, second;
 	bool (*fn)(struct walk *w, uint64_t gpa, void *context);
 	void *context;
 };

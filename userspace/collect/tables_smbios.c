@@ -24,6 +24,8 @@
 #define STRUCTURE_END 127
 
 #define BIOS_GPA 0xf0000
+#define NEW_WORD 0x334d535fu /* "_SM3" */
+#define OLD_WORD 0x5f4d535fu /* "_SM_" */
 
 struct entry {
 	uint8_t bytes[OLD_BYTES];
@@ -34,8 +36,8 @@ struct entry {
 
 struct search {
 	unsigned tried;
-	uint64_t partial;
-	bool has_partial;
+	uint64_t old;   /* the first of the 32-bit form: the other one counts where there are both */
+	bool has_old;
 	char refused[sizeof(((struct walk *)0)->reason)];
 };
 
@@ -119,8 +121,8 @@ static size_t structures_end(const uint8_t *table, size_t bytes, bool must_fill,
 	return must_fill && at == bytes ? at : 0;
 }
 
-/* True: it is an entry point, and its table was found. */
-static bool take_entry(struct walk *w, uint64_t gpa)
+/* The size of its form, if it is an entry point and its table is right; else 0. */
+static unsigned take_entry(struct walk *w, uint64_t gpa)
 {
 	const char *why = NULL;
 	size_t bytes = 0, used = 0;
@@ -130,11 +132,11 @@ static bool take_entry(struct walk *w, uint64_t gpa)
 	walk_again(w);
 	if (!entry_read(w, gpa, &e)) {
 		walk_fault(w, "the entry point at 0x%" PRIx64 ": its checksum is wrong", gpa);
-		return false;
+		return 0;
 	}
 	if (e.size == OLD_BYTES && e.table_bytes < STRUCTURE_HEADER_BYTES) {
 		walk_fault(w, "the entry point at 0x%" PRIx64 ": a table of %u bytes", gpa, e.table_bytes);
-		return false;
+		return 0;
 	}
 	table = table_read(w, &e, &bytes);
 	if (table)
@@ -149,37 +151,31 @@ static bool take_entry(struct walk *w, uint64_t gpa)
 		walk_fault(w, "the SMBIOS table at 0x%" PRIx64 ": %s", e.table, why);
 	}
 	free(table);
-	return used;
+	return used ? e.size : 0;
 }
 
 static bool try_entry(struct walk *w, uint64_t gpa, void *context)
 {
 	struct search *s = context;
-	bool good;
+	unsigned form;
 
 	if (s->tried++ >= TABLES_CANDIDATES)
 		return false;
-	good = take_entry(w, gpa);
-	if (good && !w->faults)
-		return true;
-	if (good && !s->has_partial) {
-		s->has_partial = true;
-		s->partial = gpa;
+	form = take_entry(w, gpa);
+	if (form == OLD_BYTES && !s->has_old) {
+		s->has_old = true;
+		s->old = gpa;
 	}
-	if (!s->refused[0])
+	if (!form && !s->refused[0])
 		memcpy(s->refused, w->reason, sizeof(s->refused));
-	return false;
+	return form == NEW_BYTES;
 }
 
-/* The 64-bit entry point counts where there are both, so all of an area is searched for it first. */
 static bool search(struct walk *w, uint64_t from, uint64_t to, bool down, struct search *s)
 {
-	struct walk_anchors anchors = { .first = "_SM3_", .fn = try_entry, .context = s };
+	struct walk_anchors anchors = { .first = NEW_WORD, .second = OLD_WORD, .fn = try_entry, .context = s };
 
-	if (walk_search(w, from, to, down, &anchors))
-		return true;
-	anchors.first = "_SM_";
-	return walk_search(w, from, to, down, &anchors);
+	return walk_search(w, from, to, down, &anchors) || (s->has_old && take_entry(w, s->old));
 }
 
 int tables_read_smbios(const struct tables_memory *m, struct buffer *body)
@@ -196,12 +192,8 @@ int tables_read_smbios(const struct tables_memory *m, struct buffer *body)
 		return walk_end(&w);
 	if (uefi && top && search(&w, top - TABLES_MIB > TABLES_SEARCH_BYTES ? top - TABLES_SEARCH_BYTES : TABLES_MIB, top, true, &s))
 		return walk_end(&w);
-	if (s.has_partial) {
-		take_entry(&w, s.partial);
-	} else {
-		walk_again(&w);
-		walk_fault(&w, "no SMBIOS entry point was found between 0xf0000 and 1 MiB%s%s%s",
-			   uefi ? ", nor in the 64 MiB below the top of low memory" : "", s.refused[0] ? "; one was refused: " : "", s.refused);
-	}
+	walk_again(&w);
+	walk_fault(&w, "no SMBIOS entry point was found between 0xf0000 and 1 MiB%s%s%s",
+		   uefi ? ", nor in the 64 MiB below the top of low memory" : "", s.refused[0] ? "; one was refused: " : "", s.refused);
 	return walk_end(&w);
 }
