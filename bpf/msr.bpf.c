@@ -90,7 +90,7 @@ static __noinline int msr_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, 
 SEC("raw_tp/kvm_msr")
 int msr(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 vcpu, key;
+	__u64 vcpu, key, index = ctx->args[1];
 	struct msr_caches *here;
 	struct msr_cache *c;
 	__u32 now;
@@ -102,8 +102,9 @@ int msr(struct bpf_raw_tracepoint_args *ctx)
 	here = cache_here(&msr_cache);
 	if (!here)
 		return 0;
-	key = (__u32)ctx->args[1] | (ctx->args[3] & 1) << 32;
-	c = &here->of[(key ^ key >> 6 ^ key >> 28) % CACHE_ENTRIES];
+	key = index | (ctx->args[3] & 1) << 32;
+	/* Of all 64 bits, so that the remainder is taken last: before 6.12 the verifier does not know how wide the shifted ones are. */
+	c = &here->of[(index ^ index >> 6 ^ index >> 28) % CACHE_ENTRIES];
 	if (c->key == key && c->vcpu == vcpu && c->epoch == now && (ctx->args[2] & c->mask) == c->value)
 		return 0;
 	return msr_slow(ctx, vcpu, c, now);

@@ -24,12 +24,13 @@ ABIDRIFT record -v -o OUT/trace > OUT/record.log 2>&1 &
 recorder=$!
 until_line OUT/record.log recording
 mkfifo OUT/fifo
-MICROVMM --stdin --answer port:0x510:0x51 --answer mmio:0xfed00000:0x8086 < OUT/fifo > OUT/vmm.log 2>&1 &
+MICROVMM --stdin --answer port:0x510:0x51 --answer mmio:0xfed00000:0x8086 "msr-set 0x8b 0x700000001" < OUT/fifo > OUT/vmm.log 2>&1 &
 vmm=$!
 echo $vmm > OUT/vmm.pid
 exec 3> OUT/fifo
 echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0; cpuid 1 0; mmio-read 0xfed00000 4; mmio-read 0xfed10000 4" >&3
-until_line OUT/vmm.log "op done"
+echo "rdmsr 0x8b; rdmsr 0x1b; rdmsr 0xdead" >&3
+until_line OUT/vmm.log "op done 3"
 LIFE
 printf 'answer clear\\nreset\\n' >&3
 echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0" >&3
@@ -64,8 +65,11 @@ def summary(folder):
     if len(guests) != 1:
         raise AssertionError(f"{len(guests)} guests of the micro-VMM in the trace")
     diff = verb("diff", guests[0]["id"], *store, ok=(0, 1, 3))
+    entries = verb("show", f"{guests[0]['id']}@1", *store, "--facet", "msr", ok=(0,))["facets"][0]["entries"]
+    msr = {e["key"]: e["value"] for e in entries}
     changes = sorted((c["facet"], c["key"], c["from"], c["to"]) for c in diff["changes"])
-    return {"boot": guests[0]["boot"], "changes": changes, "coverage": {f: guests[0]["coverage"][f] for f in ("cpuid", "memory", "ports", "mmio")}}
+    coverage = {f: guests[0]["coverage"][f] for f in ("cpuid", "memory", "ports", "mmio", "msr")}
+    return {"boot": guests[0]["boot"], "changes": changes, "coverage": coverage, "msr": msr}
 
 
 class Hosts(unittest.TestCase):
@@ -97,12 +101,13 @@ class Hosts(unittest.TestCase):
         self.assertEqual(there, self.here, logs)
         doctor = json.loads(files["doctor.json"])
         covered = {f["facet"]: f["coverage"] for f in doctor["facets"]}
-        for facet in ("cpuid", "memory", "ports", "mmio", "pci"):
+        for facet in ("cpuid", "memory", "ports", "mmio", "pci", "msr"):
             self.assertNotEqual(covered[facet], "none", doctor)
 
     def test_the_story_here_is_what_the_guest_did(self):
         self.assertEqual(self.here["boot"], 2)
         self.assertEqual(self.here["changes"], [("ports", "0x0510/r8", "answered", "absent")])
+        self.assertEqual(self.here["msr"], {"0x0000008b": "0x0000000700000001", "0x0000001b": "answered", "0x0000dead": "#GP"})
 
     def test_kernel_5_10(self):
         self.story("5.10")
