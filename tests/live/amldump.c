@@ -32,7 +32,7 @@ int main(int argc, char **argv)
 	printf("# refused %zu\n", refused);
 	for (size_t i = 0; i < size; i++)
 		if (bytes[i] != blanked[i])
-			printf("# blanked 0x%zx 0x%02x\n", i, bytes[i]);
+			printf("# blanked 0x%zx\n", i);
 	entries_release(&e);
 	return 0;
 }

@@ -7,8 +7,9 @@ import shutil
 import struct
 import subprocess
 import unittest
+import uuid
 
-from harness import BUILD, ROOT, Folder, Live, need_qemu, wait_for
+from harness import BUILD, ROOT, Folder, Live, entries, need_qemu, wait_for
 
 AMLDUMP = os.path.join(BUILD, "tests", "live", "amldump")
 IASL = shutil.which("iasl")
@@ -35,6 +36,15 @@ def read(path):
             key, value = line.split(" ", 1)
             found[key.partition("/")[2]] = value
     return found, refused, blanked
+
+
+def contents(path, blanked=False):
+    """The bytes behind the header."""
+    with open(path, "rb") as f:
+        body = bytearray(f.read())
+    for at in read(path)[2] if blanked else ():
+        body[at] = 0
+    return bytes(body[HEADER:])
 
 
 def disassemble(path):
@@ -221,11 +231,13 @@ GUESTS = {
     "i440fx": dict(machine="pc-i440fx-7.2", vcpus="4,maxcpus=255", args=[*NICS, "-device", "pci-bridge,id=b1,chassis_nr=1,addr=0xa", "-device", "e1000,bus=b1,addr=2,romfile=", "-device", "vmgenid,guid=auto"]),
     "nvdimm": dict(machine="pc-q35-7.2,nvdimm=on", memory="256M,slots=2,maxmem=1G", args=["-object", "memory-backend-ram,id=m1,size=64M", "-device", "nvdimm,memdev=m1,id=nv1"]),
     "pxb": dict(machine="pc-q35-7.2", args=["-device", "pxb-pcie,id=px,bus_nr=0x80", "-device", "pcie-root-port,bus=px,id=rp9,chassis=9", "-device", "virtio-net-pci,bus=rp9,romfile="]),
+    "large": dict(machine="pc-q35-7.2", vcpus="1,maxcpus=255", memory="256M,slots=64,maxmem=4G", args=[
+        part for n in range(20) for part in ("-device", f"pcie-root-port,id=r{n},chassis={n},addr={3 + n:#x}", "-device", f"virtio-rng-pci,bus=r{n}")]),
     "old": dict(machine="pc-q35-5.2", vcpus=2, args=[]),
 }
 
 
-class Guests(Blocks):
+class Boots(Blocks):
     def setUp(self):
         need_qemu()
         super().setUp()
@@ -235,14 +247,16 @@ class Guests(Blocks):
         q = self.qemu(guest["machine"], *guest["args"], vcpus=guest.get("vcpus", 1), memory=guest.get("memory", "256M"))
         found = tables(q, self.folder)
         q.stop()
-        paths = {}
+        paths, self.boots = {}, getattr(self, "boots", 0) + 1
         for name, body in found.items():
             if name[:4] in ("DSDT", "SSDT"):
-                paths[name] = self.folder.file(f"{key}-{name.replace('.', '-')}.dat")
+                paths[name] = self.folder.file(f"{key}-{self.boots}-{name.replace('.', '-')}.dat")
                 with open(paths[name], "wb") as f:
                     f.write(body)
         return paths
 
+
+class Guests(Boots):
     def test_real_guests_blocks_read_as_iasl_reads_them(self):
         """Devices that a report names, or leaves out, would be others than the guest's OS sees."""
         for key in GUESTS:
@@ -254,26 +268,53 @@ class Guests(Blocks):
                     text = sum(len(k) + len(v) + len("acpi DSDT/ \n") for k, v in found.items())
                     self.assertLess(text, 100 * 1024)
 
-    def found(self, key, **more):
-        return read(self.boot(key, **more)["DSDT.0"])[0]
-
-    def test_a_change_of_the_machine_type_is_named(self):
-        """PCI0._UID went from 1 to 0 between two machine types: an OS that keys its devices on it finds others."""
-        old, new = self.found("old", machine="pc-q35-5.1"), self.found("old", machine="pc-q35-5.2")
-        self.assertEqual((old["_SB.PCI0._UID"], new["_SB.PCI0._UID"]), ("1", "0"))
-
-    def test_a_moved_slot_is_named(self):
-        """A NIC in another slot is another device to the guest's OS."""
-        was = self.found("old", args=["-device", "pcie-root-port,id=rp,chassis=1,addr=0x5"])
-        now = self.found("old", args=["-device", "pcie-root-port,id=rp,chassis=1,addr=0x6"])
-        self.assertEqual({k: v for k, v in was.items() if k not in now}["_SB.PCI0.S28._ADR"], "0x00050000")
-        self.assertEqual({k: v for k, v in now.items() if k not in was}["_SB.PCI0.S30._ADR"], "0x00060000")
-
-    def test_where_firmware_puts_a_bar_moves_no_entry(self):
-        """A BAR that grew moves the windows of the PCI host: that is placement, not drift of the tables."""
-        small, large = (self.boot("old", args=["-device", f"ivshmem-plain,memdev=m,addr=0x6", "-object", f"memory-backend-ram,id=m,size={size},share=on"])["DSDT.0"]
-                        for size in ("1M", "512M"))
+    def test_where_firmware_puts_a_bar_is_in_no_entry_and_no_digest(self):
+        """A BAR that grew behind an expander bridge moves the windows of the PCI hosts: that is placement, not drift of the tables."""
+        small, large = (self.boot("pxb", args=["-device", "pxb-pcie,id=px,bus_nr=0x80", "-device", "pcie-root-port,bus=px,id=rp,chassis=1", "-device",
+                                               "ivshmem-plain,memdev=m,bus=rp", "-object", f"memory-backend-ram,id=m,size={size},share=on"])["DSDT.0"]
+                        for size in ("64M", "128M"))
         self.assertEqual(read(small)[0], read(large)[0])
+        self.assertFalse(contents(small) == contents(large), "the window did not move")
+        self.assertTrue(contents(small, blanked=True) == contents(large, blanked=True), "the window is in the digest")
+
+
+class Told(Boots):
+    """The whole way: what the monitor reads from a guest's memory, and what it says of a change."""
+
+    def lives(self, *lives):
+        """Boots definitions one after the other under one UUID; (monitor, name)."""
+        monitor = self.monitor()
+        ident = dict(name="told", guest_uuid=str(uuid.uuid4()))
+        for boot, (machine, args) in enumerate(lives):
+            guest = self.qemu(machine, *args, **ident)
+            monitor.settled("told", boot=boot + 1)
+            guest.stop()
+            monitor.gone("told")
+        return monitor
+
+    def changes(self, *lives):
+        return {k[1]: (c["from"], c["to"]) for k, c in self.lives(*lives).changes("told").items() if k[0] == "acpi"}
+
+    def test_show_has_the_devices_that_iasl_finds(self):
+        """A guest's devices, in a fingerprint."""
+        guest = GUESTS["q35"]
+        monitor = self.lives((guest["machine"], guest["args"]))
+        shown = {key: value for (facet, key), value in entries(monitor.fingerprint("told")).items() if facet == "acpi"}
+        for name, path in self.boot("q35", vcpus=1, memory="256M").items():
+            found, _ = self.agree(path)
+            table = "DSDT" if name == "DSDT.0" else name
+            self.assertEqual({k: shown.get(f"{table}/{k}") for k in found}, found)
+
+    def test_a_change_of_the_machine_type_is_told(self):
+        """PCI0._UID 1 to 0, by name, and not only that a body differs."""
+        changes = self.changes(("pc-q35-5.1", []), ("pc-q35-5.2", []))
+        self.assertEqual(changes["DSDT/_SB.PCI0._UID"], ("1", "0"))
+
+    def test_a_moved_slot_is_told(self):
+        """The slot that went and the one that came, by name."""
+        changes = self.changes(*(("pc-q35-7.2", ["-device", f"pcie-root-port,id=rp,chassis=1,addr={slot}"]) for slot in ("0x5", "0x6")))
+        self.assertEqual(changes["DSDT/_SB.PCI0.S28._ADR"], ("0x00050000", None))
+        self.assertEqual(changes["DSDT/_SB.PCI0.S30._ADR"], (None, "0x00060000"))
 
 
 if __name__ == "__main__":
