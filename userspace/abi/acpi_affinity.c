@@ -115,7 +115,8 @@ void acpi_srat_decode(struct acpi_out *out, const struct acpi_table *table)
 
 #define SLIT_COUNT 36u
 #define SLIT_FIRST 44u
-#define SLIT_MOST 1024u /* localities: a matrix of 1 MiB */
+#define SLIT_MOST 1024u  /* localities: a matrix of 1 MiB */
+#define SLIT_SHOWN 256u /* rows of more are refused */
 
 void acpi_slit_decode(struct acpi_out *out, const struct acpi_table *table)
 {
@@ -124,6 +125,10 @@ void acpi_slit_decode(struct acpi_out *out, const struct acpi_table *table)
 	acpi_say(out, "localities", "%" PRIu64, count);
 	if (count > SLIT_MOST || table->bytes < SLIT_FIRST || table->bytes - SLIT_FIRST < count * count) {
 		acpi_damaged(out, "%" PRIu64 " localities in %zu bytes", count, table->bytes);
+		return;
+	}
+	if (count > SLIT_SHOWN) {
+		out->refused += count;
 		return;
 	}
 	for (uint64_t row = 0; row < count && !out->error; row++) {

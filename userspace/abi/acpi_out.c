@@ -144,6 +144,17 @@ bool acpi_structure_next(struct acpi_out *out, const struct acpi_table *table, c
 	return true;
 }
 
+static void unknown_say(struct acpi_out *out, const struct acpi_table *structure, unsigned type, unsigned n)
+{
+	char key[40], digest[ACPI_DIGEST_BYTES] = "";
+
+	snprintf(key, sizeof(key), "type.0x%02x.%u", type, n);
+	/* A digest costs more than all else: none for what is refused. */
+	if (out->decoded < ACPI_DECODED_MAX)
+		acpi_digest(structure->data, structure->bytes, digest);
+	acpi_say(out, key, "%s", digest);
+}
+
 void acpi_structures_decode(struct acpi_out *out, const struct acpi_table *table, const struct acpi_form *form,
 			    const struct acpi_kind *kinds, size_t count)
 {
@@ -158,11 +169,7 @@ void acpi_structures_decode(struct acpi_out *out, const struct acpi_table *table
 		while (i < count && kinds[i].type != type)
 			i++;
 		if (i == count) {
-			char key[40], digest[ACPI_DIGEST_BYTES];
-
-			snprintf(key, sizeof(key), "type.0x%02x.%u", type, unknown++);
-			acpi_digest(structure.data, structure.bytes, digest);
-			acpi_say(out, key, "%s", digest);
+			unknown_say(out, &structure, type, unknown++);
 		} else if (structure.bytes < kinds[i].least) {
 			acpi_damaged(out, "structure at 0x%zx: length %zu of type %u", at - structure.bytes, structure.bytes, type);
 		} else {
