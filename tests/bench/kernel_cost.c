@@ -28,6 +28,7 @@
 #define EVENTS 20000u   /* per round */
 #define CODE_GPA 0x1000u
 #define PORT 0x510u
+#define MSR 0x8b /* one that identifies: its value is compared every time */
 #define SKIPPED 77
 
 enum { SUBJECT, EMPTY, LOOKUP, PROGRAMS };
@@ -43,6 +44,7 @@ struct guest {
 static const uint8_t loop_cpuid[] = { 0xbe, EVENTS & 0xff, EVENTS >> 8, 0x66, 0x31, 0xc0, 0x66, 0x31, 0xc9, 0x0f, 0xa2, COUNT_DOWN(11) };
 static const uint8_t loop_port[] = { 0xbe, EVENTS & 0xff, EVENTS >> 8, 0xba, PORT & 0xff, PORT >> 8, 0xec, COUNT_DOWN(4) };
 static const uint8_t loop_mmio[] = { 0xbe, EVENTS & 0xff, EVENTS >> 8, 0xb8, 0x00, 0xd0, 0x8e, 0xd8, 0xa0, 0x00, 0x00, COUNT_DOWN(6) };
+static const uint8_t loop_msr[] = { 0xbe, EVENTS & 0xff, EVENTS >> 8, 0x66, 0xb9, MSR, 0, 0, 0, 0x0f, 0x32, COUNT_DOWN(5) };
 
 static int guest_new(struct guest *g)
 {
@@ -187,7 +189,7 @@ static int measure(struct guest *g, const char *name, struct bpf_program *const 
 /* The table that is looked up in holds the key of every event that the guest makes, and others. */
 static void fill(struct cost_bpf *cost)
 {
-	static const struct { uint32_t selector; uint64_t address; } keys[] = { { 0, 0 }, { 0, PORT }, { 0, 1 }, { 1, 1 } };
+	static const struct { uint32_t selector; uint64_t address; } keys[] = { { 0, 0 }, { 0, PORT }, { 0, MSR }, { 0, 1 }, { 1, 1 } };
 	struct observe_key key = { .vm = 1, .kind = OBSERVE_CPUID };
 	struct observe_value value = { 0 };
 
@@ -224,6 +226,7 @@ int main(void)
 		bpf_map__set_max_entries(skel->maps.cpuid_cache, (uint32_t)cpus);
 		bpf_map__set_max_entries(skel->maps.port_cache, (uint32_t)cpus);
 		bpf_map__set_max_entries(skel->maps.mmio_cache, (uint32_t)cpus);
+		bpf_map__set_max_entries(skel->maps.msr_cache, (uint32_t)cpus);
 	}
 	if (skel && abidrift_bpf__load(skel) < 0) {
 		abidrift_bpf__destroy(skel);
@@ -253,6 +256,7 @@ int main(void)
 		{ "cpuid", "kvm_cpuid", { skel->progs.cpuid, cost->progs.empty, cost->progs.lookup }, loop_cpuid, sizeof(loop_cpuid) },
 		{ "port", "kvm_pio", { skel->progs.ports, cost->progs.empty, cost->progs.lookup }, loop_port, sizeof(loop_port) },
 		{ "mmio", "kvm_mmio", { skel->progs.mmio, cost->progs.empty, cost->progs.lookup_mmio }, loop_mmio, sizeof(loop_mmio) },
+		{ "msr", "kvm_msr", { skel->progs.msr, cost->progs.empty, cost->progs.lookup }, loop_msr, sizeof(loop_msr) },
 	};
 	for (size_t i = 0; i < sizeof(families) / sizeof(*families) && r == 0; i++)
 		r = measure(&g, families[i].name, families[i].programs, families[i].tracepoint, families[i].code, families[i].size);
