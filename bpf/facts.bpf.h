@@ -24,7 +24,7 @@ char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 
 /* Set before loading; constant for the verifier, so that what they switch off does not exist. */
 const volatile bool testing SEC(".rodata") __weak = false;
-const volatile __u32 quota[OBSERVE_CLASSES] SEC(".rodata") __weak = { 1024, 1024, 1024, 2048, 1024, 1024, 1024, 1024 };
+const volatile __u32 quota[OBSERVE_CLASSES] SEC(".rodata") __weak = { 1024, 1024, 1024, 2048, 1024, 1024, 1024, 1024, 1024 };
 const volatile __u32 ring_urgent_bytes SEC(".rodata") __weak = 65536;
 
 struct test_subject fake SEC(".data") __weak = { 0 };
