@@ -193,8 +193,8 @@ static void hardware_say(struct acpi_out *out, const struct acpi_table *s, size_
 			acpi_damaged(out, "device entry at 0x%zx of a unit: cut", at);
 			return;
 		}
-		/* Type 0 pads. */
-		if (entry.data[0])
+		/* Types 0 and 0x40 pad. */
+		if (entry.data[0] & 0x3f)
 			entry_say(out, prefix, &entry);
 		at += bytes;
 	}

@@ -159,7 +159,7 @@ void acpi_structures_decode(struct acpi_out *out, const struct acpi_table *table
 			    const struct acpi_kind *kinds, size_t count)
 {
 	struct acpi_table structure;
-	unsigned unknown = 0;
+	unsigned unknown[UINT8_MAX + 1] = { 0 };
 	size_t at = 0;
 
 	while (acpi_structure_next(out, table, form, &at, &structure)) {
@@ -169,7 +169,8 @@ void acpi_structures_decode(struct acpi_out *out, const struct acpi_table *table
 		while (i < count && kinds[i].type != type)
 			i++;
 		if (i == count) {
-			unknown_say(out, &structure, type, unknown++);
+			/* Types of 16 bits are few; where two meet here, the key still tells them apart. */
+			unknown_say(out, &structure, type, unknown[type & UINT8_MAX]++);
 		} else if (structure.bytes < kinds[i].least) {
 			acpi_damaged(out, "structure at 0x%zx: length %zu of type %u", at - structure.bytes, structure.bytes, type);
 		} else {
