@@ -97,6 +97,10 @@ class OneChange(Live):
         self.assertTrue(diff["changes"], diff)
         self.assertEqual(diff["result"], "drift")
 
+    @staticmethod
+    def keys(diff, facet):
+        return {c["key"] for c in diff["changes"] if c["facet"] == facet}
+
     def test_cpu_feature_off(self):
         diff, oracle, _, _ = self.compare("pc-q35-7.2", NIC, NIC, now_kw={"cpu": "qemu64,-cx16"})
         self.assertEqual(oracle, {})
@@ -105,56 +109,65 @@ class OneChange(Live):
 
     def test_other_cpu_model(self):
         diff, oracle, a, b = self.compare("pc-i440fx-7.2", NIC, NIC, now_kw={"cpu": "Opteron_G1"})
-        self.assert_only(diff, {"cpuid"})
+        self.assert_only(diff, {"cpuid", "smbios"})
+        self.assertEqual(self.keys(diff, "smbios"), {"type4.0/processor_id"})
         self.assertEqual(oracle, {})
         was = {k[1]: v for k, v in entries(a["text"]).items() if k[0] == "cpuid"}
         now = {k[1]: v for k, v in entries(b["text"]).items() if k[0] == "cpuid"}
-        self.assertEqual({c["key"] for c in diff["changes"]}, {k for k in was.keys() | now.keys() if was.get(k) != now.get(k)})
+        self.assertEqual(self.keys(diff, "cpuid"), {k for k in was.keys() | now.keys() if was.get(k) != now.get(k)})
 
     def test_nic_in_another_slot(self):
         moved = [NIC[0], NIC[1].replace("addr=3", "addr=5"), *NIC[2:]]
         for machine in ("pc-i440fx-7.2", "pc-q35-7.2"):
             diff, oracle, _, _ = self.compare(machine, NIC, moved)
-            self.assert_only(diff, {"pci"})
+            self.assert_only(diff, {"pci", "acpi"})
             self.assertEqual(self.pci_changes(diff), oracle)
-            functions = {c["key"].rsplit("/", 1)[0] for c in diff["changes"]}
-            self.assertEqual(functions, {"0000:00:03.0", "0000:00:05.0"})
+            self.assertEqual({key.rsplit("/", 1)[0] for key in self.keys(diff, "pci")}, {"0000:00:03.0", "0000:00:05.0"})
+            self.assertLessEqual({"DSDT/_SB.PCI0.S18", "DSDT/_SB.PCI0.S28"} if machine == "pc-q35-7.2" else set(), self.keys(diff, "acpi"))
 
     def test_device_added_and_removed(self):
         more = NIC + ["-device", "virtio-rng-pci,addr=7"]
-        diff, oracle, _, _ = self.compare("pc-q35-7.2", NIC, more)
-        self.assert_only(diff, {"pci"})
-        self.assertEqual(self.pci_changes(diff), oracle)
-        self.assertEqual({c["change"] for c in diff["changes"]}, {"gained"})
-        diff, oracle, _, _ = self.compare("pc-i440fx-7.2", more, NIC)
-        self.assert_only(diff, {"pci"})
-        self.assertEqual(self.pci_changes(diff), oracle)
-        self.assertEqual({c["change"] for c in diff["changes"]}, {"lost"})
+        for machine, was, now, change in (("pc-q35-7.2", NIC, more, "gained"), ("pc-i440fx-7.2", more, NIC, "lost")):
+            diff, oracle, _, _ = self.compare(machine, was, now)
+            self.assert_only(diff, {"pci", "acpi"})
+            self.assertEqual(self.pci_changes(diff), oracle)
+            self.assertEqual({c["change"] for c in diff["changes"] if c["facet"] == "pci"}, {change})
 
     def test_device_added_behind_a_root_port(self):
         ports = ["-device", "pcie-root-port,id=rp1,chassis=1,addr=4", "-device", "pcie-root-port,id=rp2,chassis=2,addr=5",
                  "-device", "virtio-rng-pci,bus=rp2"]
         more = ports + ["-device", "pcie-pci-bridge,bus=rp1,id=br", "-device", "e1000,netdev=n0,bus=br,addr=2,romfile=", "-netdev", "user,id=n0"]
         diff, oracle, _, _ = self.compare("pc-q35-7.2", ports, more)
-        self.assert_only(diff, {"pci"})
+        self.assert_only(diff, {"pci", "acpi"})
         self.assertEqual(self.pci_changes(diff), oracle)
 
     def test_other_memory_size(self):
         diff, oracle, _, _ = self.compare("pc-q35-7.2", NIC, NIC, now_kw={"memory": "384M"})
         self.assertEqual(oracle, {})
-        self.assertEqual([(c["facet"], c["key"], c["change"], c["from"], c["to"]) for c in diff["changes"]],
-                         [("memory", "0x0000000000100000", "changed", "size=0xff00000 ram", "size=0x17f00000 ram")])
+        self.assert_only(diff, {"memory", "smbios"})
+        self.assertEqual([(c["key"], c["change"], c["from"], c["to"]) for c in diff["changes"] if c["facet"] == "memory"],
+                         [("0x0000000000100000", "changed", "size=0xff00000 ram", "size=0x17f00000 ram")])
+        self.assertEqual(self.keys(diff, "smbios"), {"type16.0/maximum_capacity", "type17.0/size", "type19.0/end"})
 
     def test_other_vcpu_count(self):
         diff, oracle, a, b = self.compare("pc-i440fx-7.2", NIC, NIC, now_kw={"vcpus": 4})
-        self.assert_only(diff, {"cpuid"})
+        self.assert_only(diff, {"cpuid", "acpi", "numa", "smbios"})
         self.assertEqual(oracle, {})
-        self.assertIn("0x00000001.0.ebx", {c["key"] for c in diff["changes"]})
+        self.assertIn("0x00000001.0.ebx", self.keys(diff, "cpuid"))
+        self.assertLessEqual({"APIC/lapic.1", "APIC/lapic.2", "APIC/lapic.3"}, self.keys(diff, "acpi"))
+        self.assertIn("topology/processors", self.keys(diff, "numa"))
+
+    def test_more_sockets_move_no_bit_of_cpuid_and_are_seen(self):
+        diff, _, _, _ = self.compare("pc-i440fx-7.2", NIC, NIC, was_kw={"vcpus": "2,sockets=2"}, now_kw={"vcpus": "4,sockets=4"})
+        self.assertEqual(self.keys(diff, "cpuid"), set())
+        self.assertEqual({c["key"]: (c["from"], c["to"]) for c in diff["changes"] if c["facet"] == "numa"},
+                         {"topology/processors": ("2", "4"), "topology/sockets": ("2", "4")})
 
     def test_older_machine_type(self):
         diff, oracle, _, _ = self.compare(("pc-q35-7.2", "pc-q35-5.2"), NIC, NIC)
         self.assertEqual(self.pci_changes(diff), oracle)
-        self.assertEqual({c["facet"] for c in diff["changes"]} - {"cpuid", "pci", "memory"}, set(), diff["changes"])
+        self.assertEqual({c["facet"] for c in diff["changes"]} - {"cpuid", "pci", "memory", "acpi", "smbios"}, set(), diff["changes"])
+        self.assertIn("type1.0/version", self.keys(diff, "smbios"))
         self.assertIn({"factor": "machine", "from": "pc-q35-7.2", "to": "pc-q35-5.2"}, diff["context"])
 
     def test_backend_options_are_no_drift(self):

@@ -15,8 +15,8 @@
 #define S (1000 * MS)
 #define DELAY_MIN_NS (100 * MS)
 #define DELAY_MAX_NS (2 * S)
-#define QUIET_NS (2 * S)          /* a guest without news for so long has its tables, or has none */
-#define QUIET_UEFI_NS (10 * S)    /* UEFI unpacks itself without exits */
+#define QUIET_NS (2 * S)           /* a guest without firmware that has no news for so long has its tables, or has none */
+#define QUIET_FIRMWARE_NS (10 * S) /* UEFI unpacks itself without exits, and any firmware rests on a busy host */
 #define PATIENCE_NS (60 * S)      /* after a reset, however busy the guest is */
 #define AGAIN_NS (30 * S)         /* what is not whole is read again when there is news after so long */
 #define STUCK_MAX 2               /* readings of an area that may hang in one boot */
@@ -76,8 +76,8 @@ static bool is_firmware(const struct record_slot *slot)
 static uint64_t quiet_ns(const struct vm *vm)
 {
 	for (size_t i = 0; i < vm->slot_count; i++)
-		if (is_firmware(&vm->slots[i]) && vm->slots[i].bytes >= TABLES_UEFI_BYTES)
-			return QUIET_UEFI_NS;
+		if (is_firmware(&vm->slots[i]))
+			return QUIET_FIRMWARE_NS;
 	return QUIET_NS;
 }
 
