@@ -64,40 +64,52 @@ static __always_inline bool answered(const void *data, __u32 size, __u32 count)
 	return !bpf_probe_read_kernel(&value, size & 7, data) && value != ~0ull;
 }
 
-static __noinline int evidence(struct subject *s, const struct observe_key *key, bool answer, struct evidence_cache *c, __u32 at)
+/* An answer of up to 8 bytes. */
+static __always_inline __u64 read_wide(const void *data, __u32 size)
+{
+	__u64 value[2] = { 0 };
+
+	asm volatile("" : "+r"(size));
+	bpf_probe_read_kernel(value, size & 0xf, data);
+	return value[0];
+}
+
+/* What may be cached of it: an EVIDENCE_* or 0. */
+static __noinline __u32 evidence(struct subject *s, const struct observe_key *key, bool answer)
 {
 	__u32 class = key->kind == OBSERVE_PORT ? OBSERVE_CLASS_PORT : OBSERVE_CLASS_MMIO;
 	struct observe_value in = { 0 }, *v;
-	__u32 is = 0;
 
 	in.flags = answer ? OBSERVE_ANSWERED : 0;
 	in.all_ones = !answer;
 	observed(s, &in);
 	v = first_sight(s, key, &in, class);
-	if (!v) {
-		/* New, or refused: a refused one is not looked for again until something happens. */
-		is = answer ? EVIDENCE_ANSWERED : 0;
-	} else if (v->flags & OBSERVE_ANSWERED) {
-		is = EVIDENCE_ANSWERED;
-	} else if (answer) {
+	/* New, or refused: a refused one is not looked for again until something happens. */
+	if (!v)
+		return answer ? EVIDENCE_ANSWERED : 0;
+	if (v->flags & OBSERVE_ANSWERED)
+		return EVIDENCE_ANSWERED;
+	if (answer) {
 		v->flags |= OBSERVE_ANSWERED;
 		v->changed_ns = s->now;
 		signal_fact(s, key, v);
-		is = EVIDENCE_ANSWERED;
-	} else if (v->all_ones >= OBSERVE_ABSENT_READS) {
-		is = EVIDENCE_ABSENT;
-	} else if (++v->all_ones >= OBSERVE_ABSENT_READS) {
-		v->changed_ns = s->now;
-		signal_fact(s, key, v);
-		is = EVIDENCE_ABSENT;
+		return EVIDENCE_ANSWERED;
 	}
-	if (!is || !c)
+	if (v->all_ones >= OBSERVE_ABSENT_READS)
+		return EVIDENCE_ABSENT;
+	if (++v->all_ones < OBSERVE_ABSENT_READS)
 		return 0;
-	c->vcpu = s->vcpu;
-	c->key = key->kind == OBSERVE_PORT ? key->selector | (__u64)key->width << 32 : (key->address | key->width);
+	v->changed_ns = s->now;
+	signal_fact(s, key, v);
+	return EVIDENCE_ABSENT;
+}
+
+static __always_inline void evidence_keep(struct evidence_cache *c, __u64 vcpu, __u64 key, __u32 is, __u32 at)
+{
+	c->vcpu = vcpu;
+	c->key = key;
 	c->is = is;
 	c->epoch = at;
-	return 0;
 }
 
 #endif

@@ -345,6 +345,10 @@ SUBPROGRAM int boot_begin(struct subject *s, __u32 reason)
 	vm->seen.pciexbar[1] = 0;
 	__builtin_memset(vm->seen.overflow, 0, sizeof(vm->seen.overflow));
 	vm->suspect = 0;
+	vm->learnt = 0;
+	vm->ioapic_select[0] = 0;
+	vm->ioapic_select[1] = 0;
+	vm->fwcfg_item = 0;
 	forget_caches();
 	return bounce ? 0 : signal_vm(s, OBSERVE_NEWS_BOOT);
 }

@@ -3,14 +3,14 @@
  * MMIO. Prototype: (type, len, gpa, val); type 0 = read, not answered yet, 1 = read, answered, 2 = write. At most 8 bytes, an
  * access over a page boundary comes in two parts. kvm_fast_mmio: (gpa), an ioeventfd was written.
  */
-#include "pci.bpf.h"
-#include "evidence.bpf.h"
+#include "registers.bpf.h"
 
 #define MMIO_READ 1
 #define MMIO_WRITE 2
-#define PAGE_MASK (~(OBSERVE_PAGE_BYTES - 1))
 /* In the bits of a cache key that neither page nor width (at most 8) uses: a page where writes mean nothing to us. */
 #define KEY_WRITE 0x800
+/* A key of one address, in a page that cannot be cached as a page. No guest has so many address bits. */
+#define KEY_EXACT (1ull << 63)
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -54,37 +54,62 @@ static __always_inline bool is_ecam(const struct vm_state *vm, __u64 gpa, __u64 
 	return *ret_offset < told->bytes;
 }
 
-static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_cache *c, __u32 at)
+static __always_inline __u64 key_exact(const struct mmio_access *m)
 {
-	bool write = ctx->args[0] == MMIO_WRITE;
-	struct observe_key key = { 0 };
-	__u64 gpa = ctx->args[2];
-	__u32 len = ctx->args[1];
-	const void *val = data_of(ctx->args[3]);
-	struct subject s;
-	__u64 offset;
+	return KEY_EXACT | m->gpa << 4 | (m->write ? 0 : m->len & 0xf);
+}
 
+static __always_inline struct evidence_cache *exact_cached(struct evidence_caches *here, __u64 key)
+{
+	return &here->of[(key >> 6 ^ key >> 12 ^ key >> 16 ^ key) % CACHE_ENTRIES];
+}
+
+/* where: bdf << 12 | register */
+static __noinline int mmio_pci(struct subject *s, const struct mmio_access *m, __u32 where)
+{
+	if (m->len != 1 && m->len != 2 && m->len != 4)
+		return 0;
+	if (m->write)
+		pci_write(s, where, m->len, m->value);
+	else
+		pci_read(s, where, m->len, m->value);
+	return watch_function(s, where);
+}
+
+static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_caches *here, __u32 at)
+{
+	struct mmio_access m = { .gpa = ctx->args[2], .len = ctx->args[1], .write = ctx->args[0] == MMIO_WRITE };
+	const void *val = data_of(ctx->args[3]);
+	struct observe_key key = { 0 };
+	struct evidence_cache *c;
+	struct subject s;
+	__u32 is, how;
+	__u64 exact, offset;
+
+	exact = key_exact(&m);
+	c = exact_cached(here, exact);
+	if (c->key == exact && c->vcpu == vcpu && c->epoch == at && (c->is == EVIDENCE_ANSWERED || !answered(val, m.len, 1)))
+		return 0;
 	if (!enter(&s, vcpu))
 		return 0;
-	if (is_ecam(s.vm, gpa, &offset)) {
-		if (!val || (len != 1 && len != 2 && len != 4))
-			return 0;
-		if (write)
-			return pci_write(&s, offset, len, read_answer(val, len));
-		return pci_read(&s, offset, len, read_answer(val, len));
+	if (val)
+		m.value = read_wide(val, m.len);
+	if (is_ecam(s.vm, m.gpa, &offset))
+		return val ? mmio_pci(&s, &m, offset) : 0;
+	how = val ? mmio_register(&s, &m) : CACHE_PAGE;
+	key.address = m.gpa & PAGE_MASK;
+	if (how == CACHE_PAGE)
+		c = mmio_cached(here, key.address | (m.write ? KEY_WRITE : m.len));
+	is = EVIDENCE_ANSWERED;
+	if (!m.write) {
+		key.vm = s.vm->seen.vm;
+		key.kind = OBSERVE_MMIO;
+		key.width = m.len;
+		is = evidence(&s, &key, answered(val, m.len, 1));
 	}
-	if (write) {
-		c->vcpu = vcpu;
-		c->key = (gpa & PAGE_MASK) | KEY_WRITE;
-		c->is = EVIDENCE_ANSWERED;
-		c->epoch = at;
-		return 0;
-	}
-	key.vm = s.vm->seen.vm;
-	key.kind = OBSERVE_MMIO;
-	key.address = gpa & PAGE_MASK;
-	key.width = len;
-	return evidence(&s, &key, answered(val, len, 1), c, at);
+	if (is && how != CACHE_NOT)
+		evidence_keep(c, vcpu, how == CACHE_EXACT ? exact : key.address | (m.write ? KEY_WRITE : m.len), is, at);
+	return 0;
 }
 
 SEC("raw_tp/kvm_mmio")
@@ -107,7 +132,7 @@ int mmio(struct bpf_raw_tracepoint_args *ctx)
 	if (c->key == key && c->vcpu == vcpu && c->epoch == now &&
 	    (c->is == EVIDENCE_ANSWERED || !answered(data_of(ctx->args[3]), ctx->args[1], 1)))
 		return 0;
-	return mmio_slow(ctx, vcpu, c, now);
+	return mmio_slow(ctx, vcpu, here, now);
 }
 
 /* A write, so no fact; but a sign of life of a VM that may make no other exits. */

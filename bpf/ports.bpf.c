@@ -3,8 +3,7 @@
  * I/O ports. Prototype: (rw, port, size, count, data); OUT fires before anyone handles it, IN when the answer is known; a
  * string IN is one event with `count` answers, a string OUT one event per element.
  */
-#include "pci.bpf.h"
-#include "evidence.bpf.h"
+#include "registers.bpf.h"
 
 #define PORT_PCI_ADDRESS 0xcf8
 #define PORT_PCI_DATA 0xcfc
@@ -12,6 +11,17 @@
 #define PORT_KEYBOARD 0x64       /* pulse output lines: 0xf0 to 0xff, bit 0 low resets */
 #define PORT_SYSTEM_CONTROL 0x92 /* bit 0 resets */
 #define LATCH_ENABLE 0x80000000u
+
+/* QEMU's fw_cfg, docs/specs/fw_cfg: 16 bits to the selector begin an item anew, each byte read from the data port is its next. */
+#define PORT_FWCFG 0x510
+#define PORT_FWCFG_DATA 0x511
+#define PORT_FWCFG_LAST 0x51b       /* from 0x514: address of a DMA descriptor */
+#define FWCFG_WRITE_CHANNEL 0x4000u /* no part of an item's number */
+#define FWCFG_SIGNATURE 0x00
+#define FWCFG_FEATURES 0x01
+#define FWCFG_DIRECTORY 0x19
+#define FWCFG_DIRECTORY_BYTES 4100u /* kept: a count and 64 files */
+#define FWCFG_STRING_CHUNKS 129     /* a string IN is at most 1 KiB */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -33,18 +43,127 @@ static __always_inline bool resets(__u32 port, __u32 value)
 	return false;
 }
 
+/* How many bytes of an item are kept. */
+static __always_inline __u32 fwcfg_bytes(__u32 item)
+{
+	return item == FWCFG_SIGNATURE || item == FWCFG_FEATURES ? 4 : item == FWCFG_DIRECTORY ? FWCFG_DIRECTORY_BYTES : 0;
+}
+
+static __noinline int fwcfg_write(struct subject *s, __u32 port, __u32 size, __u32 value)
+{
+	__u32 item = value & 0xffff & ~FWCFG_WRITE_CHANNEL;
+
+	if (!s->vm)
+		return 0;
+	/* DMA moves the same offset, out of sight. */
+	if (port == PORT_FWCFG && size == 2)
+		s->vm->fwcfg_item = fwcfg_bytes(item) ? item | FWCFG_SELECTED : 0;
+	else if (port > PORT_FWCFG_DATA)
+		s->vm->fwcfg_item = 0;
+	else
+		return 0;
+	s->vm->fwcfg_offset = 0;
+	return 0;
+}
+
+/* Bytes of an item from `offset` on, in place within their 8. */
+static __noinline int fwcfg_take(struct subject *s, __u32 item, __u32 offset, __u64 value, __u32 known)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key = { 0 };
+	__u32 both, fresh, low = byte_mask(known), high = byte_mask(known >> 4);
+
+	key.vm = s->vm ? s->vm->seen.vm : 0;
+	key.kind = OBSERVE_FWCFG;
+	key.selector = item;
+	key.address = offset & ~7u;
+	in.known = known;
+	in.data[0] = value;
+	in.data[1] = value >> 32;
+	observed(s, &in);
+	v = first_sight(s, &key, &in, OBSERVE_CLASS_REGISTER);
+	if (!v)
+		return 0;
+	both = v->known & known;
+	fresh = known & ~v->known;
+	both = ((v->data[0] ^ in.data[0]) & byte_mask(both)) | ((v->data[1] ^ in.data[1]) & byte_mask(both >> 4));
+	if (!both && !fresh)
+		return 0;
+	v->data[0] = (v->data[0] & ~low) | in.data[0];
+	v->data[1] = (v->data[1] & ~high) | in.data[1];
+	v->known |= known;
+	if (both)
+		return changed(s, &key, v);
+	v->changed_ns = s->now;
+	/* Not byte by byte: what is half known tells nothing yet. */
+	if (v->known == 0xff || v->known == 0xf)
+		signal_fact(s, &key, v);
+	return 0;
+}
+
+/* The bytes that end the 8 they belong to. The offset is in memory, so that the verifier sees one loop and not one for every state. */
+static __noinline int fwcfg_chunk(struct subject *s, const void *item_data, __u32 item, __u32 end)
+{
+	__u32 offset, bytes;
+	__u64 value;
+
+	if (!s->vm)
+		return 0;
+	offset = s->vm->fwcfg_offset;
+	if (offset >= end)
+		return 0;
+	bytes = 8 - (offset & 7);
+	if (bytes > end - offset)
+		bytes = end - offset;
+	s->vm->fwcfg_offset = offset + bytes;
+	value = read_wide(item_data + offset, bytes);
+	fwcfg_take(s, item, offset, value << 8 * (offset & 7), ((1u << (bytes & 0xf)) - 1) << (offset & 7));
+	return 1;
+}
+
+static __noinline int fwcfg_read(struct subject *s, const void *data, __u32 count)
+{
+	__u32 item, offset, end;
+
+	if (!s->vm || !(s->vm->fwcfg_item & FWCFG_SELECTED) || !data)
+		return 0;
+	item = s->vm->fwcfg_item & 0xffff;
+	offset = s->vm->fwcfg_offset;
+	end = fwcfg_bytes(item);
+	if (offset >= end || count > 8 * (FWCFG_STRING_CHUNKS - 1)) {
+		s->vm->fwcfg_item = 0;
+		return 0;
+	}
+	if (end > offset + count)
+		end = offset + count;
+	data -= offset;
+	for (__u32 n = 0; n < FWCFG_STRING_CHUNKS; n++)
+		if (!fwcfg_chunk(s, data, item, end))
+			break;
+	return 0;
+}
+
+/* bdf << 12 | register */
+static __always_inline __u32 pci_where(__u32 latch, __u32 port)
+{
+	return (latch >> 8 & 0xffff) << 12 | (latch & 0xfc) | (port & 3);
+}
+
 static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu)
 {
-	__u32 port = ctx->args[1], size = ctx->args[2], value = 0;
+	__u32 port = ctx->args[1], size = ctx->args[2], value = 0, where;
 	struct subject s;
 
-	if (port != PORT_KEYBOARD && port != PORT_SYSTEM_CONTROL && (port < PORT_PCI_ADDRESS || port > PORT_PCI_DATA + 3))
+	if (port != PORT_KEYBOARD && port != PORT_SYSTEM_CONTROL && (port < PORT_PCI_ADDRESS || port > PORT_PCI_DATA + 3) &&
+	    (port < PORT_FWCFG || port > PORT_FWCFG_LAST))
 		return 0;
 	if (!vcpu) {
 		count(OBSERVE_COUNT_NO_VCPU);
 		return 0;
 	}
 	value = read_answer(data_of(ctx->args[4]), size);
+	if (port >= PORT_FWCFG && port <= PORT_FWCFG_LAST)
+		return enter(&s, vcpu) ? fwcfg_write(&s, port, size, value) : 0;
 	/* Not an address of PCI: byte and word writes from 0xcf8 to 0xcfb go to other registers. */
 	if (port < PORT_PCI_DATA && size != 4) {
 		if (size != 1 || !resets(port, value) || !enter(&s, vcpu))
@@ -58,33 +177,49 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 		return 0;
 	if (!enter(&s, vcpu))
 		return 0;
-	if (port == PORT_PCI_ADDRESS)
+	if (port == PORT_PCI_ADDRESS) {
 		s.vm->seen.pci_latch = value;
-	else if (s.vm->seen.pci_latch & LATCH_ENABLE)
-		pci_write(&s, (s.vm->seen.pci_latch >> 8 & 0xffff) << 12 | (s.vm->seen.pci_latch & 0xfc) | (port & 3), size, value);
-	return 0;
+		return 0;
+	}
+	if (!(s.vm->seen.pci_latch & LATCH_ENABLE))
+		return 0;
+	where = pci_where(s.vm->seen.pci_latch, port);
+	pci_write(&s, where, size, value);
+	return watch_function(&s, where);
 }
 
 static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_cache *c, __u32 at)
 {
-	__u32 port = ctx->args[1], size = ctx->args[2], latch;
+	__u32 port = ctx->args[1], size = ctx->args[2], count = ctx->args[3], where, is;
+	const void *data = data_of(ctx->args[4]);
 	struct observe_key key = { 0 };
 	struct subject s;
 
 	if (!enter(&s, vcpu))
 		return 0;
-	latch = s.vm->seen.pci_latch;
 	if (port >= PORT_PCI_DATA && port < PORT_PCI_DATA + 4) {
 		/* Never cached: what is behind these ports changes with the latch. */
 		c = NULL;
-		if (latch & LATCH_ENABLE)
-			return pci_read(&s, (latch >> 8 & 0xffff) << 12 | (latch & 0xfc) | (port & 3), size, read_answer(data_of(ctx->args[4]), size));
+		if (s.vm->seen.pci_latch & LATCH_ENABLE) {
+			where = pci_where(s.vm->seen.pci_latch, port);
+			pci_read(&s, where, size, read_answer(data, size));
+			return watch_function(&s, where);
+		}
+	} else if (port == PORT_FWCFG_DATA) {
+		c = NULL;
+		if (size == 1)
+			fwcfg_read(&s, data, count);
+	} else if (data && count == 1) {
+		port_register(&s, port, size, read_answer(data, size));
 	}
 	key.vm = s.vm->seen.vm;
 	key.kind = OBSERVE_PORT;
 	key.selector = port;
 	key.width = size;
-	return evidence(&s, &key, answered(data_of(ctx->args[4]), size, ctx->args[3]), c, at);
+	is = evidence(&s, &key, answered(data, size, count));
+	if (is && c)
+		evidence_keep(c, vcpu, port | (__u64)size << 32, is, at);
+	return 0;
 }
 
 SEC("raw_tp/kvm_pio")

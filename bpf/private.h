@@ -13,8 +13,18 @@ struct vm_state {
 	struct observe_vm seen;
 	__u64 suspect; /* vCPU that wrote a reset port or shut down, while PENDING or VM_STATE_SHUTDOWN */
 	__u32 creator; /* kvm->userspace_pid; 0 = entered by userspace, not known */
-	__u32 zero;
+	__u32 learnt;  /* REGISTER_*: registers that this boot knows already */
+	__u32 ioapic_select[2]; /* index register of each I/O APIC as last written */
+	__u32 fwcfg_item;       /* selected one | FWCFG_SELECTED; 0 = not one that is kept, or not known */
+	__u32 fwcfg_offset;     /* of the next byte */
 };
+
+/* Bits of vm_state.learnt: from then on the page is like any other. */
+#define REGISTER_IOAPIC (1u << 0) /* and the second one */
+#define REGISTER_LAPIC (1u << 2)
+#define REGISTER_HPET_ID (1u << 3)
+#define REGISTER_HPET_PERIOD (1u << 4)
+#define FWCFG_SELECTED (1u << 16)
 
 /* Private bits of observe_vm.flags. */
 #define VM_STATE_SHUTDOWN (1u << 16) /* a vCPU triple-faulted: it goes on only after a reset */
@@ -27,6 +37,17 @@ struct vm_state {
  * boot, flag OBSERVE_SIZING while it holds all ones. Counts as OBSERVE_CLASS_PCI_HEADER, is never signalled.
  */
 #define OBSERVE_PCI_CURRENT 0x80
+
+/*
+ * A private fact: a page, or a block of ports, in which some registers identify. selector = enum observe_space, address = its
+ * beginning; counts as OBSERVE_CLASS_REGISTER, is never signalled. data[0] = virtio-mmio windows in the page (bit n = at n * 0x200),
+ * data[1] = feature word selected in each (4 bits, 0xf = not known), data[2] = WATCH_RANGE of a MAC address,
+ * data[3] = what the guest has written: bit n = window n's configuration, bit 8 = the range.
+ */
+#define OBSERVE_WATCH 0x81
+#define WATCH_RANGE(first, bytes, width) ((__u32)(first) | (__u32)(bytes) << 16 | (__u32)(width) << 24)
+#define WATCH_RANGE_WRITTEN (1u << 8)
+#define WATCH_PORTS 32u
 
 /* Map `returned`: key = observe_vm.vm. Facts of earlier boots that userspace removed: they do not count against the quota any more. */
 struct vm_returned {

@@ -158,7 +158,7 @@ class Lint(unittest.TestCase):
                 continue
             what, parts = what[1:-1], path.split("/")
             room = parts[1] if len(parts) > 2 else os.path.splitext(parts[1])[0]
-            if what in ("bpf/observe.h", "bpf/msr_identity.h"):
+            if what in ("bpf/observe.h", "bpf/msr_identity.h", "bpf/nic_registers.h"):
                 other = "observe"
             elif what.startswith("bpf/"):
                 if path not in PRIVATE_KERNEL_HEADERS:

@@ -1,0 +1,400 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * Registers outside PCI configuration that identify: chips at fixed addresses, virtio-mmio windows, the MAC addresses of
+ * network adapters. All of it is slow path: a page with such registers is not cached as a page, or only once they are known.
+ *
+ * Sources: Intel 82093AA data sheet 3.0 (I/O APIC); SDM vol. 3A, 11.4.8 (local APIC version); IA-PC HPET specification 1.0a, 2.3.4;
+ * virtio 1.1, 4.2.2 (MMIO) and 4.1.4 (PCI capabilities).
+ */
+#ifndef ABIDRIFT_REGISTERS_BPF_H
+#define ABIDRIFT_REGISTERS_BPF_H
+
+#include "pci.bpf.h"
+#include "evidence.bpf.h"
+#include "nic_registers.h"
+
+#define PAGE_MASK (~(OBSERVE_PAGE_BYTES - 1))
+
+#define IOAPIC_PAGE 0xfec00000ull
+#define IOAPIC_SECOND 0xfec10000ull /* QEMU's microvm */
+#define IOAPIC_SELECT 0x00
+#define IOAPIC_WINDOW 0x10
+#define IOAPIC_VERSION 1            /* index */
+#define IOAPIC_VERSION_BITS 0x00ff00ffu
+#define LAPIC_PAGE 0xfee00000ull
+#define LAPIC_VERSION 0x30
+#define LAPIC_VERSION_BITS 0x81ff00ffu
+#define HPET_PAGE 0xfed00000ull
+#define HPET_ID 0x0
+#define HPET_PERIOD 0x4
+#define ALL_ONES 0xffffffffu
+
+#define VIRTIO_WINDOW_BYTES 0x200u
+#define VIRTIO_MAGIC 0x74726976u
+#define VIRTIO_REG_DEVICE 0x008
+#define VIRTIO_REG_VENDOR 0x00c
+#define VIRTIO_REG_FEATURES 0x010
+#define VIRTIO_REG_FEATURES_SELECT 0x014
+#define VIRTIO_REG_CONFIG 0x100
+#define VIRTIO_DEVICE_NET 1
+#define VIRTIO_SELECT_UNKNOWN 0xf
+#define VIRTIO_CAP_DEVICE_CONFIG 4
+#define PCI_CAP_VENDOR 0x09
+
+/* How an access may be cached. */
+enum {
+	CACHE_PAGE,  /* nothing in its page is looked at */
+	CACHE_EXACT, /* nothing at this address is */
+	CACHE_NOT,
+};
+
+struct mmio_access {
+	__u64 gpa;
+	__u64 value;
+	__u32 len;
+	__u32 write;
+};
+
+struct seen_register {
+	__u64 address;
+	__u64 value;
+	__u32 selector;
+	__u32 width;
+};
+
+/* `first`: the guest may write it, so the first value of a boot stands. */
+SUBPROGRAM int register_seen(struct subject *s, const struct seen_register *r, bool first)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key = { 0 };
+
+	key.vm = s->vm ? s->vm->seen.vm : 0;
+	key.kind = OBSERVE_REGISTER;
+	key.selector = r->selector;
+	key.address = r->address;
+	key.width = r->width;
+	in.data[0] = r->value;
+	in.data[1] = r->value >> 32;
+	observed(s, &in);
+	v = first_sight(s, &key, &in, OBSERVE_CLASS_REGISTER);
+	if (!v || first || (v->data[0] == in.data[0] && v->data[1] == in.data[1]))
+		return 0;
+	v->data[0] = in.data[0];
+	v->data[1] = in.data[1];
+	return changed(s, &key, v);
+}
+
+SUBPROGRAM int memory_register(struct subject *s, __u64 address, __u32 value, __u32 index)
+{
+	struct seen_register r = { .address = address, .value = value, .width = 4 };
+
+	r.selector = OBSERVE_SPACE_MEMORY | index << 8;
+	return register_seen(s, &r, false);
+}
+
+/* ---- chips at fixed addresses */
+static __always_inline int ioapic(struct subject *s, const struct mmio_access *m, __u32 n)
+{
+	__u32 offset = m->gpa & ~PAGE_MASK, *select = &s->vm->ioapic_select[n & 1];
+
+	if (s->vm->learnt & REGISTER_IOAPIC << n)
+		return CACHE_PAGE;
+	if (m->write) {
+		if (offset != IOAPIC_SELECT)
+			return CACHE_EXACT;
+		*select = m->value & 0xff;
+		return CACHE_NOT;
+	}
+	if (offset != IOAPIC_WINDOW)
+		return CACHE_EXACT;
+	if (*select != IOAPIC_VERSION || m->len != 4 || (__u32)m->value == ALL_ONES)
+		return CACHE_NOT;
+	memory_register(s, m->gpa, m->value & IOAPIC_VERSION_BITS, IOAPIC_VERSION);
+	s->vm->learnt |= REGISTER_IOAPIC << n;
+	return CACHE_PAGE;
+}
+
+static __always_inline int lapic(struct subject *s, const struct mmio_access *m)
+{
+	if (m->write || s->vm->learnt & REGISTER_LAPIC)
+		return CACHE_PAGE;
+	if ((m->gpa & ~PAGE_MASK) != LAPIC_VERSION || m->len != 4 || (__u32)m->value == ALL_ONES)
+		return CACHE_EXACT;
+	memory_register(s, m->gpa, m->value & LAPIC_VERSION_BITS, 0);
+	s->vm->learnt |= REGISTER_LAPIC;
+	return CACHE_PAGE;
+}
+
+/* A wide read is two registers. */
+static __always_inline int hpet(struct subject *s, const struct mmio_access *m)
+{
+	__u32 offset = m->gpa & ~PAGE_MASK, both = REGISTER_HPET_ID | REGISTER_HPET_PERIOD, period;
+
+	if (m->write || (s->vm->learnt & both) == both)
+		return CACHE_PAGE;
+	if (offset > HPET_PERIOD || (m->len != 4 && m->len != 8) || (__u32)m->value == ALL_ONES)
+		return CACHE_EXACT;
+	if (offset == HPET_ID) {
+		memory_register(s, HPET_PAGE + HPET_ID, m->value, 0);
+		s->vm->learnt |= REGISTER_HPET_ID;
+	}
+	if (offset == HPET_PERIOD || (offset == HPET_ID && m->len == 8)) {
+		period = offset == HPET_ID ? m->value >> 32 : m->value;
+		memory_register(s, HPET_PAGE + HPET_PERIOD, period, 0);
+		s->vm->learnt |= REGISTER_HPET_PERIOD;
+	}
+	return (s->vm->learnt & both) == both ? CACHE_PAGE : CACHE_EXACT;
+}
+
+/* ---- watched pages and ports */
+static __always_inline void watch_key(struct observe_key *key, struct subject *s, __u32 space, __u64 address)
+{
+	key->vm = s->vm ? s->vm->seen.vm : 0;
+	key->address = space == OBSERVE_SPACE_PORT ? address & ~(__u64)(WATCH_PORTS - 1) : address & PAGE_MASK;
+	key->selector = space;
+	key->kind = OBSERVE_WATCH;
+	key->width = 0;
+	key->zero = 0;
+}
+
+static __always_inline struct observe_value *watch_of(struct subject *s, __u32 space, __u64 address)
+{
+	struct observe_key key;
+	struct observe_value *v;
+
+	watch_key(&key, s, space, address);
+	v = bpf_map_lookup_elem(&facts, &key);
+	return is_now(s, v) ? v : NULL;
+}
+
+/* As watch_of, but made where there is none. NULL: no room. Whoever adds to it must forget what is cached of the page. */
+SUBPROGRAM struct observe_value *watch_make(struct subject *s, __u32 space, __u64 address)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key;
+
+	watch_key(&key, s, space, address);
+	v = bpf_map_lookup_elem(&facts, &key);
+	if (is_now(s, v))
+		return v;
+	observed(s, &in);
+	in.data[1] = ALL_ONES;
+	if (v)
+		renew(v, &in);
+	else
+		v = admit(s, &key, &in, OBSERVE_CLASS_REGISTER);
+	return v;
+}
+
+/* A read that holds bytes of a MAC address: the others are left out. `at`: where the first of them is. */
+SUBPROGRAM int mac_seen(struct subject *s, struct seen_register *r, __u64 at, __u32 bytes)
+{
+	__u64 end = at + bytes;
+
+	for (__u32 n = 0; n < 8; n++)
+		if (n >= r->width || r->address + n < at || r->address + n >= end)
+			r->value &= ~(0xffull << 8 * n);
+	return register_seen(s, r, true);
+}
+
+/* Does this access touch the watched range? */
+static __always_inline bool in_range(__u32 range, __u32 offset, __u32 len)
+{
+	__u32 first = range & 0xffff, bytes = range >> 16 & 0xff, width = range >> 24;
+
+	return bytes && offset < first + bytes && offset + len > first && (!width || width == len);
+}
+
+static __always_inline int virtio_config(struct subject *s, const struct mmio_access *m, struct observe_value *w, __u32 n)
+{
+	struct seen_register r = { .address = m->gpa, .value = m->value, .selector = OBSERVE_SPACE_MEMORY, .width = m->len };
+	__u64 window = m->gpa & ~(__u64)(VIRTIO_WINDOW_BYTES - 1);
+	struct observe_value *device;
+	struct observe_key key = { 0 };
+
+	if (m->write) {
+		w->data[3] |= 1u << n;
+		return CACHE_EXACT;
+	}
+	key.vm = s->vm->seen.vm;
+	key.kind = OBSERVE_REGISTER;
+	key.selector = OBSERVE_SPACE_MEMORY;
+	key.address = window + VIRTIO_REG_DEVICE;
+	key.width = 4;
+	device = bpf_map_lookup_elem(&facts, &key);
+	if (is_now(s, device) && device->data[0] == VIRTIO_DEVICE_NET && !(w->data[3] & 1u << n))
+		mac_seen(s, &r, window + VIRTIO_REG_CONFIG, NIC_MAC_BYTES);
+	return CACHE_EXACT;
+}
+
+static __always_inline int virtio_window(struct subject *s, const struct mmio_access *m, struct observe_value *w, __u32 n)
+{
+	__u32 offset = m->gpa & (VIRTIO_WINDOW_BYTES - 1), shift = 4 * n, select;
+
+	if (offset >= VIRTIO_REG_CONFIG)
+		return offset < VIRTIO_REG_CONFIG + NIC_MAC_BYTES ? virtio_config(s, m, w, n) : CACHE_EXACT;
+	if (m->write) {
+		if (offset != VIRTIO_REG_FEATURES_SELECT)
+			return CACHE_EXACT;
+		select = m->value < VIRTIO_SELECT_UNKNOWN ? m->value : VIRTIO_SELECT_UNKNOWN;
+		w->data[1] = (w->data[1] & ~(0xfu << shift)) | select << shift;
+		return CACHE_NOT;
+	}
+	if (m->len != 4 || offset > VIRTIO_REG_FEATURES || offset & 3)
+		return CACHE_EXACT;
+	select = offset == VIRTIO_REG_FEATURES ? w->data[1] >> shift & 0xf : 0;
+	if (select != VIRTIO_SELECT_UNKNOWN)
+		memory_register(s, m->gpa, m->value, select);
+	return CACHE_NOT;
+}
+
+static __noinline int watched(struct subject *s, const struct mmio_access *m)
+{
+	struct seen_register r = { .address = m->gpa, .value = m->value, .selector = OBSERVE_SPACE_MEMORY, .width = m->len };
+	__u32 n = m->gpa / VIRTIO_WINDOW_BYTES & 7, offset = m->gpa & ~PAGE_MASK;
+	struct observe_value *w;
+
+	if (!m->write && m->len == 4 && !(m->gpa & (VIRTIO_WINDOW_BYTES - 1)) && m->value == VIRTIO_MAGIC) {
+		w = watch_make(s, OBSERVE_SPACE_MEMORY, m->gpa);
+		if (w && !(w->data[0] & 1u << n)) {
+			w->data[0] |= 1u << n;
+			forget_caches();
+		}
+	} else {
+		w = watch_of(s, OBSERVE_SPACE_MEMORY, m->gpa);
+	}
+	if (!w)
+		return CACHE_PAGE;
+	if (w->data[0] & 1u << n)
+		return virtio_window(s, m, w, n);
+	if (!in_range(w->data[2], offset, m->len))
+		return CACHE_EXACT;
+	if (m->write)
+		w->data[3] |= WATCH_RANGE_WRITTEN;
+	else if (!(w->data[3] & WATCH_RANGE_WRITTEN))
+		mac_seen(s, &r, (m->gpa & PAGE_MASK) + (w->data[2] & 0xffff), w->data[2] >> 16 & 0xff);
+	return CACHE_EXACT;
+}
+
+/* An access to memory outside the ECAM window. Returns how it may be cached. */
+static __always_inline int mmio_register(struct subject *s, const struct mmio_access *m)
+{
+	if (!s->vm)
+		return CACHE_NOT;
+	switch (m->gpa & PAGE_MASK) {
+	case IOAPIC_PAGE:
+		return ioapic(s, m, 0);
+	case IOAPIC_SECOND:
+		return ioapic(s, m, 1);
+	case LAPIC_PAGE:
+		return lapic(s, m);
+	case HPET_PAGE:
+		return hpet(s, m);
+	}
+	return watched(s, m);
+}
+
+static __always_inline void port_register(struct subject *s, __u32 port, __u32 size, __u64 value)
+{
+	struct observe_value *w = watch_of(s, OBSERVE_SPACE_PORT, port);
+	struct seen_register r = { .address = port, .value = value, .selector = OBSERVE_SPACE_PORT, .width = size };
+
+	if (w && in_range(w->data[2], port % WATCH_PORTS, size))
+		mac_seen(s, &r, (port & ~(WATCH_PORTS - 1)) + (w->data[2] & 0xffff), w->data[2] >> 16 & 0xff);
+}
+
+/* ---- which pages and ports: where the BARs of known adapters are */
+SUBPROGRAM int watch_range(struct subject *s, __u32 space, __u64 address, __u32 bytes, __u32 width)
+{
+	struct observe_value *w = watch_make(s, space, address);
+	__u32 first = address & (space == OBSERVE_SPACE_PORT ? WATCH_PORTS - 1 : ~PAGE_MASK), end = first + bytes, held;
+
+	if (!w)
+		return 0;
+	held = w->data[2];
+	if (held) {
+		if ((held & 0xffff) + (held >> 16 & 0xff) > end)
+			end = (held & 0xffff) + (held >> 16 & 0xff);
+		if ((held & 0xffff) < first)
+			first = held & 0xffff;
+	}
+	if (end - first > 0xff || w->data[2] == WATCH_RANGE(first, end - first, width))
+		return 0;
+	w->data[2] = WATCH_RANGE(first, end - first, width);
+	forget_caches();
+	return 0;
+}
+
+/* Where a BAR is now, 0 where that is not known. */
+SUBPROGRAM __u64 bar_base(struct subject *s, __u32 bdf, __u32 reg, __u32 space)
+{
+	struct observe_value *low = pci_current(s, bdf, reg), *high, *size;
+	struct observe_key key;
+	__u32 kind;
+
+	if (!low || low->known != 0xf || low->flags & OBSERVE_SIZING)
+		return 0;
+	pci_key(&key, s, OBSERVE_PCI_SIZE, bdf, reg);
+	size = bpf_map_lookup_elem(&facts, &key);
+	kind = is_now(s, size) ? size->data[0] : low->data[0];
+	if (space == OBSERVE_SPACE_PORT)
+		return kind & 1 ? low->data[0] & 0xfffc : 0;
+	if (kind & 1)
+		return 0;
+	if ((kind & 6) != 4)
+		return low->data[0] & ~0xfu;
+	high = pci_current(s, bdf, reg + 4);
+	if (high && (high->known != 0xf || high->flags & OBSERVE_SIZING))
+		return 0;
+	return (low->data[0] & ~0xfu) | (high ? (__u64)high->data[0] << 32 : 0);
+}
+
+SUBPROGRAM int watch_bar(struct subject *s, __u32 bdf, __u32 reg, __u32 id)
+{
+	for (__u32 n = 0; n < NIC_REGISTERS; n++) {
+		const struct nic_registers *nic = &nic_registers[n];
+		__u32 bar = PCI_REG_BAR0 + 4u * nic->bar;
+		__u64 base;
+
+		if (nic->id != id || (reg != bar && reg != bar + 4))
+			continue;
+		base = bar_base(s, bdf, bar, nic->space);
+		if (base)
+			watch_range(s, nic->space, base + nic->offset, nic->bytes, nic->width);
+	}
+	return 0;
+}
+
+/* The offset of a capability was read; is it that of virtio's device configuration? There the address comes first. */
+SUBPROGRAM int watch_virtio(struct subject *s, __u32 bdf, __u32 reg)
+{
+	struct observe_value *head = pci_known(s, bdf, reg - 8), *bar = pci_known(s, bdf, reg - 4), *offset = pci_known(s, bdf, reg);
+	__u64 base;
+
+	if (!head || !bar || !offset || (head->known & 9) != 9 || !(bar->known & 1) || offset->known != 0xf)
+		return 0;
+	if ((head->data[0] & 0xff) != PCI_CAP_VENDOR || head->data[0] >> 24 != VIRTIO_CAP_DEVICE_CONFIG || (bar->data[0] & 0xff) > 5)
+		return 0;
+	base = bar_base(s, bdf, PCI_REG_BAR0 + 4 * (bar->data[0] & 0xff), OBSERVE_SPACE_MEMORY);
+	return base ? watch_range(s, OBSERVE_SPACE_MEMORY, base + offset->data[0], NIC_MAC_BYTES, 0) : 0;
+}
+
+/* After an access to PCI configuration: where = bdf << 12 | register. */
+static __noinline int watch_function(struct subject *s, __u32 where)
+{
+	__u32 bdf = where >> 12, reg = where & 0xffc;
+	struct observe_value *id;
+
+	if (reg < PCI_REG_BAR0 || (reg > PCI_REG_BAR5 && reg < PCI_REG_BODY + 8))
+		return 0;
+	id = pci_known(s, bdf, PCI_REG_ID);
+	if (!id || id->known != 0xf)
+		return 0;
+	if (reg <= PCI_REG_BAR5)
+		return watch_bar(s, bdf, reg, id->data[0]);
+	if (id->data[0] == NIC_VIRTIO || id->data[0] == NIC_VIRTIO_TRANSITIONAL)
+		return watch_virtio(s, bdf, reg);
+	return 0;
+}
+
+#endif
