@@ -28,9 +28,10 @@ enum observe_kind {
 	OBSERVE_MSR = 7,        /* selector = index; reads only; data[0..1] = value of MSRs that are identity (msr_identity.h), 0 of others */
 	OBSERVE_REGISTER = 8,   /* a register outside PCI configuration that identifies: selector = enum observe_space | index << 8 (registers behind an index register, else 0), address = gpa or port, width = bytes; data[0..1] = what was read */
 	OBSERVE_FWCFG = 9,      /* fw_cfg, read through its data register: selector = item, address = offset, 8-byte aligned; data[0..1] = the bytes in `known` (bit n = byte n) */
+	OBSERVE_PCI_ABSENT = 10,/* selector = bus, address = function number; data[0] bit n = device n answered all ones while nothing else was known of it in this boot */
 };
 
-#define OBSERVE_KIND_LAST OBSERVE_FWCFG
+#define OBSERVE_KIND_LAST OBSERVE_PCI_ABSENT
 
 /* Where a register of OBSERVE_REGISTER is. */
 enum observe_space {

@@ -21,6 +21,7 @@
 #define PCI_REG_ROM_BRIDGE 0x38
 #define PCI_REG_INTERRUPT 0x3c
 #define PCI_REG_BODY 0x40
+#define PCI_REG_EXTENDED 0x100
 #define PCI_CLASS_BRIDGE_PCI 0x0604
 #define PCI_STATUS_CAP_LIST (1u << 20) /* in the dword of command and status */
 #define Q35_DEVICE 0x29c0          /* 82G33 host bridge: the q35 machine's 00:00.0 */
@@ -75,6 +76,45 @@ static __always_inline struct observe_value *pci_known(struct subject *s, __u32 
 	pci_key(&key, s, OBSERVE_PCI, bdf, reg);
 	v = bpf_map_lookup_elem(&facts, &key);
 	return is_now(s, v) ? v : NULL;
+}
+
+/* Was the function asked for in this boot, and nobody answered? Once it has a fact of its own, that tells. */
+static __always_inline struct observe_value *pci_absent_known(struct subject *s, __u32 bdf)
+{
+	struct observe_key key;
+	struct observe_value *v;
+
+	pci_key(&key, s, OBSERVE_PCI_ABSENT, bdf >> 8, bdf & 7);
+	v = bpf_map_lookup_elem(&facts, &key);
+	return is_now(s, v) ? v : NULL;
+}
+
+static __always_inline bool pci_is_absent(struct subject *s, __u32 bdf)
+{
+	struct observe_value *v = pci_absent_known(s, bdf);
+
+	return v && v->data[0] & 1u << (bdf >> 3 & 0x1f);
+}
+
+/*
+ * Nobody answered. 32 devices are one fact: where there are several root buses, firmware asks for every device of 256 buses.
+ */
+static __noinline int pci_take_absent(struct subject *s, __u32 bdf)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key;
+
+	if (bdf && s->vm)
+		s->vm->seen.flags |= VM_STATE_PCI;
+	pci_key(&key, s, OBSERVE_PCI_ABSENT, bdf >> 8, bdf & 7);
+	in.data[0] = 1u << (bdf >> 3 & 0x1f);
+	observed(s, &in);
+	v = first_sight(s, &key, &in, OBSERVE_CLASS_PCI_ABSENT);
+	if (!v || v->data[0] & in.data[0])
+		return 0;
+	v->data[0] |= in.data[0];
+	v->changed_ns = s->now;
+	return signal_fact(s, &key, v);
 }
 
 /* Firmware hands out bus numbers before it looks at the header type: until then the class tells. */
@@ -296,9 +336,14 @@ static __noinline int pci_read(struct subject *s, __u32 where, __u32 width, __u3
 		/* All ones in other bytes than the vendor's tell nothing by themselves. */
 		if (!(a.known & 3) && a.data == byte_mask(a.known) && (!id || is_absent(id->known, id->data[0])))
 			return 0;
-		return pci_take(s, &a, OBSERVE_PCI, is_absent(a.known, a.data) ? OBSERVE_CLASS_PCI_ABSENT : OBSERVE_CLASS_PCI_HEADER);
+		if (!id && is_absent(a.known, a.data))
+			return pci_take_absent(s, a.bdf);
+		return pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER);
 	}
 	if (id ? is_absent(id->known, id->data[0]) : a.data == byte_mask(a.known))
+		return 0;
+	/* Most of a 4 KiB configuration space is zeros. A fact of them would take the room of one that tells something. */
+	if (a.reg > PCI_REG_EXTENDED && !a.data && !pci_known(s, a.bdf, a.reg))
 		return 0;
 	if (a.reg >= PCI_REG_BODY)
 		return pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_BODY);
@@ -349,7 +394,7 @@ static __noinline int pci_write(struct subject *s, __u32 where, __u32 width, __u
 	if (a.reg < PCI_REG_BAR0 || a.reg > PCI_REG_ROM_BRIDGE)
 		return 0;
 	id = pci_known(s, a.bdf, PCI_REG_ID);
-	if (id && is_absent(id->known, id->data[0]))
+	if (id ? is_absent(id->known, id->data[0]) : pci_is_absent(s, a.bdf))
 		return 0;
 	bridge = pci_is_bridge(s, a.bdf);
 	return pci_is_placeable(a.reg, bridge) ? pci_place_write(s, &a, bridge) : 0;

@@ -68,14 +68,51 @@ static void an_absent_function_has_no_registers(void **state)
 	pci_in(NIC, 0x0e, 1, 0xff);
 	pci_in(NIC, 0x08, 4, 0xffffffff);
 	pci_out(NIC, 0x10, 4, 0xfe000000);
-	v = fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0);
-	assert_int_equal(v.data[0], 0xffff);
-	assert_int_equal(v.known, 3);
+	v = fact_of(KVM_A, OBSERVE_PCI_ABSENT, 0, 0, 0);
+	assert_int_equal(v.data[0], 1 << 3);
+	assert_false(has_fact(KVM_A, OBSERVE_PCI, NIC, 0, 0));
 	assert_int_equal(vm_of(KVM_A).facts[OBSERVE_CLASS_PCI_ABSENT], 1);
 	assert_int_equal(vm_of(KVM_A).facts[OBSERVE_CLASS_PCI_HEADER], 0);
 	/* A function of which nothing is known, and a register that reads all ones: no evidence of anything. */
 	pci_in(BDF(0, 9, 0), 0x0e, 1, 0xff);
 	assert_false(has_fact(KVM_A, OBSERVE_PCI, BDF(0, 9, 0), 0xc, 0));
+}
+
+/* Several root buses: firmware asks for every device of all 256, and each of them has to be known. */
+static void nobody_on_256_buses_fits_the_quota(void **state)
+{
+	const struct rig_options o = { 8192, 1u << 20, 256 };
+	struct observe_vm vm;
+
+	(void)state;
+	rig_open(&o);
+	for (uint32_t bus = 0; bus < 256; bus++)
+		for (uint32_t device = 0; device < 32; device++)
+			pci_in(BDF(bus, device, 0), 0x00, 2, 0xffff);
+	vm = vm_of(KVM_A);
+	assert_int_equal(vm.facts[OBSERVE_CLASS_PCI_ABSENT], 256);
+	assert_int_equal(vm.overflow[OBSERVE_CLASS_PCI_ABSENT], 0);
+	for (uint32_t bus = 0; bus < 256; bus++)
+		assert_int_equal(fact_of(KVM_A, OBSERVE_PCI_ABSENT, bus, 0, 0).data[0], 0xffffffff);
+	/* Other functions are other facts, and none of them is known to be absent. */
+	assert_false(has_fact(KVM_A, OBSERVE_PCI_ABSENT, 0, 1, 0));
+}
+
+static void zeros_of_the_extended_space_take_no_room(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in(0, 0x00, 4, Q35);
+	pci_out(0, 0x60, 4, ECAM | 1);
+	mmio_read(ecam(NIC, 0), 4, 0x100e8086);
+	mmio_read(ecam(NIC, 0x100), 4, 0);
+	mmio_read(ecam(NIC, 0x104), 4, 0);
+	mmio_read(ecam(NIC, 0x108), 4, 7);
+	/* What told something tells that it does not any more. */
+	mmio_read(ecam(NIC, 0x108), 4, 0);
+	assert_true(has_fact(KVM_A, OBSERVE_PCI, NIC, 0x100, 0));
+	assert_false(has_fact(KVM_A, OBSERVE_PCI, NIC, 0x104, 0));
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x108, 0).changes, 1);
 }
 
 static void a_function_that_comes_and_goes_is_a_change(void **state)
@@ -86,16 +123,22 @@ static void a_function_that_comes_and_goes_is_a_change(void **state)
 	rig_begin();
 	pci_in(NIC, 0x00, 4, 0xffffffff);
 	pci_in(NIC, 0x00, 2, 0x8086);
+	assert_true(has_fact(KVM_A, OBSERVE_PCI_ABSENT, 0, 0, 0));
 	v = fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0);
-	assert_int_equal(v.changes, 1);
 	assert_int_equal(v.known, 3);
 	assert_int_equal(v.data[0], 0x8086);
 	pci_in(NIC, 0x02, 2, 0x100e);
 	pci_in(NIC, 0x00, 4, 0xffffffff);
 	v = fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0);
-	assert_int_equal(v.changes, 2);
+	assert_int_equal(v.changes, 1);
 	assert_int_equal(v.data[0], 0xffffffff);
-	assert_int_equal(news_of(OBSERVE_PCI), 4);
+	assert_int_equal(news_of(OBSERVE_PCI), 3);
+	pci_in(NIC, 0x00, 2, 0x8086);
+	v = fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0);
+	assert_int_equal(v.changes, 2);
+	assert_int_equal(v.known, 3);
+	pci_in(NIC, 0x00, 4, 0xffffffff);
+	assert_int_equal(news_of(OBSERVE_PCI), 2);
 	/* Half a vendor id of a function that is not there is nothing new. */
 	pci_in(NIC, 0x00, 1, 0xff);
 	pci_in(NIC, 0x01, 1, 0xff);
@@ -254,7 +297,7 @@ static void ecam_is_the_same_facts(void **state)
 	mmio_write(ecam(NIC, 0x10), 4, 0xfe001000);
 	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0).data[0], 0x100e8086);
 	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x108, 0).known, 0xc);
-	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, BDF(1, 0, 0), 0, 0).data[0], 0xffff);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI_ABSENT, 1, 0, 0).data[0], 1);
 	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI_SIZE, NIC, 0x10, 0).data[0], 0xfffff000);
 	assert_true(has_fact(KVM_A, OBSERVE_PCI_PLACED, 0x10 << 16 | NIC, 0xfe001000, 0));
 	/* Just behind the window: an ordinary page. */
@@ -360,6 +403,8 @@ int main(void)
 		cmocka_unit_test_teardown(bytes_join_whatever_the_width, rig_close),
 		cmocka_unit_test_teardown(a_latch_that_is_off_is_a_port, rig_close),
 		cmocka_unit_test_teardown(an_absent_function_has_no_registers, rig_close),
+		cmocka_unit_test_teardown(nobody_on_256_buses_fits_the_quota, rig_close),
+		cmocka_unit_test_teardown(zeros_of_the_extended_space_take_no_room, rig_close),
 		cmocka_unit_test_teardown(a_function_that_comes_and_goes_is_a_change, rig_close),
 		cmocka_unit_test_teardown(state_bits_are_no_identity, rig_close),
 		cmocka_unit_test_teardown(bar_and_rom_sizes_are_kept, rig_close),

@@ -237,7 +237,7 @@ static void a_flood_fills_its_own_quota_only(void **state)
 	vm = vm_of(KVM_A);
 	assert_int_equal(vm.facts[OBSERVE_CLASS_CPUID], 1);
 	assert_int_equal(vm.facts[OBSERVE_CLASS_PCI_HEADER], 200);
-	assert_int_equal(vm.facts[OBSERVE_CLASS_PCI_ABSENT], 100);
+	assert_int_equal(vm.facts[OBSERVE_CLASS_PCI_ABSENT], 16);
 	assert_int_equal(vm.facts[OBSERVE_CLASS_PCI_BODY], 48);
 	assert_int_equal(vm.facts[OBSERVE_CLASS_MMIO], 100);
 	assert_int_equal(vm.overflow[OBSERVE_CLASS_CPUID], 0);

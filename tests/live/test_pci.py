@@ -202,7 +202,7 @@ class PciLive(Live):
         return len(caps)
 
     def check(self, machine, devices, said="", least=0, **kw):
-        monitor = self.monitor("--set", "monitor.quota=16384")
+        monitor = self.monitor()
         guest, dump = self.walk(machine, devices, said, **kw)
         state, text = self.walked(monitor, guest)
         all_seen = entries(text)

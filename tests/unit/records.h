@@ -238,6 +238,17 @@ static inline void records_pci(struct records *s, uint32_t bdf, uint16_t reg, ui
 	records_fact(s, &f);
 }
 
+/* Function `function` of the devices in `devices` (bit n = device n) answered all ones. */
+static inline void records_pci_absent(struct records *s, uint8_t bus, uint8_t function, uint32_t devices)
+{
+	struct record_fact f = {
+		.key = { .kind = OBSERVE_PCI_ABSENT, .selector = bus, .address = function },
+		.value = { .data = { devices } },
+	};
+
+	records_fact(s, &f);
+}
+
 /* The answer to an all-ones write to a BAR or ROM register. */
 static inline void records_pci_size(struct records *s, uint32_t bdf, uint16_t reg, uint32_t answer)
 {

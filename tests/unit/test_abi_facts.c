@@ -352,6 +352,31 @@ static void a_drift_never_slips_into_the_baseline(void **state)
 	records_release(&now);
 }
 
+/* The same where 32 devices are one fact: who was not there does not join, whoever was not asked for does. */
+static void an_absent_device_does_not_join_the_baseline(void **state)
+{
+	struct records known = RECORDS_INIT, now = RECORDS_INIT;
+	struct guest_facts *f;
+
+	(void)state;
+	now.boot = 2;
+	records_pci_absent(&known, 0, 0, 1u << 3);
+	records_pci_absent(&now, 0, 0, 1u << 6);
+	records_pci_absent(&now, 0, 1, 1u << 6);
+	records_pci(&now, RECORDS_BDF(0, 3, 0), 0, 0x100e8086, 0xf);
+	records_pci(&now, RECORDS_BDF(0, 3, 0), 8, 0x02000003, 0xf);
+	records_pci(&now, RECORDS_BDF(0, 5, 0), 0, 0x100e8086, 0xf);
+	f = merged(&known, &now);
+	assert_null(facts_find(f, OBSERVE_PCI, RECORDS_BDF(0, 3, 0), 0, 0));
+	assert_null(facts_find(f, OBSERVE_PCI, RECORDS_BDF(0, 3, 0), 8, 0));
+	assert_non_null(facts_find(f, OBSERVE_PCI, RECORDS_BDF(0, 5, 0), 0, 0));
+	assert_int_equal(facts_find(f, OBSERVE_PCI_ABSENT, 0, 0, 0)->value.data[0], 1u << 3 | 1u << 6);
+	assert_non_null(facts_find(f, OBSERVE_PCI_ABSENT, 0, 1, 0));
+	facts_free(f);
+	records_release(&known);
+	records_release(&now);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -366,6 +391,7 @@ int main(void)
 		cmocka_unit_test(facts_come_sorted_and_by_kind),
 		cmocka_unit_test(a_baseline_learns_what_was_not_touched_before),
 		cmocka_unit_test(a_drift_never_slips_into_the_baseline),
+		cmocka_unit_test(an_absent_device_does_not_join_the_baseline),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

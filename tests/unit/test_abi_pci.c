@@ -315,6 +315,30 @@ static void what_was_never_touched_is_not_called_absent(void **state)
 	guest_end(&g);
 }
 
+/* Asked together, 32 devices are one fact; whoever has a fact of its own is told of by that. */
+static void nobody_is_told_by_bus_and_somebody_by_function(void **state)
+{
+	struct records s = RECORDS_INIT;
+	struct guest g;
+
+	(void)state;
+	records_boot(&s, OBSERVE_REASON_CREATED, true);
+	function(&s, 0, 0x12378086, 0x06000002, 0, 0);
+	function(&s, RECORDS_BDF(0, 3, 0), 0x100e8086, 0x02000003, MULTIFUNCTION, 1);
+	records_pci_absent(&s, 0, 0, 0xfffffffe);
+	for (uint8_t n = 1; n < 8; n++)
+		records_pci_absent(&s, 0, n, 1u << 3);
+	guest_read(&g, &s);
+	assert_coverage(&g, COVERAGE_COMPLETE, "");
+	assert_entry(&g, "0000:00:03.0/id", "8086:100e");
+	assert_int_equal(pci_presence(g.facts, RECORDS_BDF(0, 4, 0)), PCI_ABSENT);
+	assert_int_equal(pci_presence(g.facts, RECORDS_BDF(0, 31, 0)), PCI_ABSENT);
+	assert_int_equal(pci_presence(g.facts, RECORDS_BDF(0, 3, 7)), PCI_ABSENT);
+	assert_int_equal(pci_presence(g.facts, RECORDS_BDF(0, 4, 7)), PCI_UNKNOWN);
+	assert_int_equal(pci_presence(g.facts, RECORDS_BDF(1, 4, 0)), PCI_UNKNOWN);
+	guest_end(&g);
+}
+
 static void half_read_registers_make_no_half_entries(void **state)
 {
 	struct records s = RECORDS_INIT;
@@ -815,6 +839,7 @@ int main(void)
 		cmocka_unit_test(functions_on_a_bus_that_nothing_leads_to_are_said_to_be_left_out),
 		cmocka_unit_test(another_root_bus_has_functions_of_its_own),
 		cmocka_unit_test(what_was_never_touched_is_not_called_absent),
+		cmocka_unit_test(nobody_is_told_by_bus_and_somebody_by_function),
 		cmocka_unit_test(half_read_registers_make_no_half_entries),
 		cmocka_unit_test(a_guest_without_pci_has_no_pci_facet),
 		cmocka_unit_test(an_unprobed_device_makes_no_complete_facet),

@@ -172,6 +172,7 @@ static unsigned facets_of(const struct record_fact *fact)
 	case OBSERVE_MMIO:
 		return bit(FACET_MMIO);
 	case OBSERVE_PCI:
+	case OBSERVE_PCI_ABSENT:
 		return bit(FACET_PCI) | bit(FACET_PLACEMENT);
 	case OBSERVE_PCI_SIZE:
 	case OBSERVE_PCI_PLACED:

@@ -12,13 +12,12 @@
 #include <string.h>
 
 #include "userspace/abi/facts_internal.h"
+#include "userspace/abi/pci_tree.h"
 #include "userspace/abi/windows.h"
 #include "userspace/base/buffer.h"
 
 enum {
-	PCI_REG_ID = 0x00,
 	PCI_REG_BUS_NUMBERS = 0x18,
-	PCI_BUSES = 256,
 	NO_BRIDGE = -1,
 };
 
@@ -83,6 +82,8 @@ static bool function_agrees(const struct guest_facts *known, const struct guest_
 	const struct record_fact *a = facts_find(known, OBSERVE_PCI, bdf, PCI_REG_ID, 0);
 	const struct record_fact *b = facts_find(now, OBSERVE_PCI, bdf, PCI_REG_ID, 0);
 
+	if (pci_presence(known, bdf) == PCI_ABSENT && pci_presence(now, bdf) == PCI_PRESENT)
+		return false;
 	return !a || !b || ((a->value.data[0] ^ b->value.data[0]) & bytes_mask(a->value.known & b->value.known)) == 0;
 }
 
@@ -122,6 +123,8 @@ static bool may_join(const struct merge *m, const struct record_fact *fact)
 	case OBSERVE_PCI:
 	case OBSERVE_PCI_SIZE:
 		return bus_agrees(&m->known_buses, &m->now_buses, bdf >> 8) && function_agrees(m->before, m->now, bdf);
+	case OBSERVE_PCI_ABSENT:
+		return fact->key.selector < PCI_BUSES && bus_agrees(&m->known_buses, &m->now_buses, fact->key.selector);
 	default:
 		return true;
 	}
@@ -151,6 +154,11 @@ static void learn(const struct merge *m, struct record_fact *held, const struct 
 		more = bytes_mask(fact->value.known & ~held->value.known);
 		held->value.data[0] = (held->value.data[0] & ~more) | (fact->value.data[0] & more);
 		held->value.known |= fact->value.known;
+		return;
+	case OBSERVE_PCI_ABSENT:
+		/* Whoever has a fact of its own is told of by that. */
+		if (may_join(m, fact))
+			held->value.data[0] |= fact->value.data[0];
 		return;
 	case OBSERVE_PCI_SIZE:
 		if ((held->value.flags & OBSERVE_SIZING) && !(fact->value.flags & OBSERVE_SIZING) && may_join(m, fact))

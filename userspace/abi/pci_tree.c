@@ -38,10 +38,13 @@ bool pci_read(const struct guest_facts *facts, uint16_t bdf, uint16_t reg, uint8
 
 enum pci_presence pci_presence(const struct guest_facts *facts, uint16_t bdf)
 {
+	const struct record_fact *nobody;
 	uint32_t vendor;
 
-	if (!pci_read(facts, bdf, PCI_REG_ID, VENDOR_BYTES, &vendor))
-		return PCI_UNKNOWN;
+	if (!pci_read(facts, bdf, PCI_REG_ID, VENDOR_BYTES, &vendor)) {
+		nobody = facts_find(facts, OBSERVE_PCI_ABSENT, bdf >> 8, bdf % PCI_FUNCTIONS, 0);
+		return nobody && nobody->value.data[0] & 1u << (bdf / PCI_FUNCTIONS % PCI_DEVICES) ? PCI_ABSENT : PCI_UNKNOWN;
+	}
 	/* No vendor has number 0, and firmware takes it for nobody too. */
 	return vendor == VENDOR_NONE || vendor == 0 ? PCI_ABSENT : PCI_PRESENT;
 }
