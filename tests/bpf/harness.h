@@ -91,7 +91,7 @@ static inline void rig_open(const struct rig_options *o)
 	assert_non_null(rig.skel);
 	rig.skel->rodata->testing = true;
 	for (size_t i = 0; i < OBSERVE_CLASSES; i++)
-		rig.skel->rodata->quota[i] = i == OBSERVE_CLASS_PCI_HEADER ? 2 * o->quota : o->quota;
+		rig.skel->rodata->quota[i] = i == OBSERVE_CLASS_PCI_HEADER || i == OBSERVE_CLASS_PCI_BODY ? 2 * o->quota : o->quota;
 	rig.skel->rodata->ring_urgent_bytes = o->ring_bytes / 4;
 	bpf_map__set_max_entries(rig.skel->maps.facts, o->facts);
 	bpf_map__set_max_entries(rig.skel->maps.news, o->ring_bytes);

@@ -157,7 +157,7 @@ static int skeleton_open(const struct kernel_options *options, struct abidrift_b
 		quota = quota < QUOTA_MIN ? QUOTA_MIN : quota > QUOTA_MAX ? QUOTA_MAX : quota;
 	}
 	for (size_t i = 0; i < OBSERVE_CLASSES; i++)
-		skel->rodata->quota[i] = i == OBSERVE_CLASS_PCI_HEADER ? 2 * quota : quota;
+		skel->rodata->quota[i] = i == OBSERVE_CLASS_PCI_HEADER || i == OBSERVE_CLASS_PCI_BODY ? 2 * quota : quota;
 	skel->rodata->ring_urgent_bytes = *ret_ring_bytes / 4;
 	bpf_map__set_max_entries(skel->maps.cpuid_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.port_cache, (uint32_t)cpus);
