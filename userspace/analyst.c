@@ -40,6 +40,10 @@ struct instance {
 	uint32_t stream_boot; /* as the stream numbers it; 0 = no BOOT yet */
 	struct guest_facts *facts;
 	struct identity who;
+	char *entered_id;     /* as which guest the store has it; NULL: it has not */
+	int64_t entered_row;
+	char table_uuid[37];  /* what its SMBIOS tables said first: stays through resets, while they are built anew; "" = nothing yet */
+	bool tables_heard, imposture_said;
 	struct store_guest guest;
 	struct store_instance row;
 	struct record_boot boot;
@@ -112,6 +116,7 @@ static void instance_free(struct instance *in)
 	free(in->gone);
 	facts_free(in->facts);
 	identity_release(&in->who);
+	free(in->entered_id);
 	store_guest_release(&in->guest);
 	store_instance_release(&in->row);
 	free(in);
@@ -398,6 +403,15 @@ static bool same_vm(const char *a, const char *b)
 	return n == strcspn(b, ".") && !strncmp(a, b, n) && host_a && host_b && !strcmp(host_a, host_b);
 }
 
+/* Is a row of the store about this very VM? */
+static bool row_is(const struct instance *in, const char *vm, const struct store_instance *old)
+{
+	bool process = old->running && old->pid == in->row.pid && old->start && in->row.start && !strcmp(old->start, in->row.start) &&
+		       old->host && !strcmp(old->host, in->row.host) && strcmp(in->row.start, "");
+
+	return (old->vm && same_vm(old->vm, vm)) || (process && old->fd == in->row.fd);
+}
+
 /* The store may know this very VM: from before abidrift, or only the analyst, was restarted. */
 static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 {
@@ -411,10 +425,7 @@ static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 		err = vm_name(a, in, &vm);
 	for (i = 0; err >= 0 && i < count; i++) {
 		struct store_instance *old = &items[i];
-		bool process = old->running && old->pid == in->row.pid && old->start && in->row.start && !strcmp(old->start, in->row.start) &&
-			       old->host && !strcmp(old->host, in->row.host) && strcmp(in->row.start, "");
-
-		if (!(old->vm && same_vm(old->vm, vm)) && !(process && old->fd == in->row.fd))
+		if (!row_is(in, vm, old))
 			continue;
 		in->row.row = old->row;
 		in->row.began_at = old->began_at;
@@ -439,15 +450,126 @@ static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 	return err;
 }
 
+/* ---- who it is */
+
+/* A guest writes its own tables: nobody becomes a guest by them that another VM is for its host. */
+static const struct instance *uuid_holder(const struct analyst *a, const struct instance *in, const char *uuid)
+{
+	for (const struct instance *other = a->instances; other; other = other->next)
+		if (other != in && !other->gone && other->who.uuid && !other->who.from_tables && !strcmp(other->who.uuid, uuid))
+			return other;
+	return NULL;
+}
+
+/* Who it is by now. The first good reading of its tables counts for its whole life. */
+static int instance_who(struct analyst *a, struct instance *in)
+{
+	const struct instance *holder;
+	struct identity now = { 0 };
+	bool whole;
+	int err;
+
+	if (!in->tables_heard && facts_area(in->facts, RECORD_AREA_SMBIOS, &whole, NULL, NULL) && whole) {
+		err = identity_derive(in->facts, &now);
+		if (err < 0)
+			return err;
+		in->tables_heard = true;
+		if (now.from_tables)
+			memcpy(in->table_uuid, now.uuid, sizeof in->table_uuid);
+		identity_release(&now);
+	}
+	holder = in->table_uuid[0] ? uuid_holder(a, in, in->table_uuid) : NULL;
+	err = identity_derive_as(in->facts, in->table_uuid[0] && !holder ? in->table_uuid : NULL, &now);
+	if (err < 0)
+		return err;
+	identity_release(&in->who);
+	in->who = now;
+	if (holder && !now.uuid && !in->imposture_said) {
+		say(a, 1, "%s: its SMBIOS tables say the UUID of guest %s, which runs as another VM: that is not believed", called(in), called(holder));
+		in->imposture_said = true;
+	}
+	return 0;
+}
+
+/* What an earlier abidrift learnt of this very VM from its tables: until they are read again it stays who it is. */
+static int instance_recall(struct analyst *a, struct instance *in)
+{
+	struct store_instance *items = NULL;
+	char *vm = NULL;
+	size_t count = 0;
+	int err = row_describe(a, in);
+
+	if (err >= 0)
+		err = vm_name(a, in, &vm);
+	if (err >= 0)
+		err = store_instances(a->store, 0, &items, &count);
+	for (size_t i = 0; err >= 0 && i < count && !in->table_uuid[0]; i++) {
+		struct store_guest guest = { 0 };
+
+		if (!row_is(in, vm, &items[i]))
+			continue;
+		err = store_guest_get(a->store, items[i].guest, &guest);
+		if (err >= 0 && guest.uuid && strlen(guest.uuid) < sizeof in->table_uuid)
+			memcpy(in->table_uuid, guest.uuid, strlen(guest.uuid) + 1);
+		store_guest_release(&guest);
+	}
+	free(vm);
+	store_instances_free(items, count);
+	return err;
+}
+
+static bool guest_shared(const struct analyst *a, const struct instance *in)
+{
+	for (const struct instance *other = a->instances; other; other = other->next)
+		if (other != in && other->entered_id && other->entered_row == in->entered_row)
+			return true;
+	return false;
+}
+
+/*
+ * It was entered as somebody else, before enough was known of it. That guest gets the new id. Where there is a guest of that id
+ * already this is one of its lives: the other one is forgotten, or, if it has a history of its own, ends here.
+ */
+static int instance_reenter(struct analyst *a, struct instance *in)
+{
+	struct store_event event = { .at = now_real(a), .type = (char *)"stop", .guest = in->entered_row, .reason = (char *)"is known as another guest" };
+	bool shared = guest_shared(a, in), dropped = false;
+	int err = shared ? -EEXIST : store_guest_rename(a->store, in->entered_row, in->who.id, in->who.uuid, in->who.name, in->who.anonymous);
+
+	if (err != -EEXIST)
+		return err;
+	err = shared ? 0 : store_guest_drop(a->store, in->entered_row, &dropped);
+	if (err >= 0 && !dropped && in->row.row) {
+		in->row.running = false;
+		in->row.ended_at = now_real(a);
+		err = store_instance_put(a->store, &in->row);
+		if (err >= 0)
+			err = store_event_add(a->store, &event);
+	}
+	store_instance_release(&in->row);
+	in->row = (struct store_instance){ 0 };
+	in->boot_stored = false;
+	in->judged = 0;
+	in->dirty = ALL_FACETS;
+	in->outgoing = in->said_fell = false;
+	in->said = (struct digest){ 0 };
+	return err;
+}
+
 static int instance_enter(struct analyst *a, struct instance *in, struct error *e)
 {
 	bool known;
-	int err;
+	int err = instance_who(a, in);
 
-	identity_release(&in->who);
-	err = identity_derive(in->facts, &in->who);
+	if (err >= 0 && !in->who.uuid && !in->row.row && !in->tables_heard) {
+		err = instance_recall(a, in);
+		if (err >= 0)
+			err = instance_who(a, in);
+	}
+	if (err >= 0 && in->entered_id && strcmp(in->entered_id, in->who.id))
+		err = instance_reenter(a, in);
 	if (err < 0)
-		return error_set(e, ENOMEM, "out of memory");
+		return err == -ENOMEM ? error_set(e, ENOMEM, "out of memory") : store_failed(a, err, e);
 	store_guest_release(&in->guest);
 	err = store_guest_put(a->store, in->who.id, in->who.uuid, in->who.name, in->who.anonymous, &in->guest);
 	if (err < 0)
@@ -705,6 +827,16 @@ static int row_copy(const struct store_instance *from, struct store_instance *to
 	return err;
 }
 
+/* The store holds it as this guest now. Without memory for that it is as if it had never been another one. */
+static void instance_entered(struct analyst *a, struct instance *in)
+{
+	if (in->entered_id && strcmp(in->entered_id, in->who.id))
+		say(a, 0, "%s: is guest %s, as its SMBIOS tables say", in->who.name ? in->who.name : in->entered_id, in->who.id);
+	free(in->entered_id);
+	in->entered_id = strdup(in->who.id);
+	in->entered_row = in->guest.row;
+}
+
 /* Guest, instance and boot into the store; again and again until it holds them. */
 static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e)
 {
@@ -740,6 +872,7 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 		return err;
 	}
 	store_instance_release(&before);
+	instance_entered(a, in);
 	instance_announce(a, in);
 	if (!in->boot_stored && !known && in->boot.reason > OBSERVE_REASON_CREATED)
 		say(a, 0, "%s: %s, boot %" PRIu32, called(in), boot_reason(in->boot.reason), in->row.boot);
@@ -756,7 +889,7 @@ static int boot_renewed(struct analyst *a, struct instance *in, const struct rec
 
 	if (!boot->token || boot->token == in->row.boot_token)
 		return 0;
-	in->row.boot_token = boot->token;
+	in->boot.token = in->row.boot_token = boot->token;
 	err = store_instance_put(a->store, &in->row);
 	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
 }
@@ -798,6 +931,20 @@ static int take_boot(struct analyst *a, const struct record_header *h, const voi
 	return err < 0 ? store_trouble(a, err, e) : 0;
 }
 
+/* Firmware has built its tables: they may say who the guest is, where its host does not. */
+static int tables_follow(struct analyst *a, struct instance *in, struct error *e)
+{
+	int err = instance_who(a, in);
+
+	if (err < 0)
+		return error_set(e, ENOMEM, "out of memory");
+	if (!in->entered_id || !strcmp(in->entered_id, in->who.id))
+		return 0;
+	in->ready = false;
+	err = instance_settle_in(a, in, e);
+	return err < 0 ? store_trouble(a, err, e) : 0;
+}
+
 static int take_facts(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	struct instance *in = instance_find(a, h->vm);
@@ -817,7 +964,7 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 		in->ran_ns = a->now_ns;
 		outgoing_find(a, in);
 	}
-	return 0;
+	return news & (1u << FACET_IDENTITY) && !in->tables_heard ? tables_follow(a, in, e) : 0;
 }
 
 static const char *const class_facets[OBSERVE_CLASSES] = {

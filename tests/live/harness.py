@@ -189,7 +189,8 @@ def entries(text):
 
 class Qemu:
     """A real guest: Debian's QEMU, SeaBIOS, -accel kvm, QMP."""
-    def __init__(self, folder, machine, *args, name=None, guest_uuid=None, cpu="qemu64", vcpus=1, memory="256M", nodefaults=True, binary=QEMU, extra_env=None):
+    def __init__(self, folder, machine, *args, name=None, guest_uuid=None, cpu="qemu64", vcpus=1, memory="256M", nodefaults=True, binary=QEMU, extra_env=None,
+                 with_uuid=True):
         self.uuid = guest_uuid or str(uuid.uuid4())
         self.name = name or f"guest-{self.uuid[:8]}"
         # The same path in every life of a guest, so that its command line is the same too; another one beside it gets its own.
@@ -197,7 +198,7 @@ class Qemu:
         if self._in_use(self.path):
             self.path += "-" + uuid.uuid4().hex[:8]
         argv = [binary, "-accel", "kvm", "-M", machine, "-cpu", cpu, "-smp", str(vcpus), "-m", memory, "-display", "none", "-serial", "null",
-                "-monitor", "none", "-uuid", self.uuid, "-name", f"guest={self.name}", "-qmp", f"unix:{self.path},server=on,wait=off",
+                "-monitor", "none", *(["-uuid", self.uuid] if with_uuid else []), "-name", f"guest={self.name}", "-qmp", f"unix:{self.path},server=on,wait=off",
                 *(["-nodefaults"] if nodefaults else []), *args]
         env = dict(os.environ, **(extra_env or {}))
         self.process = Process(argv, env=env)

@@ -2,7 +2,7 @@
 """Writes trace files of made-up guests (format: userspace/stream/{record,trace}.h), for tests that need no KVM."""
 import struct
 
-HELLO, HOST, CONFIG, COVERAGE, VM, BOOT, FACT, CPUID, SLOTS, GONE, LOSS, TICK, SYNCED = range(1, 14)
+HELLO, HOST, CONFIG, COVERAGE, VM, BOOT, FACT, CPUID, SLOTS, GONE, LOSS, TICK, SYNCED, MEMORY = range(1, 15)
 PORT = 2
 ANSWERED = 1
 REALTIME_NS = 1_770_000_000_000_000_000
@@ -60,6 +60,16 @@ class Trace:
     def port(self, vm, boot, port, answered=True):
         self.add(FACT, struct.pack("<QQIBBH", vm, 0, port, PORT, 1, 0) +
                  struct.pack("<QIIIHBB4I", self.now, boot, 0, 0 if answered else 3, ANSWERED if answered else 0, 0, 0, 0, 0, 0, 0), vm, boot)
+
+    def memory(self, vm, boot, area, parts, whole=True):
+        """What was read of a guest's memory: parts are (kind, bytes)."""
+        body = struct.pack("<IIII", area, whole, len(parts), 0)
+        for kind, data in parts:
+            body += struct.pack("<QII", 0, kind, len(data)) + data + bytes(-len(data) % 8)
+        self.add(MEMORY, body, vm, boot)
+
+    def smbios(self, vm, boot, entry, table, whole=True):
+        self.memory(vm, boot, 2, [(4, entry), (5, table)], whole)
 
     def gone(self, vm):
         self.add(GONE, pairs(("reason", "its process ended")), vm)

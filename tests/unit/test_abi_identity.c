@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "tests/unit/facts_feed.h"
+#include "tests/unit/smbios_feed.h"
 #include "userspace/abi/identity.h"
 
 #define UUID "11111111-2222-3333-4444-55555555abcd"
@@ -93,6 +93,54 @@ static void a_unit_of_its_own_names_a_guest_and_a_login_does_not(void **state)
 	assert_identity(identify("other", ARGS("x"), NULL, "/"), "anon-4711-9", NULL, NULL);
 }
 
+/* A machine of which only a file that QEMU reads says the UUID. */
+static void what_the_host_says_counts_before_what_the_tables_say(void **state)
+{
+	static const uint8_t machine[] = { 1, 0, 0, 2, 0x33, 0x22, 0x11, 0x00, 0x55, 0x44, 0x77, 0x66, 0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff, 6, 0, 0 };
+	uint8_t unset[sizeof(machine)] = { 1, 0, 0, 2 };
+	const struct {
+		const char *uuid, *want;
+		const uint8_t *body;
+		bool torn, from_tables;
+	} cases[] = {
+		{ NULL, "00112233-4455-6677-8899-aabbccddeeff", machine, false, true },
+		{ UUID, UUID, machine, false, false },
+		{ NULL, "web", machine, true, false },
+		{ NULL, "web", unset, false, false },
+		{ "00000000-0000-0000-0000-000000000000", "00112233-4455-6677-8899-aabbccddeeff", machine, false, true },
+	};
+
+	(void)state;
+	for (size_t n = 0; n < sizeof(cases) / sizeof(cases[0]); n++) {
+		struct smbios_feed feed_of = SMBIOS_FEED_INIT;
+		struct records s = RECORDS_INIT;
+		struct abi_entries e;
+		struct guest_facts *f;
+		struct identity i;
+
+		records_vm(&s, "kind", "qemu", "arg", "qemu", "arg", "-name", "arg", "web", cases[n].uuid ? "arg" : NULL, "-uuid", "arg", cases[n].uuid, NULL);
+		records_boot(&s, OBSERVE_REASON_CREATED, true);
+		smbios_put(&feed_of, 1, 0x100, cases[n].body, sizeof(machine), "Maker\0S-1\0");
+		feed_of.torn = cases[n].torn;
+		smbios_record(&s, &feed_of);
+		f = feed(&s);
+		assert_int_equal(identity_derive(f, &i), 0);
+		assert_string_equal(i.id, cases[n].want);
+		assert_int_equal(i.from_tables, cases[n].from_tables);
+		assert_string_equal(i.name, "web");
+		/* Two sources that contradict each other are both shown. */
+		e = derive(f);
+		assert_int_equal(value_of(&e, FACET_IDENTITY, "uuid") != NULL, cases[n].uuid && !cases[n].from_tables);
+		assert_non_null(value_of(&e, FACET_IDENTITY, "type1.0/uuid"));
+		assert_string_equal(value_of(&e, FACET_IDENTITY, "type1.0/serial"), "S-1");
+		entries_release(&e);
+		identity_release(&i);
+		facts_free(f);
+		records_release(&s);
+		buffer_release(&feed_of.table);
+	}
+}
+
 static void a_name_is_bounded_and_escaped(void **state)
 {
 	struct records s = RECORDS_INIT;
@@ -122,6 +170,7 @@ int main(void)
 		cmocka_unit_test(proxmox_guests_are_known_by_smbios_and_id),
 		cmocka_unit_test(other_vmms_are_known_by_their_id_or_socket),
 		cmocka_unit_test(a_unit_of_its_own_names_a_guest_and_a_login_does_not),
+		cmocka_unit_test(what_the_host_says_counts_before_what_the_tables_say),
 		cmocka_unit_test(a_name_is_bounded_and_escaped),
 	};
 

@@ -142,6 +142,58 @@ static void a_hostile_name_cannot_speak_to_the_terminal(void **state)
 
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
 
+/* Its UUID was learnt: what is kept of it stays its own. */
+static void a_guest_that_is_better_known_keeps_its_row(void **state)
+{
+	struct store *s = store_with_guests(*state);
+	struct store_guest before = { 0 }, after = { 0 };
+	struct error e = ERROR_INIT;
+
+	assert_int_equal(store_guest_resolve(s, "solo", &before, &e), 0);
+	assert_int_equal(store_guest_rename(s, before.row, "12340000-1111-2222-3333-444455556666", "12340000-1111-2222-3333-444455556666", "solo", false), 0);
+	expect(s, "solo", "12340000-1111-2222-3333-444455556666");
+	assert_int_equal(store_guest_get(s, before.row, &after), 0);
+	assert_string_equal(after.uuid, "12340000-1111-2222-3333-444455556666");
+	/* Another one's id is refused, and within a transaction the rest of it goes on. */
+	assert_int_equal(store_begin(s), 0);
+	assert_int_equal(store_guest_rename(s, before.row, UUID_A, UUID_A, NULL, false), -EEXIST);
+	assert_one_line(store_error(s));
+	assert_int_equal(store_commit(s), 0);
+	expect(s, "web-1", UUID_A);
+	store_guest_release(&before);
+	store_guest_release(&after);
+	store_close(s);
+}
+
+static void only_a_guest_without_a_fingerprint_is_dropped(void **state)
+{
+	struct store *s = store_with_guests(*state);
+	struct store_event event = { .at = 1, .type = (char *)"boot" };
+	struct store_instance instance = { .running = true };
+	struct store_revision r = { .at = 1, .text = (char *)"t", .text_size = 1, .facts = (char *)"f", .facts_size = 1, .context = (char *)"c", .context_size = 1 };
+	struct store_guest solo = { 0 }, web = { 0 };
+	struct error e = ERROR_INIT;
+	bool dropped;
+
+	assert_int_equal(store_guest_resolve(s, "solo", &solo, &e), 0);
+	assert_int_equal(store_guest_resolve(s, "web-1", &web, &e), 0);
+	event.guest = instance.guest = solo.row;
+	assert_int_equal(store_event_add(s, &event), 0);
+	assert_int_equal(store_instance_put(s, &instance), 0);
+	assert_int_equal(store_guest_drop(s, solo.row, &dropped), 0);
+	assert_true(dropped);
+	refuse(s, "solo", -ENOENT, &e);
+	r.guest = web.row;
+	assert_int_equal(store_revision_put(s, &r), 0);
+	assert_int_equal(store_guest_drop(s, web.row, &dropped), 0);
+	assert_false(dropped);
+	expect(s, "web-1", UUID_A);
+	store_instance_release(&instance);
+	store_guest_release(&solo);
+	store_guest_release(&web);
+	store_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -150,6 +202,8 @@ int main(void)
 		STORE_TEST(a_unique_beginning_is_enough),
 		STORE_TEST(an_ambiguous_guest_is_told_its_candidates),
 		STORE_TEST(a_hostile_name_cannot_speak_to_the_terminal),
+		STORE_TEST(a_guest_that_is_better_known_keeps_its_row),
+		STORE_TEST(only_a_guest_without_a_fingerprint_is_dropped),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who a guest is. UUID: -uuid, else -smbios type=1,uuid=, else cloud-hypervisor's --platform uuid=. Name: -name, else -id
+ * Who a guest is. UUID: -uuid, else -smbios type=1,uuid=, else cloud-hypervisor's --platform uuid=, else what SMBIOS type 1 in
+ * the guest's memory says. Name: -name, else -id
  * (Proxmox), else the VMM's own --id or --name, else its API socket's name, else its unit, else its cgroup's leaf. Never a hash
  * of a path or of options: that merges guests that are alike, and makes a new guest of every upgrade.
  */
@@ -199,14 +200,16 @@ static int anonymous_id(const struct guest_facts *facts, char **ret)
 	return *ret ? 0 : -ENOMEM;
 }
 
-int identity_derive(const struct guest_facts *facts, struct identity *ret)
+int identity_derive_as(const struct guest_facts *facts, const char *table_uuid, struct identity *ret)
 {
 	struct identity i = { 0 };
 	char uuid[UUID_TEXT];
+	bool told = find_uuid(facts, uuid);
 	int r = 0;
 
-	if (find_uuid(facts, uuid)) {
-		i.uuid = strdup(uuid);
+	i.from_tables = !told && table_uuid;
+	if (told || table_uuid) {
+		i.uuid = strdup(told ? uuid : table_uuid);
 		r = i.uuid ? 0 : -ENOMEM;
 	}
 	if (r >= 0)
@@ -226,10 +229,22 @@ int identity_derive(const struct guest_facts *facts, struct identity *ret)
 	return 0;
 }
 
+int identity_derive(const struct guest_facts *facts, struct identity *ret)
+{
+	char uuid[UUID_TEXT];
+	bool whole;
+
+	/* Half a table may hold half a UUID. */
+	if (facts_area(facts, RECORD_AREA_SMBIOS, &whole, NULL, NULL) && whole && smbios_table_uuid(facts, uuid))
+		return identity_derive_as(facts, uuid, ret);
+	return identity_derive_as(facts, NULL, ret);
+}
+
 int identity_facet_derive(const struct guest_facts *facts, struct abi_entries *out)
 {
 	const char *blind = facts_blind(facts, "identity");
 	struct identity i;
+	bool whole;
 	int r;
 
 	if (blind)
@@ -239,9 +254,11 @@ int identity_facet_derive(const struct guest_facts *facts, struct abi_entries *o
 	r = identity_derive(facts, &i);
 	if (r < 0)
 		return r;
-	/* More of it (serials, MACs) is in tables that are not read: what is not listed is not known. */
-	r = entries_cover(out, FACET_IDENTITY, COVERAGE_WITNESSED, "only what the VMM's process tells");
-	if (r >= 0 && i.uuid)
+	/* A NIC's address is known only where the guest asked for it: what is not listed is not known. */
+	r = entries_cover(out, FACET_IDENTITY, COVERAGE_WITNESSED, "only what the VMM's process%s",
+			  facts_area(facts, RECORD_AREA_SMBIOS, &whole, NULL, NULL) && whole ? " and the guest's SMBIOS tables tell" : " tells");
+	/* What the tables say is under their own key. */
+	if (r >= 0 && i.uuid && !i.from_tables)
 		r = entries_add(out, FACET_IDENTITY, "uuid", i.uuid);
 	if (r >= 0 && i.name)
 		r = entries_add(out, FACET_IDENTITY, "name", i.name);

@@ -41,7 +41,7 @@ static void say_segment(uint64_t v, struct buffer *out)
 {
 	if (v == 0)
 		return;
-	buffer_printf(out, "0x%" PRIX64 "0, ", v);
+	buffer_printf(out, "0x%04" PRIX64 "0, ", v);
 	say_bytes((0x10000 - v) << 4, out);
 }
 
@@ -197,7 +197,8 @@ static void say_mapped(uint64_t v, struct buffer *out) { buffer_string(out, v ==
 static void say_ipmi_revision(uint64_t v, struct buffer *out) { buffer_printf(out, "%u.%u", (unsigned)v >> 4, (unsigned)v & 0xf); }
 static void say_i2c(uint64_t v, struct buffer *out) { buffer_printf(out, "I2C address 0x%02x", (unsigned)v >> 1); }
 static void say_storage(uint64_t v, struct buffer *out) { buffer_string(out, v == SEE_EXTENDED_BYTE ? "Not Present" : ""); }
-static void say_ipmi_base(uint64_t v, struct buffer *out) { buffer_string(out, v & 1 ? "I/O" : "Memory-mapped"); }
+/* Of an SSIF it is an address on the SMBus, one byte. */
+static void say_ipmi_base(uint64_t v, struct buffer *out) { buffer_string(out, v <= UINT8_MAX ? "" : v & 1 ? "I/O" : "Memory-mapped"); }
 
 static void say_ipmi_modifier(uint64_t v, struct buffer *out)
 {

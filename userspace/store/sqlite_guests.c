@@ -122,6 +122,65 @@ int store_guest_put(struct store *s, const char *id, const char *uuid, const cha
 	return 0;
 }
 
+int store_guest_rename(struct store *s, int64_t row, const char *id, const char *uuid, const char *name, bool anonymous)
+{
+	struct store_guest other = { 0 };
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	err = guest_by_id(s, id, &other);
+	if (!err && other.row != row) {
+		store_guest_release(&other);
+		return store_leave(s, own, error_set(&s->error, EEXIST, "store %s: there is a guest %.*s already", s->path, SHOWN_BYTES, id));
+	}
+	store_guest_release(&other);
+	if (err && err != -ENOENT)
+		return store_leave(s, own, err);
+	struct query q = query_start(s, "UPDATE guests SET id = ?, uuid = ?, name = coalesce(?, name), anonymous = ? WHERE row = ?");
+	query_text(&q, id);
+	query_text(&q, uuid);
+	query_text(&q, name);
+	query_int(&q, anonymous);
+	query_int(&q, row);
+	return store_leave(s, own, query_run(&q));
+}
+
+static int drop_rows(struct store *s, int64_t guest)
+{
+	struct query events = query_start(s, "DELETE FROM events WHERE guest = ?");
+	query_int(&events, guest);
+	int err = query_run(&events);
+	if (err < 0)
+		return err;
+	struct query instances = query_start(s, "DELETE FROM instances WHERE guest = ?");
+	query_int(&instances, guest);
+	err = query_run(&instances);
+	if (err < 0)
+		return err;
+	struct query guests = query_start(s, "DELETE FROM guests WHERE row = ?");
+	query_int(&guests, guest);
+	return query_run(&guests);
+}
+
+int store_guest_drop(struct store *s, int64_t row, bool *ret_dropped)
+{
+	struct store_guest g = { 0 };
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	err = store_guest_get(s, row, &g);
+	bool empty = !err && g.revisions == 0;
+	store_guest_release(&g);
+	if (empty)
+		err = drop_rows(s, row);
+	err = store_leave(s, own, err);
+	if (!err)
+		*ret_dropped = empty;
+	return err;
+}
+
 /* Appends the row of q. */
 static int guest_append(struct query *q, struct store_guest **items, size_t *count)
 {

@@ -54,6 +54,10 @@ void store_guest_release(struct store_guest *g);
 
 /* Finds by id, makes it if missing; updates the name. */
 int store_guest_put(struct store *s, const char *id, const char *uuid, const char *name, bool anonymous, struct store_guest *ret);
+/* More is known of it: it gets another id, and with it this uuid, name and `anonymous`. -EEXIST: another guest has that id (error line set). */
+int store_guest_rename(struct store *s, int64_t row, const char *id, const char *uuid, const char *name, bool anonymous);
+/* Forgets a guest of which nothing was fingerprinted, its instances and events with it; else it stays, and *ret_dropped is false. */
+int store_guest_drop(struct store *s, int64_t row, bool *ret_dropped);
 int store_guest_get(struct store *s, int64_t row, struct store_guest *ret);
 /* All guests, by name then id. */
 int store_guests(struct store *s, struct store_guest **ret, size_t *ret_count);
