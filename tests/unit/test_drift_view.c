@@ -274,7 +274,28 @@ static void a_report_fits_its_columns(void **state)
 	for (const char *line = text; *line; line += strcspn(line, "\n") + 1)
 		if (columns(line) > COLUMNS + 10) /* a digest is one word */
 			fail_msg("too long: %s", line);
-	assert_non_null(strstr(text, "\n" "                               " "→ sha256:35c9"));
+	assert_non_null(strstr(text, " sha256:05c9d4df0f4f → sha256:35c9d4df0f4f\n"));
+	free(text);
+	json_decref(diff);
+}
+
+/* A table, a device or a structure that came or went is one thing; one that lost a key is not lost. */
+static void what_came_or_went_as_a_whole_is_one_row(void **state)
+{
+	json_t *diff = diff_of("# coverage acpi complete\nacpi DSDT/_SB.A Device\nacpi DSDT/_SB.A.B Device\nacpi DSDT/_SB.A._ADR 0x1\n"
+			       "acpi HPET/id 0x1\nacpi HPET/length 56\nacpi WAET/flags 0x2\n"
+			       "# coverage smbios complete\nsmbios type4.1/handle 0x0401\nsmbios type4.1/socket CPU 1\nsmbios type4.2/asset x\n",
+			       "# coverage acpi complete\n# coverage smbios complete\nacpi DSDT/_SB.C Device\nacpi DSDT/_SB.C._UID 7\n");
+	char *text = text_of(diff, false);
+
+	(void)state;
+	assert_non_null(strstr(text, "acpi    DSDT/_SB.A     lost     Device\n"));
+	assert_non_null(strstr(text, "acpi    DSDT/_SB.A     lost     _ADR 0x1\n"));
+	assert_non_null(strstr(text, "acpi    DSDT/_SB.C     gained   Device · _UID 7\n"));
+	assert_non_null(strstr(text, "acpi    HPET           lost     id 0x1 · length 56\n"));
+	assert_non_null(strstr(text, "acpi    WAET/flags     lost     0x2\n"));
+	assert_non_null(strstr(text, "smbios  type4.1        lost     handle 0x0401 · socket CPU 1\n"));
+	assert_non_null(strstr(text, "smbios  type4.2/asset  lost     x\n"));
 	free(text);
 	json_decref(diff);
 }
@@ -351,6 +372,7 @@ int main(void)
 		cmocka_unit_test(an_alert_says_it_in_one_line),
 		cmocka_unit_test(a_summary_stays_within_its_width),
 		cmocka_unit_test(a_report_fits_its_columns),
+		cmocka_unit_test(what_came_or_went_as_a_whole_is_one_row),
 		cmocka_unit_test(what_a_guest_wrote_does_nothing_to_the_terminal),
 		cmocka_unit_test(any_json_is_survived),
 	};

@@ -26,6 +26,67 @@ static size_t cpuid_leaf(const char *key)
 	return reg ? (size_t)(reg - key) : strlen(key);
 }
 
+/* Keys of an SMBIOS structure that came or went, or of an ACPI table: all before the slash. */
+static size_t head_of(const char *key) { return strcspn(key, "/"); }
+
+static bool change_is(const json_t *change, const struct group *g, const char *key, size_t head, const char *rest)
+{
+	const char *other = member_text(change, "key");
+
+	return strcmp(member_text(change, "facet"), g->facet) == 0 && strcmp(member_text(change, "change"), g->kind) == 0 &&
+	       strncmp(other, key, head) == 0 && strcmp(other + head, rest) == 0;
+}
+
+/* Is the key that every one of its kind has among the changes from here on? */
+static bool whole(const json_t *changes, const struct group *g, const char *always)
+{
+	size_t head = head_of(g->key);
+
+	for (size_t i = g->begin; i < json_array_size(changes); i++) {
+		const json_t *change = json_array_get(changes, i);
+
+		if (strncmp(member_text(change, "key"), g->key, head) != 0)
+			break;
+		if (change_is(change, g, g->key, head, always))
+			return true;
+	}
+	return false;
+}
+
+/* Did this change's whole ACPI table, or SMBIOS structure, come or go? */
+static bool whole_table(const json_t *changes, const struct group *g) { return whole(changes, g, "/length"); }
+static bool whole_structure(const json_t *changes, const struct group *g) { return whole(changes, g, "/handle"); }
+
+/* "DSDT/_SB.PCI0.S18" of "DSDT/_SB.PCI0.S18._ADR"; the whole key where it is no object of a namespace. */
+static size_t device_of(const char *key)
+{
+	const char *dot = strrchr(key, '.'), *slash = strchr(key, '/');
+
+	return slash && dot > slash && dot[1] == '_' ? (size_t)(dot - key) : strlen(key);
+}
+
+/* What of the key a block shares; 0: this change is none of a block. */
+static size_t block_of(const json_t *changes, const struct group *g)
+{
+	if (strcmp(g->kind, "changed") == 0 || !strchr(g->key, '/'))
+		return 0;
+	if (strcmp(g->facet, "smbios") == 0)
+		return whole_structure(changes, g) ? head_of(g->key) : 0;
+	if (strcmp(g->facet, "acpi") == 0)
+		return whole_table(changes, g) ? head_of(g->key) : device_of(g->key);
+	return 0;
+}
+
+static bool in_block(const struct group *g, const json_t *change)
+{
+	const char *key = member_text(change, "key");
+
+	if (strcmp(member_text(change, "facet"), g->facet) != 0 || strcmp(member_text(change, "change"), g->kind) != 0 ||
+	    strncmp(key, g->key, g->subject) != 0)
+		return false;
+	return key[g->subject] == '/' || (key[g->subject] == '.' && device_of(key) == g->subject);
+}
+
 static bool same_subject(const struct group *group, const json_t *change)
 {
 	const char *key = member_text(change, "key");
@@ -51,6 +112,15 @@ bool group_next(const json_t *changes, size_t *cursor, struct group *ret)
 	g.key = member_text(change, "key");
 	leaf = strcmp(g.facet, "cpuid") == 0;
 	function = strcmp(g.facet, "pci") == 0 && strcmp(g.kind, "changed") != 0 && path_above(g.key, strlen(g.key)) > 0;
+	g.subject = block_of(changes, &g);
+	g.block = g.subject > 0;
+	for (g.end = g.begin + 1; g.block && (change = json_array_get(changes, g.end)) && in_block(&g, change);)
+		g.end++;
+	if (g.block) {
+		*cursor = g.end;
+		*ret = g;
+		return true;
+	}
 	g.subject = leaf ? cpuid_leaf(g.key) : function ? path_above(g.key, strlen(g.key)) : strlen(g.key);
 	for (g.end = g.begin + 1; (leaf || function) && (change = json_array_get(changes, g.end)) && same_subject(&g, change);)
 		g.end++;

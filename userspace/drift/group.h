@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The changes of a diff (JSON) as people think of them: one for a CPUID leaf or for a PCI function that came or went, though
- * each of its keys is a change.
+ * The changes of a diff (JSON) as people think of them: one for a CPUID leaf, for a PCI function, an ACPI table or device or an
+ * SMBIOS structure that came or went, though each of its keys is a change.
  */
 #ifndef ABIDRIFT_DRIFT_GROUP_H
 #define ABIDRIFT_DRIFT_GROUP_H
@@ -16,6 +16,7 @@ struct group {
 	const char *key;  /* of the first */
 	size_t subject;   /* bytes of key that all of them share: the leaf, the function; or the whole key */
 	const json_t *id; /* the change of the function's id, for a PCI function that came or went; else NULL */
+	bool block;       /* an ACPI table or device, or an SMBIOS structure, that came or went */
 	size_t begin, end;
 };
 

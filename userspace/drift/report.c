@@ -110,10 +110,23 @@ static void next_row(struct report *r)
 /* An arrow and what it leads to, which stay on one line. */
 static void put_arrow(struct page *p, const char *to)
 {
-	size_t first = strcspn(to, " ");
+	size_t first = strncmp(to, "sha256:", strlen("sha256:")) == 0 ? DIGEST_SHOWN : strcspn(to, " ");
+
+	if (first > strlen(to))
+		first = strlen(to);
 
 	page_format(p, PAGE_PLAIN, ARROW " %.*s", (int)first, to);
-	page_words(p, PAGE_PLAIN, to + first);
+	if (to[first] == ' ')
+		page_words(p, PAGE_PLAIN, to + first);
+}
+
+/* The digest of a body tells that it differs; nobody reads all of it. */
+static void put_value(struct page *p, const char *value)
+{
+	if (strncmp(value, "sha256:", strlen("sha256:")) == 0)
+		page_format(p, PAGE_PLAIN, "%.*s", DIGEST_SHOWN, value);
+	else
+		page_words(p, PAGE_PLAIN, value);
 }
 
 static void put_pair(struct page *p, const json_t *change)
@@ -121,11 +134,11 @@ static void put_pair(struct page *p, const json_t *change)
 	bool from = member_is_text(change, "from"), to = member_is_text(change, "to");
 
 	if (from)
-		page_words(p, PAGE_PLAIN, member_text(change, "from"));
+		put_value(p, member_text(change, "from"));
 	if (from && to)
 		put_arrow(p, member_text(change, "to"));
 	else if (to)
-		page_words(p, PAGE_PLAIN, member_text(change, "to"));
+		put_value(p, member_text(change, "to"));
 }
 
 /* The bits that "ecx[13]" or "eax[7:0]" names; 0 where it is neither. */
@@ -263,6 +276,23 @@ static void put_function(struct report *r, const struct group *g)
 	}
 }
 
+/* A table, a device, a structure that came or went: what it said, one after the other. */
+static void put_block(struct report *r, const struct group *g)
+{
+	const json_t *changes = json_object_get(r->diff, "changes");
+	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
+
+	for (size_t i = g->begin; i < g->end; i++) {
+		const json_t *change = json_array_get(changes, i);
+
+		if (i > g->begin)
+			page_format(&r->page, PAGE_FAINT, "%s", "\xc2\xb7");
+		if (*group_part(g, change))
+			page_word(&r->page, PAGE_FAINT, group_part(g, change));
+		put_value(&r->page, member_text(change, side));
+	}
+}
+
 static void put_plain(struct report *r, const struct group *g)
 {
 	const json_t *change = json_array_get(json_object_get(r->diff, "changes"), g->begin);
@@ -295,6 +325,8 @@ static void put_group(struct report *r, const struct group *g)
 		put_registers(r, g);
 	else if (strcmp(g->facet, "cpuid") == 0)
 		put_leaf(r, g);
+	else if (g->block)
+		put_block(r, g);
 	else if (g->id)
 		put_function(r, g);
 	else
