@@ -257,6 +257,63 @@ static void virtio_adapters_tell_theirs_both_ways(void **state)
 	records_release(&s);
 }
 
+/* What is first read after the baseline joins it; but not as another function's, where BARs have moved. */
+static void a_mac_joins_the_baseline_of_its_own_function(void **state)
+{
+	struct records was = RECORDS_INIT, now = RECORDS_INIT;
+	struct guest_facts *known, *latest;
+	struct abi_entries e;
+
+	(void)state;
+	for (struct records *s = &was; s; s = s == &was ? &now : NULL) {
+		records_vm(s, "pid", "4711", "kind", "qemu", "arg", "qemu", NULL);
+		put_nic(s, NIC, 0x100e8086, 0x10, 0xfffe0000, s == &was ? 0xfebc0000 : 0xfeb80000);
+		put_nic(s, OTHER, 0x100e8086, 0x10, 0xfffe0000, s == &was ? 0xfeb80000 : 0xfeb40000);
+		put_nic(s, RECORDS_BDF(0, 5, 0), 0x100e8086, 0x10, 0xfffe0000, 0xfea00000);
+	}
+	put_register(&now, MEMORY, 0, 0xfeb85400, 8, 0x563412005452ull);
+	put_register(&now, MEMORY, 0, 0xfeb45400, 8, 0x573412005452ull);
+	put_register(&now, MEMORY, 0, 0xfea05400, 8, 0x583412005452ull);
+	put_register(&now, MEMORY, 0, 0xfed00004, 4, 10000000);
+	known = feed(&was);
+	latest = feed(&now);
+	assert_int_equal(facts_merge(known, latest), 0);
+	e = derive(known);
+	assert_null(value_of(&e, FACET_IDENTITY, "mac/0000:00:03.0"));
+	assert_null(value_of(&e, FACET_IDENTITY, "mac/0000:00:04.0"));
+	assert_string_equal(value_of(&e, FACET_IDENTITY, "mac/0000:00:05.0"), "52:54:00:12:34:58");
+	assert_string_equal(value_of(&e, FACET_MMIO, "0x00000000fed00000.hpet_period"), "0x00989680");
+	entries_release(&e);
+	facts_free(known);
+	facts_free(latest);
+	records_release(&was);
+	records_release(&now);
+}
+
+static void more_of_fw_cfg_joins_the_baseline(void **state)
+{
+	static const char *const names[] = { "etc/acpi/rsdp" };
+	struct records was = RECORDS_INIT, now = RECORDS_INIT;
+	struct guest_facts *known, *latest;
+	struct abi_entries e;
+	uint8_t data[128];
+
+	(void)state;
+	directory(data, 1, names, 36);
+	put_fwcfg(&was, DIRECTORY, data, 6);
+	put_fwcfg(&now, DIRECTORY, data, 68);
+	known = feed(&was);
+	latest = feed(&now);
+	assert_int_equal(facts_merge(known, latest), 0);
+	e = derive(known);
+	assert_string_equal(value_of(&e, FACET_PORTS, "0x0510.fw_cfg_file/etc/acpi/rsdp"), "size=36");
+	entries_release(&e);
+	facts_free(known);
+	facts_free(latest);
+	records_release(&was);
+	records_release(&now);
+}
+
 static void refused_registers_are_told(void **state)
 {
 	struct records s = RECORDS_INIT;
@@ -282,6 +339,8 @@ int main(void)
 		cmocka_unit_test(a_mac_belongs_to_the_function_wherever_its_bar_is),
 		cmocka_unit_test(half_an_address_is_none),
 		cmocka_unit_test(virtio_adapters_tell_theirs_both_ways),
+		cmocka_unit_test(a_mac_joins_the_baseline_of_its_own_function),
+		cmocka_unit_test(more_of_fw_cfg_joins_the_baseline),
 		cmocka_unit_test(refused_registers_are_told),
 	};
 

@@ -91,7 +91,7 @@ struct merge {
 	const struct guest_facts *now;
 	struct guest_facts *known;
 	const struct guest_facts *before; /* known as it was: what joins must not stop what joins next */
-	struct windows windows; /* of now */
+	struct windows windows, known_windows; /* of now, of before */
 	struct buses known_buses, now_buses;
 };
 
@@ -104,6 +104,34 @@ static bool placed_known(const struct guest_facts *f, uint32_t selector)
 		if (fact->key.selector == selector)
 			return true;
 	return false;
+}
+
+/* Whatever BAR of `a` is there is at the same place in `b`. */
+static bool bars_agree(const struct windows *a, const struct windows *b, bool io, uint64_t address, uint64_t bytes)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		const struct pci_window *w = &a->items[i];
+		uint64_t last = w->base + (w->bytes ? w->bytes - 1 : 0);
+		bool found = false;
+
+		if (w->kind == PCI_WINDOW_BRIDGE || w->io != io || address > last || address + (bytes - 1) < w->base)
+			continue;
+		for (size_t j = 0; j < b->count && !found; j++)
+			found = b->items[j].bdf == w->bdf && b->items[j].reg == w->reg && b->items[j].base == w->base;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+/* A register within a BAR belongs to whoever has the BAR there: another function, if BARs have moved. */
+static bool register_agrees(const struct merge *m, const struct record_fact *fact)
+{
+	bool io = (fact->key.selector & 0xff) == OBSERVE_SPACE_PORT;
+	uint64_t bytes = fact->key.width ? fact->key.width : 1;
+
+	return bars_agree(&m->windows, &m->known_windows, io, fact->key.address, bytes) &&
+	       bars_agree(&m->known_windows, &m->windows, io, fact->key.address, bytes);
 }
 
 /* May this fact of now, whose key the baseline lacks, join it? */
@@ -123,11 +151,29 @@ static bool may_join(const struct merge *m, const struct record_fact *fact)
 	case OBSERVE_PCI:
 	case OBSERVE_PCI_SIZE:
 		return bus_agrees(&m->known_buses, &m->now_buses, bdf >> 8) && function_agrees(m->before, m->now, bdf);
+	case OBSERVE_REGISTER:
+		return register_agrees(m, fact);
 	case OBSERVE_PCI_ABSENT:
 		return fact->key.selector < PCI_BUSES && bus_agrees(&m->known_buses, &m->now_buses, fact->key.selector);
 	default:
 		return true;
 	}
+}
+
+/* Bytes of fw_cfg that the baseline lacks, where the others are the same. */
+static void learn_bytes(struct record_fact *held, const struct record_fact *fact)
+{
+	const struct observe_value *v = &fact->value;
+	uint32_t more;
+
+	for (unsigned n = 0; n < 2; n++)
+		if ((held->value.data[n] ^ v->data[n]) & bytes_mask((held->value.known & v->known) >> 4 * n & 0xf))
+			return;
+	for (unsigned n = 0; n < 2; n++) {
+		more = bytes_mask((v->known & ~held->value.known) >> 4 * n & 0xf);
+		held->value.data[n] = (held->value.data[n] & ~more) | (v->data[n] & more);
+	}
+	held->value.known |= v->known;
 }
 
 /* What a fact that both have can still teach. */
@@ -159,6 +205,9 @@ static void learn(const struct merge *m, struct record_fact *held, const struct 
 		/* Whoever has a fact of its own is told of by that. */
 		if (may_join(m, fact))
 			held->value.data[0] |= fact->value.data[0];
+		return;
+	case OBSERVE_FWCFG:
+		learn_bytes(held, fact);
 		return;
 	case OBSERVE_PCI_SIZE:
 		if ((held->value.flags & OBSERVE_SIZING) && !(fact->value.flags & OBSERVE_SIZING) && may_join(m, fact))
@@ -245,7 +294,7 @@ static int merge_whole(struct guest_facts *known, const struct guest_facts *now)
 
 int facts_merge(struct guest_facts *known, const struct guest_facts *now)
 {
-	struct merge m = { .known = known, .now = now, .windows = WINDOWS_INIT };
+	struct merge m = { .known = known, .now = now, .windows = WINDOWS_INIT, .known_windows = WINDOWS_INIT };
 	struct guest_facts *before = facts_clone(known);
 	int r;
 
@@ -253,6 +302,8 @@ int facts_merge(struct guest_facts *known, const struct guest_facts *now)
 		return -ENOMEM;
 	m.before = before;
 	r = windows_derive(now, &m.windows);
+	if (r >= 0)
+		r = windows_derive(before, &m.known_windows);
 	if (r >= 0) {
 		buses_derive(before, &m.known_buses);
 		buses_derive(now, &m.now_buses);
@@ -261,6 +312,7 @@ int facts_merge(struct guest_facts *known, const struct guest_facts *now)
 	if (r >= 0)
 		r = merge_whole(known, now);
 	windows_release(&m.windows);
+	windows_release(&m.known_windows);
 	facts_free(before);
 	return r;
 }
