@@ -223,11 +223,10 @@ __attribute__((used)) static void run(const struct multiboot *info)
 
 	ecam = base & 1 ? (volatile u8 *)(base & 0xf0000000u) : 0;
 	walk(LOOK, all);
-	if (has_word(said, "state"))
-		for (u32 n = 0; n < 3; n++) {
-			walk(TOUCH, all);
-			walk(LOOK_AGAIN, all);
-		}
+	if (has_word(said, "state")) {
+		walk(TOUCH, all);
+		walk(LOOK_AGAIN, all);
+	}
 	for (u32 n = 0; n < 3; n++)
 		(void)in32(END_PORT);
 	put_text("END");

@@ -252,5 +252,30 @@ class Oracles(PciLive):
         self.assertTrue(any(p.startswith("0000:8") for p in paths), paths)
 
 
+class State(PciLive):
+    DEVICES = ["-device", "pcie-root-port,id=rp1,chassis=1,slot=5,addr=4", "-device", "virtio-net-pci,bus=rp1,netdev=n0,romfile=", "-netdev", "user,id=n0",
+               "-device", "nvme,serial=s1,addr=5", "-device", "qemu-xhci,addr=6", "-device", "virtio-scsi-pci,addr=8"]
+
+    def test_what_drivers_and_hardware_write_is_no_drift(self):
+        """An OS that switches on interrupts, power saving or hot-plug would alert at each boot."""
+        monitor = self.monitor()
+        first, quiet = self.walk("pc-q35-7.2", self.DEVICES, name="busy")
+        self.walked(monitor, first)
+        first.stop()
+        monitor.gone("busy")
+        second, _ = self.walk("pc-q35-7.2", self.DEVICES, "state", name="busy", guest_uuid=first.uuid)
+        monitor.settled("busy", boot=2)
+        state, text = self.walked(monitor, second)
+        # The guest really wrote: what QEMU holds now differs from what the first boot read.
+        bus = quiet.paths()["0000:00:05.0"]
+        at = next(c[1] for c in bus.capabilities() if c[0] == "11")
+        now = int(re.search(r":\s*(0x[0-9a-f]+)", second.hmp(f"xp /1wx {0xb0000000 + (5 << 15) + at:#x}"))[1], 16)
+        self.assertNotEqual(now, bus.dword(at))
+        self.assertEqual(monitor.diff("busy")["changes"], [])
+        self.assertEqual(state["coverage"]["pci"], "complete")
+        self.assertEqual({k: v for k, v in entries(monitor.fingerprint("busy@baseline")).items() if k[0] == "pci"},
+                         {k: v for k, v in entries(text).items() if k[0] == "pci"})
+
+
 if __name__ == "__main__":
     unittest.main()

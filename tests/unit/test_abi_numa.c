@@ -349,7 +349,7 @@ static void sources_that_contradict_each_other_are_shown_with_both_sides(void **
 	assert_numa(&e, "contradiction/memory.0xfffffffffffff000", "srat=node1 size=0x2000 beyond the end of memory");
 	assert_int_equal(contradictions(&e), 7);
 	assert_int_equal(e.coverage[FACET_NUMA].level, COVERAGE_COMPLETE);
-	assert_string_equal(e.coverage[FACET_NUMA].reason, "the guest's tables and CPUID contradict each other in 7 places");
+	assert_string_equal(e.coverage[FACET_NUMA].reason, "contradictions between the guest's tables and CPUID: 7");
 	entries_release(&e);
 }
 

@@ -526,7 +526,7 @@ static int cover(const struct numa *n, bool topology, bool whole, const char *re
 	if (!whole || *more)
 		return entries_cover(n->out, FACET_NUMA, COVERAGE_WITNESSED, "%.*s%s%s", (int)bytes, reason, bytes && *more ? "; " : "", more);
 	if (n->contradictions)
-		snprintf(more, sizeof(more), "the guest's tables and CPUID contradict each other in %zu places", n->contradictions);
+		snprintf(more, sizeof(more), "contradictions between the guest's tables and CPUID: %zu", n->contradictions);
 	return entries_cover(n->out, FACET_NUMA, COVERAGE_COMPLETE, "%.*s%s%s", (int)bytes, reason, bytes && *more ? "; " : "", more);
 }
 
