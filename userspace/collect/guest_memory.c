@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -14,35 +16,53 @@
 #define PAGES_AT_ONCE 64u
 #define PAGEMAP_PRESENT (1ull << 63) /* Documentation/admin-guide/mm/pagemap.rst */
 
+static int process_check(int pid, uint64_t start)
+{
+	uint64_t now;
+	int err = process_start(pid, &now);
+
+	return err < 0 ? err : now == start ? 0 : -ESRCH;
+}
+
 int guest_memory_open(int pid, uint64_t start, const struct record_slot *slots, size_t count, struct guest_memory *ret)
 {
+	struct guest_memory m = { .pid = pid, .pagemap_fd = -1, .pid_fd = -1, .slots = slots, .count = count };
 	char path[64];
-	int fd, err;
+	int err;
 
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? -ESRCH : -errno;
-	*ret = (struct guest_memory){ .pid = pid, .pagemap_fd = fd, .slots = slots, .count = count };
-	err = guest_memory_check(ret, start);
-	if (err < 0)
-		guest_memory_close(ret);
-	return err;
+	m.pid_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (m.pid_fd >= 0)
+		m.pagemap_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (m.pagemap_fd < 0) {
+		err = errno == ENOENT ? -ESRCH : -errno;
+		guest_memory_close(&m);
+		return err;
+	}
+	/* Now that both are open: from here on the descriptor of the process tells, which costs a tenth. */
+	err = process_check(pid, start);
+	if (err < 0) {
+		guest_memory_close(&m);
+		return err;
+	}
+	*ret = m;
+	return 0;
 }
 
 void guest_memory_close(struct guest_memory *m)
 {
 	if (m->pagemap_fd >= 0)
 		close(m->pagemap_fd);
-	m->pagemap_fd = -1;
+	if (m->pid_fd >= 0)
+		close(m->pid_fd);
+	m->pagemap_fd = m->pid_fd = -1;
 }
 
-int guest_memory_check(const struct guest_memory *m, uint64_t start)
+int guest_memory_check(const struct guest_memory *m)
 {
-	uint64_t now;
-	int err = process_start(m->pid, &now);
+	struct pollfd ended = { .fd = m->pid_fd, .events = POLLIN };
 
-	return err < 0 ? err : now == start ? 0 : -ESRCH;
+	return poll(&ended, 1, 0) ? -ESRCH : 0;
 }
 
 static const struct record_slot *slot_of(const struct guest_memory *m, uint64_t gpa)

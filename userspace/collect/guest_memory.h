@@ -15,6 +15,7 @@
 struct guest_memory {
 	int pid;
 	int pagemap_fd;
+	int pid_fd;
 	const struct record_slot *slots; /* borrowed, by gpa */
 	size_t count;
 };
@@ -22,8 +23,8 @@ struct guest_memory {
 /* -ESRCH: it is not that process any more. */
 int guest_memory_open(int pid, uint64_t start, const struct record_slot *slots, size_t count, struct guest_memory *ret);
 void guest_memory_close(struct guest_memory *m);
-/* Is it still that process? Only then belongs what was read to it. */
-int guest_memory_check(const struct guest_memory *m, uint64_t start);
+/* Is it still that process? Only then belongs what was read to it. 0 or -ESRCH. */
+int guest_memory_check(const struct guest_memory *m);
 /* A tables_read_fn. */
 int guest_memory_read(void *context, uint64_t gpa, void *to, size_t bytes, uint32_t *ret_present);
 

@@ -121,37 +121,50 @@ static bool put(int fd, const void *data, size_t bytes)
 	return true;
 }
 
-static int worker_area(struct worker *w, const struct question *q, const struct record_slot *slots, enum record_area area, struct buffer *body)
+static int worker_area(struct worker *w, const struct record_slot *slots, size_t count, enum record_area area, struct buffer *body)
 {
-	struct tables_memory m = { .read = worker_read, .digest = worker_digest, .context = w, .slots = slots, .count = q->slots };
-	int err = guest_memory_open(q->pid, q->start, slots, q->slots, &w->memory);
+	struct tables_memory m = { .read = worker_read, .digest = worker_digest, .context = w, .slots = slots, .count = count };
+	int err = tables_read(&m, area, body);
 
-	if (err < 0)
-		return err;
-	err = tables_read(&m, area, body);
-	if (err >= 0)
-		err = guest_memory_check(&w->memory, q->start);
-	guest_memory_close(&w->memory);
-	return err;
+	return err < 0 ? err : guest_memory_check(&w->memory);
+}
+
+/* What is sent at once wakes the collector once. */
+static bool worker_put(struct worker *w, enum record_area area, int err, struct buffer *answer)
+{
+	struct answer a = { .area = area, .error = err };
+
+	if (!err && !buffer_failed(answer))
+		a.bytes = (uint32_t)(answer->size - sizeof(a));
+	if (answer->size < sizeof(a) || buffer_failed(answer)) {
+		a.error = err ? err : -ENOMEM;
+		return put(w->fd, &a, sizeof(a));
+	}
+	memcpy(answer->data, &a, sizeof(a));
+	return put(w->fd, answer->data, sizeof(a) + a.bytes);
 }
 
 static bool worker_answer(struct worker *w, const struct question *q, const struct record_slot *slots)
 {
-	for (uint32_t area = RECORD_AREA_ACPI; area <= RECORD_AREA_LAST; area++) {
-		struct buffer body = BUFFER_INIT;
-		struct answer a = { .area = area };
-		bool sent;
+	int open_err = guest_memory_open(q->pid, q->start, slots, q->slots, &w->memory);
+	bool sent = true;
+
+	for (uint32_t area = RECORD_AREA_ACPI; area <= RECORD_AREA_LAST && sent; area++) {
+		static const struct answer head;
+		struct buffer answer = BUFFER_INIT;
+		int err = open_err;
 
 		if (!(q->areas >> area & 1))
 			continue;
-		a.error = worker_area(w, q, slots, (enum record_area)area, &body);
-		a.bytes = a.error ? 0 : (uint32_t)body.size;
-		sent = put(w->fd, &a, sizeof(a)) && put(w->fd, body.data, a.bytes);
-		buffer_release(&body);
-		if (!sent)
-			return false;
+		buffer_append(&answer, &head, sizeof(head));
+		if (!err)
+			err = worker_area(w, slots, q->slots, (enum record_area)area, &answer);
+		sent = worker_put(w, (enum record_area)area, err, &answer);
+		buffer_release(&answer);
 	}
-	return true;
+	if (!open_err)
+		guest_memory_close(&w->memory);
+	return sent;
 }
 
 /* Another user's memory (SYS_PTRACE), and the file that tells which of it is resident (DAC_READ_SEARCH). */

@@ -56,11 +56,18 @@ static size_t version_of(const uint8_t *rom, size_t bytes, const char **ret)
 	if (!memmem(rom, bytes, printed, sizeof(printed) - 1))
 		return 0;
 	while (at < bytes) {
-		const uint8_t *end = memchr(rom + at, '\0', bytes - at);
-		size_t length = end ? (size_t)(end - rom) - at : 0;
+		const uint8_t *end;
+		size_t length;
 
+		/* Most of an image is zeros. */
+		if (!rom[at]) {
+			at++;
+			continue;
+		}
+		end = memchr(rom + at, '\0', bytes - at);
 		if (!end)
 			return 0;
+		length = (size_t)(end - rom) - at;
 		if (length <= VERSION_MAX && is_version((const char *)rom + at, length)) {
 			*ret = (const char *)rom + at;
 			return length;
