@@ -103,11 +103,11 @@ class Micro(Live):
 
     def test_mmio_pages_are_told_by_width(self):
         monitor = self.monitor()
-        vmm = self.guest("--answer", "mmio:0xfed00000:0x8086")
-        self.do(vmm, "repeat 4 mmio-read 0xfed00000 4; mmio-read 0xfed10000 4; mmio-write 0xfed20000 4 1")
+        vmm = self.guest("--answer", "mmio:0xfe800000:0x8086")
+        self.do(vmm, "repeat 4 mmio-read 0xfe800000 4; mmio-read 0xfe810000 4; mmio-write 0xfe820000 4 1")
         monitor.settled(vmm.ids[0])
         seen = {k: v for (f, k), v in entries(monitor.fingerprint(vmm.ids[0])).items() if f == "mmio"}
-        self.assertEqual(seen, {"0x00000000fed00000/r32": "answered", "0x00000000fed10000/r32": "absent"})
+        self.assertEqual(seen, {"0x00000000fe800000/r32": "answered", "0x00000000fe810000/r32": "absent"})
 
     def test_identifying_registers_are_told_by_value_and_others_by_answering(self):
         monitor = self.monitor()
