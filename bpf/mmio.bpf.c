@@ -76,15 +76,28 @@ static __noinline int mmio_pci(struct subject *s, const struct mmio_access *m, _
 	return watch_function(s, where);
 }
 
+/* What a read of a page tells of it; how evident that is. Apart from mmio_slow: a chain of calls has 512 bytes of stack. */
+static __noinline __u32 mmio_evidence(struct subject *s, const struct mmio_access *m, bool there)
+{
+	struct observe_key key = { 0 };
+
+	if (!s->vm)
+		return 0;
+	key.vm = s->vm->seen.vm;
+	key.address = m->gpa & PAGE_MASK;
+	key.kind = OBSERVE_MMIO;
+	key.width = m->len;
+	return evidence(s, &key, there);
+}
+
 static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_caches *here, __u32 at)
 {
 	struct mmio_access m = { .gpa = ctx->args[2], .len = ctx->args[1], .write = ctx->args[0] == MMIO_WRITE };
 	const void *val = data_of(ctx->args[3]);
-	struct observe_key key = { 0 };
 	struct evidence_cache *c;
 	struct subject s;
 	__u32 is, how;
-	__u64 exact, offset;
+	__u64 exact, offset, page;
 
 	exact = key_exact(&m);
 	c = exact_cached(here, exact);
@@ -97,18 +110,12 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	if (is_ecam(s.vm, m.gpa, &offset))
 		return val ? mmio_pci(&s, &m, offset) : 0;
 	how = val ? mmio_register(&s, &m) : CACHE_PAGE;
-	key.address = m.gpa & PAGE_MASK;
+	page = (m.gpa & PAGE_MASK) | (m.write ? KEY_WRITE : m.len);
 	if (how == CACHE_PAGE)
-		c = mmio_cached(here, key.address | (m.write ? KEY_WRITE : m.len));
-	is = EVIDENCE_ANSWERED;
-	if (!m.write) {
-		key.vm = s.vm->seen.vm;
-		key.kind = OBSERVE_MMIO;
-		key.width = m.len;
-		is = evidence(&s, &key, answered(val, m.len, 1));
-	}
+		c = mmio_cached(here, page);
+	is = m.write ? EVIDENCE_ANSWERED : mmio_evidence(&s, &m, answered(val, m.len, 1));
 	if (is && how != CACHE_NOT)
-		evidence_keep(c, vcpu, how == CACHE_EXACT ? exact : key.address | (m.write ? KEY_WRITE : m.len), is, at);
+		evidence_keep(c, vcpu, how == CACHE_EXACT ? exact : page, is, at);
 	return 0;
 }
 
