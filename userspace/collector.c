@@ -28,6 +28,7 @@
 #define PASS_NS (20 * MS)       /* between two walks over the facts map, at least; and no more than a fifth of the time */
 #define PASS_SHARE 4
 #define CLEAN_NS (500 * MS)     /* between two walks that only remove facts */
+#define SAVE_NS S               /* a trace's file is at most so much behind */
 #define NEWS_AT_ONCE 4096u
 #define FACT_RECORD_BYTES (sizeof(struct record_header) + sizeof(struct record_fact))
 #define PASS_RESERVE_BYTES (1u << 20)
@@ -46,7 +47,7 @@ struct collector {
 	int epoll_fd;
 	struct buffer host, config, coverage;
 	uint64_t counters[OBSERVE_COUNTERS], missed;
-	uint64_t end_ns, drain_ns, tick_ns, count_ns, sweep_ns, pass_ns, clean_ns;
+	uint64_t end_ns, drain_ns, tick_ns, count_ns, sweep_ns, pass_ns, clean_ns, save_ns;
 	unsigned sweeps;
 	unsigned unsynced;  /* sinks whose snapshot is not complete */
 	bool swept;         /* the first sweep is done */
@@ -382,6 +383,10 @@ static void tick(struct collector *c, uint64_t now)
 		return;
 	c->tick_ns = now + RECORD_TICK_NS;
 	tell_clock(c->output, output_sinks(c->output), RECORD_TICK);
+	if (now >= c->save_ns) {
+		output_save(c->output);
+		c->save_ns = now + SAVE_NS;
+	}
 }
 
 static void accept_analyst(struct collector *c)

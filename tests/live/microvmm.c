@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/kvm.h>
+#include <linux/userfaultfd.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +22,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define PAGE 0x1000u
@@ -72,9 +75,13 @@ struct vcpu {
 	const char *outcome;
 };
 
+struct mapping { uint64_t gpa, bytes; uint8_t *memory; };
+
 struct vm {
 	unsigned index;
 	int fd;
+	struct mapping mappings[SLOTS_MAX + 3]; /* as slots were added */
+	unsigned mappings_count;
 	uint8_t *memory;
 	uint32_t pci_latch;
 	pthread_mutex_t lock;
@@ -890,6 +897,7 @@ static void slot_add(struct vm *vm, unsigned id, uint64_t gpa, uint64_t bytes, v
 	struct kvm_userspace_memory_region r = { .slot = id, .guest_phys_addr = gpa, .memory_size = bytes,
 		.userspace_addr = (uintptr_t)memory, .flags = read_only ? KVM_MEM_READONLY : 0 };
 
+	vm->mappings[vm->mappings_count++] = (struct mapping){ gpa, bytes, memory };
 	if (ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &r) < 0)
 		fail("slot %u at 0x%llx", id, (unsigned long long)gpa);
 	if (!vm->index)
@@ -915,6 +923,7 @@ static void vm_open(struct vm *vm)
 	unsigned id = 0;
 	uint8_t *rom;
 
+	vm->mappings_count = 0;
 	vm->fd = ioctl(g.kvm_fd, KVM_CREATE_VM, 0);
 	if (vm->fd < 0)
 		fail("KVM_CREATE_VM");
@@ -1041,6 +1050,106 @@ static void vm_answer(struct vm *vm, const char *text)
 	pthread_mutex_unlock(&vm->lock);
 }
 
+/* The VM's memory at gpa, at least `bytes` of it. */
+static uint8_t *memory_at(struct vm *vm, uint64_t gpa, uint64_t bytes)
+{
+	for (unsigned i = 0; i < vm->mappings_count; i++)
+		if (gpa >= vm->mappings[i].gpa && gpa - vm->mappings[i].gpa + bytes <= vm->mappings[i].bytes)
+			return vm->mappings[i].memory + (gpa - vm->mappings[i].gpa);
+	fail("no slot holds 0x%llx bytes at 0x%llx", (unsigned long long)bytes, (unsigned long long)gpa);
+}
+
+/* load GPA FILE: what firmware would have written. */
+static void vm_load(struct vm *vm, const char *gpa, const char *path)
+{
+	int fd = open(path, O_RDONLY);
+	off_t size = fd < 0 ? -1 : lseek(fd, 0, SEEK_END);
+
+	if (size < 0 || pread(fd, memory_at(vm, number(gpa), size), size, 0) != size)
+		fail("reading %s", path);
+	close(fd);
+}
+
+static int fault_fd(uint8_t *memory, uint64_t bytes)
+{
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register range = { .range = { (uintptr_t)memory, bytes }, .mode = UFFDIO_REGISTER_MODE_MISSING };
+	int fd = syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK);
+
+	if (fd < 0 || ioctl(fd, UFFDIO_API, &api) < 0 || ioctl(fd, UFFDIO_REGISTER, &range) < 0)
+		fail("userfaultfd");
+	return fd;
+}
+
+/* withhold GPA BYTES: whoever touches it waits for ever. */
+static void vm_withhold(struct vm *vm, const char *gpa, const char *bytes)
+{
+	uint8_t *memory = memory_at(vm, number(gpa), number(bytes));
+
+	fault_fd(memory, number(bytes));
+	if (madvise(memory, number(bytes), MADV_DONTNEED) < 0)
+		fail("madvise");
+}
+
+/* Shows a page and takes it away; whoever falls for it waits for longer than anyone has patience. */
+#define HELD_MS 5000
+
+static void *trap_main(void *argument)
+{
+	uint8_t *memory = argument;
+	static uint8_t page[PAGE] __attribute__((aligned(PAGE)));
+	struct uffdio_copy copy = { .dst = (uintptr_t)memory, .src = (uintptr_t)page, .len = PAGE };
+	struct pollfd caught = { .fd = fault_fd(memory, PAGE), .events = POLLIN };
+
+	for (;;) {
+		struct timespec shown = { .tv_nsec = 50 * 1000 }, away = shown;
+
+		madvise(memory, PAGE, MADV_DONTNEED);
+		if (ppoll(&caught, 1, &away, NULL) > 0) {
+			struct uffd_msg message;
+
+			say("caught");
+			poll(NULL, 0, HELD_MS);
+			while (read(caught.fd, &message, sizeof(message)) > 0)
+				;
+		}
+		copy.copy = 0;
+		if (ioctl(caught.fd, UFFDIO_COPY, &copy) < 0 && errno != EEXIST && errno != EAGAIN)
+			fail("UFFDIO_COPY");
+		clock_nanosleep(CLOCK_MONOTONIC, 0, &shown, NULL);
+	}
+	return NULL;
+}
+
+/* trap GPA: the page of a VMM that does not want to be looked into. */
+static void vm_trap(struct vm *vm, const char *gpa)
+{
+	pthread_t thread;
+
+	errno = pthread_create(&thread, NULL, trap_main, memory_at(vm, number(gpa), PAGE));
+	if (errno)
+		fail("thread of the trap");
+}
+
+/* Commands to the memory of the VMs that are selected. */
+static bool memory_command(char **words, unsigned count)
+{
+	bool load = !strcmp(words[0], "load") && count == 3, withhold = !strcmp(words[0], "withhold") && count == 3;
+	bool trap = !strcmp(words[0], "trap") && count == 2;
+
+	for (unsigned v = 0; v < g.vms_count; v++) {
+		if (!selected(g.vm_selected, v))
+			continue;
+		if (load)
+			vm_load(&g.vms[v], words[1], words[2]);
+		else if (withhold)
+			vm_withhold(&g.vms[v], words[1], words[2]);
+		else if (trap)
+			vm_trap(&g.vms[v], words[1]);
+	}
+	return load || withhold || trap;
+}
+
 static void select_index(int *selection, const char *text, unsigned count)
 {
 	*selection = !strcmp(text, "all") ? -1 : (int)number(text);
@@ -1094,7 +1203,7 @@ static bool command(char **words, unsigned count)
 	else if (!strcmp(verb, "quit"))
 		_exit(0);
 	else
-		return false;
+		return memory_command(words, count);
 	return true;
 }
 
@@ -1130,6 +1239,7 @@ static void usage(void)
 	      "  mmio-write GPA WIDTH VALUE, flood cpuid|ports|mmio|rdmsr N, forever-new [PAUSE_US], triple-fault, spin, hlt\n"
 	      "commands, a line each: vm N|all, vcpu N|all (who runs what follows), answer RULE|clear, reset (as QEMU), reset-registers,\n"
 	      "  reopen, close, stop (what runs on), cpuid-set|cpuid-clear EDIT (until table or reopen), table, msr-set INDEX VALUE, pause MS, idle (to the end of stdin), quit\n"
+	      "  load GPA FILE (into its memory), withhold GPA BYTES (by userfaultfd), trap GPA (a page that is taken away from whoever reads it: \"caught\")\n"
 	      "prints: vm N kvm-fd F, slot GPA BYTES KIND, cpuid-table LEAF SUB EAX EBX ECX EDX (of vCPU 0), ready, op done N, vm N vcpu N shutdown|stopped\n",
 	      stderr);
 	exit(2);

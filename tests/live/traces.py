@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes trace files of made-up guests (format: userspace/stream/{record,trace}.h), for tests that need no KVM."""
+"""Reads trace files, and writes those of made-up guests (format: userspace/stream/{record,trace}.h), for tests that need no KVM."""
 import struct
 
 HELLO, HOST, CONFIG, COVERAGE, VM, BOOT, FACT, CPUID, SLOTS, GONE, LOSS, TICK, SYNCED, MEMORY = range(1, 15)
+ACPI, SMBIOS, FIRMWARE = 1, 2, 3
+REASON, RSDP, TABLE, SMBIOS_ENTRY, SMBIOS_TABLE, ROM = range(1, 7)
 PORT = 2
 ANSWERED = 1
 REALTIME_NS = 1_770_000_000_000_000_000
@@ -11,6 +13,45 @@ MILLISECOND = 1_000_000
 
 def pairs(*items):
     return b"".join(k.encode() + b"\0" + v.encode("utf-8", "surrogateescape") + b"\0" for k, v in items)
+
+
+FILE_HEADER_BYTES = 64
+
+
+class Reader:
+    """Reads a trace while it is written."""
+    def __init__(self, path):
+        self.path, self.at = path, FILE_HEADER_BYTES
+
+    def read(self):
+        """(type, vm, boot, body) of every record that came since the last call."""
+        with open(self.path, "rb") as f:
+            f.seek(self.at)
+            data = f.read()
+        at = 0
+        while at + 40 <= len(data):
+            size, kind, _, vm, _, _, boot, _ = struct.unpack_from("<IHHQQQII", data, at)
+            if at + size > len(data):
+                break
+            yield kind, vm, boot, data[at + 40:at + size]
+            at += size
+            self.at += size
+
+
+def read_pairs(body):
+    words = body.decode(errors="surrogateescape").split("\0")
+    return list(zip(words[0::2], words[1::2]))
+
+
+def read_memory(body):
+    """area, whole, [(gpa, kind, bytes)] of a MEMORY record."""
+    area, whole, count, _ = struct.unpack_from("<IIII", body)
+    parts, at = [], 16
+    for _ in range(count):
+        gpa, kind, size = struct.unpack_from("<QII", body, at)
+        parts.append((gpa, kind, body[at + 16:at + 16 + size]))
+        at += 16 + (size + 7) // 8 * 8
+    return area, bool(whole), parts
 
 
 class Trace:

@@ -193,6 +193,13 @@ static void analyst_write(struct output *o)
 	}
 }
 
+void output_save(struct output *o)
+{
+	trace_write(o);
+	if (o->trace && o->trace_error >= 0)
+		o->trace_error = trace_writer_flush(o->trace);
+}
+
 int output_flush(struct output *o, struct error *e)
 {
 	trace_write(o);

@@ -39,6 +39,8 @@ size_t output_room(const struct output *o);
 size_t output_pending(const struct output *o); /* wants to be told when the analyst's descriptor can be written */
 /* Hands on what is queued. -errno: the trace cannot be written. An analyst that is gone is dropped, and is no error. */
 int output_flush(struct output *o, struct error *e);
+/* What was told is in the trace file: a crash costs no more than what comes from now on. */
+void output_save(struct output *o);
 uint64_t output_trace_records(const struct output *o);
 /* Completes the trace file, if there is one. */
 int output_finish(struct output *o, struct error *e);

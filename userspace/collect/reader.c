@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,7 @@
 #include "userspace/collect/tables.h"
 
 #define CHUNK_BYTES 65536u
+#define END_PATIENCE_MS 100
 #define DIGESTS 4u /* firmware images that are remembered: guests of one host have few different ones */
 
 struct question {
@@ -278,9 +280,18 @@ int reader_watch(struct reader *r, int epoll_fd, uint64_t event)
 
 void reader_free(struct reader *r)
 {
+	struct pollfd ended = { .fd = -1, .events = POLLIN };
+
 	if (!r)
 		return;
+	if (r->pid > 0)
+		ended.fd = (int)syscall(SYS_pidfd_open, r->pid, 0);
 	worker_stop(r);
+	if (ended.fd >= 0) {
+		poll(&ended, 1, END_PATIENCE_MS);
+		close(ended.fd);
+		reap(r);
+	}
 	buffer_release(&r->in);
 	free(r);
 }

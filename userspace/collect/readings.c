@@ -18,7 +18,8 @@
 #define QUIET_NS (2 * S)           /* a guest without firmware that has no news for so long has its tables, or has none */
 #define QUIET_FIRMWARE_NS (10 * S) /* UEFI unpacks itself without exits, and any firmware rests on a busy host */
 #define PATIENCE_NS (60 * S)      /* after a reset, however busy the guest is */
-#define AGAIN_NS (30 * S)         /* what is not whole is read again when there is news after so long */
+#define AGAIN_MIN_NS (2 * S)      /* what is not whole is read again when there is news after so long, ever more seldom in one boot */
+#define AGAIN_MAX_NS (600 * S)
 #define STUCK_MAX 2               /* readings of an area that may hang in one boot */
 #define ALL_AREAS ((1u << (RECORD_AREA_LAST + 1)) - (1u << RECORD_AREA_ACPI))
 
@@ -38,6 +39,7 @@ void readings_begin(struct vm *vm, bool running, uint64_t now_ns)
 	r->delay_ns = DELAY_MIN_NS;
 	r->due_ns = running ? now_ns : now_ns + DELAY_MIN_NS;
 	r->news_ns = 0;
+	r->again_ns = AGAIN_MIN_NS;
 }
 
 static bool all_whole(const struct vm *vm)
@@ -51,11 +53,12 @@ static bool all_whole(const struct vm *vm)
 void readings_news(struct vm *vm, uint64_t now_ns)
 {
 	struct vm_reading *r = &vm->reading;
-	bool woke = !r->news_ns || now_ns - r->read_ns > AGAIN_NS;
+	bool woke = !r->news_ns || now_ns - r->read_ns > r->again_ns;
 
 	r->news_ns = now_ns;
-	if (r->due_ns || !woke || all_whole(vm))
+	if (r->due_ns || r->asked || !woke || all_whole(vm))
 		return;
+	r->again_ns = r->again_ns * 2 < AGAIN_MAX_NS ? r->again_ns * 2 : AGAIN_MAX_NS;
 	r->since_ns = now_ns;
 	r->delay_ns = DELAY_MIN_NS;
 	r->due_ns = now_ns + DELAY_MIN_NS;

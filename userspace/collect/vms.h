@@ -58,6 +58,7 @@ struct vm_reading {
 	uint64_t delay_ns;
 	uint64_t read_ns;        /* last time, begin */
 	uint64_t news_ns;        /* last fact */
+	uint64_t again_ns;       /* patience over: news counts after so long */
 	uint64_t firmware_slots; /* digest of where the read-only memory was then */
 	unsigned asked;          /* areas that the reader works on */
 };

@@ -124,10 +124,12 @@ static int put(struct trace_writer *w, const void *data, size_t bytes)
 	return r;
 }
 
-static int flush(struct trace_writer *w)
+int trace_writer_flush(struct trace_writer *w)
 {
 	size_t used = w->used;
 
+	if (w->failed < 0)
+		return w->failed;
 	w->used = 0;
 	return put(w, w->buffer, used);
 }
@@ -139,7 +141,7 @@ int trace_writer_append(struct trace_writer *w, const void *records, size_t byte
 	if (w->finished)
 		return -EINVAL;
 	if (bytes > sizeof(w->buffer) - w->used) {
-		int r = flush(w);
+		int r = trace_writer_flush(w);
 		if (r < 0)
 			return r;
 	}
@@ -159,7 +161,7 @@ int trace_writer_append(struct trace_writer *w, const void *records, size_t byte
 /* The records have to be on the disk before the header says so, or a power cut could leave a complete file without them. */
 static int finish(struct trace_writer *w)
 {
-	int r = flush(w);
+	int r = trace_writer_flush(w);
 	if (r < 0)
 		return r;
 	r = sync_file(w->fd);
@@ -190,7 +192,7 @@ void trace_writer_free(struct trace_writer *w)
 	if (w == NULL)
 		return;
 	if (w->failed >= 0 && !w->finished)
-		(void)flush(w);
+		(void)trace_writer_flush(w);
 	close(w->fd);
 	free(w);
 }

@@ -31,6 +31,8 @@ struct trace_reader;
 int trace_writer_new(int fd, struct trace_writer **ret_writer, struct error *e);
 /* Records, whole ones. Buffered. -errno (ENOSPC …): the file stays INCOMPLETE. */
 int trace_writer_append(struct trace_writer *w, const void *records, size_t bytes, size_t count);
+/* What was appended is in the file: who looks at it, or finds it after a crash, misses nothing. -errno. */
+int trace_writer_flush(struct trace_writer *w);
 /* Flushes, syncs, marks the file complete. -errno. */
 int trace_writer_finish(struct trace_writer *w, struct error *e);
 /* Closes; NULL is fine. Unfinished stays INCOMPLETE. */
