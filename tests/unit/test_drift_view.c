@@ -192,6 +192,28 @@ static void same_is_one_short_line(void **state)
 	json_decref(diff);
 }
 
+/* Who is not sure where a name ends types the wrong one. */
+static void a_name_of_two_letters_stands_apart(void **state)
+{
+	(void)state;
+	expect_text("{\"from\":{\"name\":\"db\",\"revision\":1},\"to\":{\"name\":\"b\",\"revision\":2},\"result\":\"same\"}",
+		    "db revision 1 \xe2\x86\x92 b revision 2\nsame: no change\n");
+}
+
+#define HALF "0123456789abcdef0123456789abcdef"
+
+/* Two lines of digits would push what matters off the screen; what only looks like a digest is a guest's text and stays. */
+static void digests_are_cut_within_a_value_too(void **state)
+{
+	(void)state;
+	expect_text("{\"result\":\"drift\",\"changes\":[{\"facet\":\"firmware\",\"key\":\"rom/0x1\",\"change\":\"changed\",\"from\":\"size=0x40000"
+		    " sha256=" HALF HALF "\",\"to\":\"size=0x80000 sha256=1" HALF HALF "\",\"meaning\":\"firmware, 512 KiB\"}]}",
+		    "  firmware  rom/0x1  changed  size=0x40000 sha256=0123456789ab \xe2\x86\x92 size=0x80000\n"
+		    "                              sha256=1" HALF HALF "\n"
+		    "                              (firmware, 512 KiB)\n"
+		    "drift: 1 change (1 changed)\n");
+}
+
 static void colour_comes_only_when_asked(void **state)
 {
 	json_t *diff = diff_read(STORY);
@@ -283,19 +305,23 @@ static void a_report_fits_its_columns(void **state)
 static void what_came_or_went_as_a_whole_is_one_row(void **state)
 {
 	json_t *diff = diff_of("# coverage acpi complete\nacpi DSDT/_SB.A Device\nacpi DSDT/_SB.A.B Device\nacpi DSDT/_SB.A._ADR 0x1\n"
-			       "acpi HPET/id 0x1\nacpi HPET/length 56\nacpi WAET/flags 0x2\n"
+			       "acpi DSDT/_SB.D Device\nacpi DSDT/_SB.D._ADR 0x2\nacpi HPET/id 0x1\nacpi HPET/length 56\nacpi WAET/flags 0x2\n"
 			       "# coverage smbios complete\nsmbios type4.1/handle 0x0401\nsmbios type4.1/socket CPU 1\nsmbios type4.2/asset x\n",
-			       "# coverage acpi complete\n# coverage smbios complete\nacpi DSDT/_SB.C Device\nacpi DSDT/_SB.C._UID 7\n");
+			       "# coverage acpi complete\n# coverage smbios complete\nacpi DSDT/_SB.C Device\nacpi DSDT/_SB.C._UID 7\n"
+			       "acpi DSDT/_SB.D Device\n");
 	char *text = text_of(diff, false);
 
 	(void)state;
-	assert_non_null(strstr(text, "acpi    DSDT/_SB.A     lost     Device\n"));
-	assert_non_null(strstr(text, "acpi    DSDT/_SB.A     lost     _ADR 0x1\n"));
-	assert_non_null(strstr(text, "acpi    DSDT/_SB.C     gained   Device · _UID 7\n"));
-	assert_non_null(strstr(text, "acpi    HPET           lost     id 0x1 · length 56\n"));
-	assert_non_null(strstr(text, "acpi    WAET/flags     lost     0x2\n"));
-	assert_non_null(strstr(text, "smbios  type4.1        lost     handle 0x0401 · socket CPU 1\n"));
-	assert_non_null(strstr(text, "smbios  type4.2/asset  lost     x\n"));
+	assert_non_null(strstr(text, "acpi    DSDT/_SB.A       lost     Device · _ADR 0x1\n"));
+	assert_non_null(strstr(text, "acpi    DSDT/_SB.A.B     lost     Device\n"));
+	/* A device that is still there has not gone because its _ADR has. */
+	assert_non_null(strstr(text, "acpi    DSDT/_SB.D._ADR  lost     0x2\n"));
+	assert_null(strstr(text, "DSDT/_SB.D  "));
+	assert_non_null(strstr(text, "acpi    DSDT/_SB.C       gained   Device · _UID 7\n"));
+	assert_non_null(strstr(text, "acpi    HPET             lost     id 0x1 · length 56\n"));
+	assert_non_null(strstr(text, "acpi    WAET/flags       lost     0x2\n"));
+	assert_non_null(strstr(text, "smbios  type4.1          lost     handle 0x0401 · socket CPU 1\n"));
+	assert_non_null(strstr(text, "smbios  type4.2/asset    lost     x\n"));
 	free(text);
 	json_decref(diff);
 }
@@ -368,6 +394,8 @@ int main(void)
 		cmocka_unit_test(a_bit_without_a_name_is_not_hidden_behind_one_with_a_name),
 		cmocka_unit_test(the_two_sides_the_host_and_the_unknown_are_told),
 		cmocka_unit_test(same_is_one_short_line),
+		cmocka_unit_test(a_name_of_two_letters_stands_apart),
+		cmocka_unit_test(digests_are_cut_within_a_value_too),
 		cmocka_unit_test(colour_comes_only_when_asked),
 		cmocka_unit_test(an_alert_says_it_in_one_line),
 		cmocka_unit_test(a_summary_stays_within_its_width),

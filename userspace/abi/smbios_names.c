@@ -64,7 +64,7 @@ static const char *const processor_family_names[] = {
 	"Quad-Core Xeon 3xxx", "Nano", "Dual-Core Xeon 5xxx", "Quad-Core Xeon 5xxx", [221] = "Dual-Core Xeon 7xxx",
 	"Quad-Core Xeon 7xxx", "Multi-Core Xeon 7xxx", "Multi-Core Xeon 3400", [228] = "Opteron 3000", "Sempron II",
 	"Embedded Opteron Quad-Core", "Phenom Triple-Core", "Turion Ultra Dual-Core Mobile", "Turion Dual-Core Mobile",
-	"Athlon Dual-Core", "Sempron SI", "Phenom II", "Athlon II", "Six-Core Opteron", "Sempron M", [250] = "i860", "i960",
+	"Athlon Dual-Core", "Sempron SI", "Phenom II", "Athlon II", "Six-Core Opteron", "Sempron M", [250] = "i860", "i960", [254] = "as family_2 says",
 	[256] = "ARMv7", "ARMv8", [260] = "SH-3", "SH-4", [280] = "ARM", "StrongARM", [300] = "6x86", "MediaGX", "MII",
 };
 LIST(processor_family);

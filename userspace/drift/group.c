@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/drift/group.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/drift/evidence.h"
@@ -72,9 +73,12 @@ static size_t block_of(const json_t *changes, const struct group *g)
 		return 0;
 	if (strcmp(g->facet, "smbios") == 0)
 		return whole_structure(changes, g) ? head_of(g->key) : 0;
-	if (strcmp(g->facet, "acpi") == 0)
-		return whole_table(changes, g) ? head_of(g->key) : device_of(g->key);
-	return 0;
+	if (strcmp(g->facet, "acpi") != 0)
+		return 0;
+	if (whole_table(changes, g))
+		return head_of(g->key);
+	/* An object that stays and lost its _ADR has not gone itself. */
+	return device_of(g->key) == strlen(g->key) ? strlen(g->key) : 0;
 }
 
 static bool in_block(const struct group *g, const json_t *change)
@@ -97,6 +101,54 @@ static bool same_subject(const struct group *group, const json_t *change)
 	/* What is behind a bridge begins with the bridge's path too. */
 	return strncmp(key, group->key, group->subject) == 0 && key[group->subject] == after &&
 	       (after != '/' || !strchr(key + group->subject + 1, '/'));
+}
+
+struct place {
+	json_t *change;
+	size_t index;
+};
+
+/* An object of a namespace, then what it has, then the objects within: "S18", "S18._ADR", "S18.S00". */
+static int place_compare(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	const char *left = member_text(x->change, "key"), *right = member_text(y->change, "key");
+	size_t m, n;
+	int order = 0;
+
+	if (strcmp(member_text(x->change, "facet"), "acpi") == 0 && strcmp(member_text(y->change, "facet"), "acpi") == 0) {
+		m = device_of(left);
+		n = device_of(right);
+		order = memcmp(left, right, m < n ? m : n);
+		if (order == 0)
+			order = (m > n) - (m < n);
+	}
+	return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+json_t *group_order(const json_t *changes)
+{
+	size_t count = json_array_size(changes), first = 0, last;
+	struct place *places = calloc(count ? count : 1, sizeof(*places));
+	json_t *ret = places ? json_array() : NULL;
+
+	for (size_t i = 0; ret && i < count; i++)
+		places[i] = (struct place){ json_array_get(changes, i), i };
+	/* Only facets that stand together are in an order at all. */
+	for (; ret && first < count; first = last) {
+		const char *facet = member_text(places[first].change, "facet");
+
+		for (last = first + 1; last < count && strcmp(member_text(places[last].change, "facet"), facet) == 0;)
+			last++;
+		qsort(places + first, last - first, sizeof(*places), place_compare);
+	}
+	for (size_t i = 0; ret && i < count; i++)
+		if (json_array_append(ret, places[i].change) < 0) {
+			json_decref(ret);
+			ret = NULL;
+		}
+	free(places);
+	return ret;
 }
 
 bool group_next(const json_t *changes, size_t *cursor, struct group *ret)

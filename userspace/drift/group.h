@@ -25,6 +25,8 @@ const char *member_text(const json_t *object, const char *key);
 /* Is there such a string? */
 bool member_is_text(const json_t *object, const char *key);
 
+/* The changes in an order in which what belongs together stands together, as a new array; NULL: out of memory. */
+json_t *group_order(const json_t *changes);
 /* The group that begins at *cursor (0 at first), which moves behind it. False: no more. */
 bool group_next(const json_t *changes, size_t *cursor, struct group *ret);
 /* What follows the subject in the key of a change of the group: "ecx", "bar0"; "" where the subject is all. */

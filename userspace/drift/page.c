@@ -67,7 +67,7 @@ static void word(struct page *p, enum page_style style, const char *text, size_t
 	text_terminal(&shown, text, size);
 	width = characters(shown.data, shown.size);
 	buffer_release(&shown);
-	if (!p->glue && p->column > p->indent) {
+	if (!p->glue && p->column > 0) {
 		if (p->column + 1 + width > PAGE_COLUMNS)
 			page_line(p, p->indent);
 		else

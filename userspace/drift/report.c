@@ -11,7 +11,8 @@
 #define ARROW "\xe2\x86\x92"
 #define MARGIN 2
 #define SUBJECT_MAX 26 /* longer ones push their own line only */
-#define DIGEST_SHOWN 19 /* "sha256:" and 12 digits */
+#define DIGEST_SIZE 71 /* "sha256:" and 64 digits */
+#define DIGEST_SHOWN 19 /* and 12 digits */
 #define KEYS_SHOWN 4
 #define REASONS_MAX 64
 #define MOVED_SHOWN 10
@@ -19,6 +20,7 @@
 struct report {
 	struct page page;
 	const json_t *diff;
+	const json_t *changes; /* of the diff, in the order of groups */
 	size_t facet_width, subject_width;
 };
 
@@ -107,27 +109,29 @@ static void next_row(struct report *r)
 	r->page.indent = detail_column(r);
 }
 
-/* An arrow and what it leads to, which stay on one line. */
-static void put_arrow(struct page *p, const char *to)
+/* As much of a word as is shown: a digest tells that something differs, and nobody reads all of it. */
+static size_t word_shown(const char *word, size_t size)
 {
-	size_t first = strncmp(to, "sha256:", strlen("sha256:")) == 0 ? DIGEST_SHOWN : strcspn(to, " ");
+	bool digest = strncmp(word, "sha256:", strlen("sha256:")) == 0 || strncmp(word, "sha256=", strlen("sha256=")) == 0;
 
-	if (first > strlen(to))
-		first = strlen(to);
-
-	page_format(p, PAGE_PLAIN, ARROW " %.*s", (int)first, to);
-	if (to[first] == ' ')
-		page_words(p, PAGE_PLAIN, to + first);
+	return digest && size == DIGEST_SIZE ? DIGEST_SHOWN : size;
 }
 
-/* The digest of a body tells that it differs; nobody reads all of it. */
-static void put_value(struct page *p, const char *value)
+/* A value, behind something that stays on one line with its first word. */
+static void put_words(struct page *p, const char *before, const char *value)
 {
-	if (strncmp(value, "sha256:", strlen("sha256:")) == 0)
-		page_format(p, PAGE_PLAIN, "%.*s", DIGEST_SHOWN, value);
-	else
-		page_words(p, PAGE_PLAIN, value);
+	while (*value || *before) {
+		size_t size = strcspn(value, " ");
+
+		page_format(p, PAGE_PLAIN, "%s%.*s", before, (int)word_shown(value, size), value);
+		before = "";
+		value += size;
+		value += strspn(value, " ");
+	}
 }
+
+static void put_arrow(struct page *p, const char *to) { put_words(p, ARROW " ", to); }
+static void put_value(struct page *p, const char *value) { put_words(p, "", value); }
 
 static void put_pair(struct page *p, const json_t *change)
 {
@@ -193,11 +197,10 @@ static void put_field(struct page *p, const json_t *field)
 /* Registers of a leaf that differ: a line for each field, and the registers themselves where fields do not say all. */
 static void put_registers(struct report *r, const struct group *g)
 {
-	const json_t *changes = json_object_get(r->diff, "changes");
 	bool first = true;
 
 	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(changes, i), *fields = json_object_get(change, "fields");
+		const json_t *change = json_array_get(r->changes, i), *fields = json_object_get(change, "fields");
 
 		for (size_t j = 0; j < json_array_size(fields); j++, first = false) {
 			if (!first)
@@ -239,30 +242,28 @@ static void put_names(struct report *r, const json_t *change, const char *side, 
 /* A leaf that came or went, a register at a time; what its bits are called below. */
 static void put_leaf(struct report *r, const struct group *g)
 {
-	const json_t *changes = json_object_get(r->diff, "changes");
 	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
 	bool first = true;
 
 	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(changes, i);
+		const json_t *change = json_array_get(r->changes, i);
 		const char *part = group_part(g, change);
 
 		page_format(&r->page, PAGE_PLAIN, "%s%s%s", part, part[0] ? "=" : "", member_text(change, side));
 	}
 	for (size_t i = g->begin; i < g->end; i++)
-		put_names(r, json_array_get(changes, i), side, &first);
+		put_names(r, json_array_get(r->changes, i), side, &first);
 }
 
 static void put_function(struct report *r, const struct group *g)
 {
-	const json_t *changes = json_object_get(r->diff, "changes");
 	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
 	bool first = true;
 
 	put_pair(&r->page, g->id);
 	page_words(&r->page, style_of(g->kind), member_text(g->id, "meaning"));
 	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(changes, i);
+		const json_t *change = json_array_get(r->changes, i);
 
 		if (change == g->id)
 			continue;
@@ -279,11 +280,10 @@ static void put_function(struct report *r, const struct group *g)
 /* A table, a device, a structure that came or went: what it said, one after the other. */
 static void put_block(struct report *r, const struct group *g)
 {
-	const json_t *changes = json_object_get(r->diff, "changes");
 	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
 
 	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(changes, i);
+		const json_t *change = json_array_get(r->changes, i);
 
 		if (i > g->begin)
 			page_format(&r->page, PAGE_FAINT, "%s", "\xc2\xb7");
@@ -293,13 +293,26 @@ static void put_block(struct report *r, const struct group *g)
 	}
 }
 
+/* In brackets, as in `show`: what of the line is value must be clear without colours too. */
+static void put_meaning(struct page *p, const char *meaning)
+{
+	struct buffer text = BUFFER_INIT;
+
+	if (!meaning[0])
+		return;
+	buffer_printf(&text, "(%s)", meaning);
+	if (!buffer_failed(&text))
+		page_words(p, PAGE_FAINT, text.data);
+	buffer_release(&text);
+}
+
 static void put_plain(struct report *r, const struct group *g)
 {
-	const json_t *change = json_array_get(json_object_get(r->diff, "changes"), g->begin);
+	const json_t *change = json_array_get(r->changes, g->begin);
 	const json_t *fields = json_object_get(change, "fields");
 
 	put_pair(&r->page, change);
-	page_words(&r->page, PAGE_FAINT, member_text(change, "meaning"));
+	put_meaning(&r->page, member_text(change, "meaning"));
 	for (size_t i = 0; i < json_array_size(fields); i++) {
 		next_row(r);
 		put_field(&r->page, json_array_get(fields, i));
@@ -311,7 +324,7 @@ static void put_folded(struct report *r, const struct group *g)
 	size_t moved = 0;
 
 	for (size_t i = g->begin; i < g->end; i++)
-		moved += json_array_size(json_object_get(json_array_get(json_object_get(r->diff, "changes"), i), "moved"));
+		moved += json_array_size(json_object_get(json_array_get(r->changes, i), "moved"));
 	if (moved == 0)
 		return;
 	next_row(r);
@@ -339,7 +352,7 @@ static void measure(struct report *r)
 {
 	struct group g;
 
-	for (size_t cursor = 0; group_next(json_object_get(r->diff, "changes"), &cursor, &g);) {
+	for (size_t cursor = 0; group_next(r->changes, &cursor, &g);) {
 		size_t facet = strlen(g.facet);
 
 		if (facet > r->facet_width)
@@ -547,7 +560,7 @@ static void put_result(struct report *r)
 	size_t moved = json_array_size(json_object_get(r->diff, "moved"));
 
 	for (size_t i = 0; i < count; i++)
-		moved += json_array_size(json_object_get(json_array_get(changes, i), "moved"));
+		moved += json_array_size(json_object_get(json_array_get(r->changes, i), "moved"));
 	page_line(&r->page, 0);
 	page_word(&r->page, strcmp(result, "same") == 0 ? PAGE_GAINED : strcmp(result, "drift") == 0 ? PAGE_LOST : PAGE_CHANGED, result);
 	if (count)
@@ -564,15 +577,22 @@ static void put_result(struct report *r)
 
 void drift_text(const json_t *diff, bool color, struct buffer *out)
 {
-	struct report r = { .page = { .out = out, .color = color }, .diff = diff };
+	json_t *changes = group_order(json_object_get(diff, "changes"));
+	struct report r = { .page = { .out = out, .color = color }, .diff = diff, .changes = changes };
 	struct group g;
+
+	if (!changes) {
+		out->failed = true;
+		return;
+	}
 
 	put_sides(&r);
 	measure(&r);
-	for (size_t cursor = 0; group_next(json_object_get(diff, "changes"), &cursor, &g);)
+	for (size_t cursor = 0; group_next(r.changes, &cursor, &g);)
 		put_group(&r, &g);
 	put_moved(&r);
 	put_context(&r);
 	put_unknown(&r);
 	put_result(&r);
+	json_decref(changes);
 }

@@ -200,9 +200,15 @@ static void put_bounded(const char *line, size_t width, struct buffer *out)
 void drift_summary(const json_t *diff, size_t width, struct buffer *out)
 {
 	bool done[CHANGES_PAIRED] = { false };
-	struct summary s = { .changes = json_object_get(diff, "changes") };
+	json_t *changes = group_order(json_object_get(diff, "changes"));
+	struct summary s = { .changes = changes };
 	struct buffer line = BUFFER_INIT;
 	struct group g;
+
+	if (!changes) {
+		out->failed = true;
+		return;
+	}
 
 	for (size_t cursor = 0; group_next(s.changes, &cursor, &g);)
 		add_group(&s, &g, done);
@@ -218,4 +224,5 @@ void drift_summary(const json_t *diff, size_t width, struct buffer *out)
 	for (size_t i = 0; i < s.count && i < ITEMS_MAX; i++)
 		buffer_release(&s.items[i].text);
 	buffer_release(&line);
+	json_decref(changes);
 }
