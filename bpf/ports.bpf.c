@@ -30,6 +30,14 @@ struct {
 	__type(value, struct evidence_caches);
 } port_cache SEC(".maps");
 
+/* During an event: where byte 0 of the fw_cfg item would be. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} fwcfg_bytes_at SEC(".maps");
+
 static __always_inline bool resets(__u32 port, __u32 value)
 {
 	switch (port) {
@@ -101,31 +109,35 @@ static __noinline int fwcfg_take(struct subject *s, __u32 item, __u32 offset, __
 	return 0;
 }
 
-/* The bytes that end the 8 they belong to. The offset is in memory, so that the verifier sees one loop and not one for every state. */
-static __noinline int fwcfg_chunk(struct subject *s, const void *item_data, __u32 item, __u32 end)
+/*
+ * The bytes from `offset` on within their 8, or up to `end`. Returns where the next are. Global, so that the verifier walks it
+ * once and not for every turn of the loop: it takes numbers only, and finds the bytes through a map.
+ */
+__u32 fwcfg_chunk(__u64 kvm, __u32 item, __u32 vcpu_id, __u32 offset, __u32 end)
 {
-	__u32 offset, bytes;
-	__u64 value;
+	__u32 bytes = 8 - (offset & 7), at = offset & 7, zero = 0;
+	__u64 value, *data = bpf_map_lookup_elem(&fwcfg_bytes_at, &zero);
+	struct subject s = { .kvm = kvm };
 
-	if (!s->vm)
-		return 0;
-	offset = s->vm->fwcfg_offset;
-	if (offset >= end)
-		return 0;
-	bytes = 8 - (offset & 7);
+	s.vm = bpf_map_lookup_elem(&vms, &kvm);
+	if (!s.vm || !data || offset >= end)
+		return end;
+	s.now = bpf_ktime_get_ns();
+	s.tgid = current_tgid();
+	s.vcpu_id = vcpu_id;
 	if (bytes > end - offset)
 		bytes = end - offset;
-	s->vm->fwcfg_offset = offset + bytes;
-	value = read_wide(item_data + offset, bytes);
-	fwcfg_take(s, item, offset, value << 8 * (offset & 7), ((1u << (bytes & 0xf)) - 1) << (offset & 7));
-	return 1;
+	value = read_wide((const void *)(*data + offset), bytes);
+	fwcfg_take(&s, item, offset, value << 8 * at, ((1u << (bytes & 0xf)) - 1) << at);
+	return offset + bytes;
 }
 
 static __noinline int fwcfg_read(struct subject *s, const void *data, __u32 count)
 {
-	__u32 item, offset, end;
+	__u32 item, offset, end, zero = 0;
+	__u64 *at = bpf_map_lookup_elem(&fwcfg_bytes_at, &zero);
 
-	if (!s->vm || !(s->vm->fwcfg_item & FWCFG_SELECTED) || !data)
+	if (!at || !s->vm || !(s->vm->fwcfg_item & FWCFG_SELECTED) || !data)
 		return 0;
 	item = s->vm->fwcfg_item & 0xffff;
 	offset = s->vm->fwcfg_offset;
@@ -134,12 +146,13 @@ static __noinline int fwcfg_read(struct subject *s, const void *data, __u32 coun
 		s->vm->fwcfg_item = 0;
 		return 0;
 	}
+	s->vm->fwcfg_offset = offset + count;
 	if (end > offset + count)
 		end = offset + count;
-	data -= offset;
-	for (__u32 n = 0; n < FWCFG_STRING_CHUNKS; n++)
-		if (!fwcfg_chunk(s, data, item, end))
-			break;
+	*at = (__u64)data;
+	*at -= offset;
+	for (__u32 n = 0; n < FWCFG_STRING_CHUNKS && offset < end; n++)
+		offset = fwcfg_chunk(s->kvm, item, s->vcpu_id, offset, end);
 	return 0;
 }
 
