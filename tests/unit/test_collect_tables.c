@@ -35,6 +35,9 @@ struct guest {
 	uint8_t *memory[8];
 	uint64_t missing;      /* page that is not resident; 0 = none */
 	uint64_t flips;        /* byte that changes with every read */
+	unsigned swap_at;      /* this read comes after swap(); 0 = never */
+	void (*swap)(struct guest *g);
+	uint64_t bytes;
 	unsigned reads;
 	int dead_after;        /* reads until the process is gone; 0 = never */
 	struct buffer body;
@@ -88,6 +91,9 @@ static int guest_read(void *context, uint64_t gpa, void *to, size_t bytes, uint3
 
 	assert_true(bytes <= (16u << 20));
 	g->reads++;
+	g->bytes += ret_present ? 0 : bytes;
+	if (g->reads == g->swap_at)
+		g->swap(g);
 	if (g->dead_after && g->reads > (unsigned)g->dead_after)
 		return -ESRCH;
 	if (g->flips)
@@ -124,6 +130,7 @@ static int walk(struct guest *g, enum record_area area)
 
 	buffer_clear(&g->body);
 	g->reads = 0;
+	g->bytes = 0;
 	return tables_read(&m, area, &g->body);
 }
 
@@ -493,6 +500,66 @@ static void test_memory_full_of_anchors_costs_little(void **state)
 	guest_free(g);
 }
 
+/* Few bytes of a guest may ask for gigabytes: many roots, each to the largest tables there can be. */
+static void test_roots_to_large_tables_cost_little(void **state)
+{
+	struct guest *g = guest_new();
+	uint64_t entries[TABLES_MAX];
+
+	(void)state;
+	for (unsigned i = 0; i < 100000; i++) {
+		memcpy(at(g, HIGH_GPA + (8u << 20) + i * 64), "SSDT", 4);
+		put32(at(g, HIGH_GPA + (8u << 20) + i * 64 + 4), TABLES_TABLE_BYTES);
+	}
+	for (unsigned n = 0; n < TABLES_CANDIDATES; n++) {
+		for (unsigned i = 0; i < TABLES_MAX; i++)
+			entries[i] = HIGH_GPA + (8u << 20) + (n * TABLES_MAX + i) * 64;
+		root(g, ROOT_GPA + n * 0x1000, 8, entries, TABLES_MAX);
+		rsdp(g, 0xe0000 + n * 64, 0, ROOT_GPA + n * 0x1000);
+	}
+	assert_int_equal(walk(g, RECORD_AREA_ACPI), 0);
+	assert_false(is_whole(g));
+	assert_true(g->bytes <= TABLES_READ_BYTES);
+	guest_free(g);
+}
+
+static void swap_dsdt(struct guest *g)
+{
+	table(g, DSDT_GPA, "DSDT", 2000)[50] = 1;
+	sum(at(g, DSDT_GPA), 2000, 9);
+	table(g, APIC_GPA, "APIC", 120)[50] = 1;
+	sum(at(g, APIC_GPA), 120, 9);
+}
+
+/* Every table is right, and yet they never were there at one time: whichever read the change falls before. */
+static void test_old_tables_beside_new_ones_are_not_whole(void **state)
+{
+	struct guest *g = guest_new();
+	unsigned reads, mixed = 0;
+
+	(void)state;
+	acpi(g, 0xf0000);
+	assert_int_equal(walk(g, RECORD_AREA_ACPI), 0);
+	assert_true(is_whole(g));
+	reads = g->reads;
+	for (unsigned n = 1; n <= reads; n++) {
+		struct record_part p;
+		const uint8_t *dsdt, *apic;
+
+		acpi(g, 0xf0000);
+		g->swap_at = n;
+		g->swap = swap_dsdt;
+		assert_int_equal(walk(g, RECORD_AREA_ACPI), 0);
+		dsdt = part(g, RECORD_PART_TABLE, "DSDT", 0, &p);
+		apic = part(g, RECORD_PART_TABLE, "APIC", 0, &p);
+		mixed += !is_whole(g);
+		if (is_whole(g))
+			assert_int_equal(dsdt[50], apic[50]);
+	}
+	assert_true(mixed > 0);
+	guest_free(g);
+}
+
 static void test_a_process_that_ends_ends_the_reading(void **state)
 {
 	struct guest *g = guest_new();
@@ -645,6 +712,34 @@ static void test_smbios_that_is_wrong_is_refused(void **state)
 	}
 }
 
+static void swap_smbios(struct guest *g)
+{
+	at(g, SMBIOS_GPA)[24] = 'X';
+}
+
+/* SMBIOS structures have no checksum: a table that is being written is known only by another look at it. */
+static void test_smbios_that_changes_while_it_is_read_is_not_whole(void **state)
+{
+	struct guest *g = guest_new();
+	size_t bytes = smbios_table(at(g, SMBIOS_GPA));
+
+	(void)state;
+	entry_old(g, 0xf5000, SMBIOS_GPA, (uint16_t)bytes, 3);
+	assert_int_equal(walk(g, RECORD_AREA_SMBIOS), 0);
+	assert_true(is_whole(g));
+	/* The last read is the second one of the structures. */
+	g->swap_at = g->reads;
+	g->swap = swap_smbios;
+	assert_int_equal(walk(g, RECORD_AREA_SMBIOS), 0);
+	assert_false(is_whole(g));
+	assert_says(g, "changed while they were read");
+	assert_int_equal(parts(g, RECORD_PART_SMBIOS_TABLE), 0);
+	g->swap_at = 0;
+	assert_int_equal(walk(g, RECORD_AREA_SMBIOS), 0);
+	assert_true(is_whole(g));
+	guest_free(g);
+}
+
 static void test_ten_thousand_structures_are_too_many(void **state)
 {
 	struct guest *g = guest_new();
@@ -793,10 +888,13 @@ int main(void)
 		cmocka_unit_test(test_a_table_that_changes_while_it_is_read_is_refused),
 		cmocka_unit_test(test_cycles_and_floods_of_tables_end),
 		cmocka_unit_test(test_memory_full_of_anchors_costs_little),
+		cmocka_unit_test(test_roots_to_large_tables_cost_little),
+		cmocka_unit_test(test_old_tables_beside_new_ones_are_not_whole),
 		cmocka_unit_test(test_a_process_that_ends_ends_the_reading),
 		cmocka_unit_test(test_smbios_is_read_up_to_its_end),
 		cmocka_unit_test(test_smbios_of_uefi_is_found),
 		cmocka_unit_test(test_smbios_that_is_wrong_is_refused),
+		cmocka_unit_test(test_smbios_that_changes_while_it_is_read_is_not_whole),
 		cmocka_unit_test(test_ten_thousand_structures_are_too_many),
 		cmocka_unit_test(test_firmware_is_digested_with_its_version),
 		cmocka_unit_test(test_the_variable_store_is_left_out),

@@ -375,6 +375,8 @@ static bool take_answer(struct reader *r, uint64_t now_ns, reader_fn fn, void *c
 
 void reader_work(struct reader *r, uint64_t now_ns, reader_fn fn, void *context)
 {
+	/* Here too: where all are stuck nobody asks any more, and one may have been let go. */
+	reap(r);
 	while (r->fd >= 0) {
 		char chunk[CHUNK_BYTES];
 		ssize_t n = read(r->fd, chunk, sizeof(chunk));

@@ -233,6 +233,7 @@ static void take_answer(void *context, uint64_t id, uint32_t boot, enum record_a
 	a = &vm->areas[area];
 	quiet = vm->reading.read_ns >= quiet_since(vm) + quiet_ns(vm) || vm->reading.read_ns >= vm->reading.since_ns + PATIENCE_NS;
 	vm->reading.asked &= ~(1u << area);
+	vm->reading.hung += err == -ETIMEDOUT;
 	if (err == -ETIMEDOUT && ++a->stuck == STUCK_MAX && !a->whole)
 		take_reason(r, vm, area, why_not(err));
 	if (err == -EPERM || err == -EACCES) {
@@ -313,6 +314,14 @@ static bool is_due(const struct vm *vm, uint64_t now)
 	return vm->announced && vm->reading.due_ns && vm->reading.due_ns <= now;
 }
 
+/* One whose readings hang makes all others wait, in each of its boots: it comes last. */
+static bool goes_before(const struct vm *a, const struct vm *b)
+{
+	if (a->reading.hung != b->reading.hung)
+		return a->reading.hung < b->reading.hung;
+	return a->reading.due_ns < b->reading.due_ns;
+}
+
 void readings_work(struct readings *r, uint64_t now)
 {
 	if (!r->reader)
@@ -322,7 +331,7 @@ void readings_work(struct readings *r, uint64_t now)
 		struct vm *next = NULL;
 
 		for (struct vm *vm = r->vms->list; vm; vm = vm->next)
-			if (is_due(vm, now) && !postponed(vm, now) && (!next || vm->reading.due_ns < next->reading.due_ns))
+			if (is_due(vm, now) && !postponed(vm, now) && (!next || goes_before(vm, next)))
 				next = vm;
 		if (!next || ask(r, next, now))
 			return;

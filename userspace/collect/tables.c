@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/collect/tables_internal.h"
@@ -94,6 +95,9 @@ static int read_counted(struct walk *w, uint64_t gpa, void *to, size_t bytes, ui
 		return -E2BIG;
 	if (gpa > UINT64_MAX - bytes)
 		return -EFAULT;
+	/* What the search looks at has a bound of its own. */
+	if (!ret_present && (w->bytes += bytes) > TABLES_READ_BYTES)
+		return -E2BIG;
 	err = w->m->read(w->m->context, gpa, to, bytes, ret_present);
 	if (err < 0 && err != -EFAULT && err != -ENODATA)
 		w->error = err;
@@ -203,7 +207,35 @@ bool walk_may_be_uefi(const struct walk *w)
 	return false;
 }
 
-int tables_read(const struct tables_memory *m, enum record_area area, struct buffer *body)
+/* Has a part of the body become another one since? The FACS has no checksum, and the operating system's lock in it. */
+static bool part_moved(const struct tables_memory *m, const struct record_part *p, const void *data, uint8_t *scratch)
+{
+	if (p->kind == RECORD_PART_REASON || p->kind == RECORD_PART_ROM || p->bytes > TABLES_TABLE_BYTES)
+		return false;
+	if (p->kind == RECORD_PART_TABLE && p->bytes >= 4 && !memcmp(data, "FACS", 4))
+		return false;
+	return m->read(m->context, p->gpa, scratch, p->bytes, NULL) < 0 || memcmp(scratch, data, p->bytes);
+}
+
+/*
+ * Checksums do not tell a table from two halves of two tables, and SMBIOS structures have none: so all parts are read once
+ * more when the last one has been read. True: they were all there at one time.
+ */
+static bool body_stands(const struct tables_memory *m, const struct buffer *body, size_t start)
+{
+	uint8_t *scratch = malloc(TABLES_TABLE_BYTES);
+	struct record_part p;
+	const void *data;
+	bool stands = scratch;
+	size_t cursor = 0;
+
+	while (stands && record_part_next(body->data + start, body->size - start, &cursor, &p, &data) > 0)
+		stands = !part_moved(m, &p, data, scratch);
+	free(scratch);
+	return stands;
+}
+
+static int read_once(const struct tables_memory *m, enum record_area area, struct buffer *body)
 {
 	switch (area) {
 	case RECORD_AREA_ACPI:
@@ -214,4 +246,20 @@ int tables_read(const struct tables_memory *m, enum record_area area, struct buf
 		return tables_read_firmware(m, body);
 	}
 	return -EINVAL;
+}
+
+int tables_read(const struct tables_memory *m, enum record_area area, struct buffer *body)
+{
+	size_t start = body->size;
+	struct record_memory head;
+	int err = read_once(m, area, body);
+
+	if (err < 0)
+		return err;
+	memcpy(&head, body->data + start, sizeof(head));
+	if (!head.whole || body_stands(m, body, start))
+		return 0;
+	body->size = start;
+	tables_put_reason(body, area, "the tables changed while they were read");
+	return buffer_failed(body) ? -ENOMEM : 0;
 }

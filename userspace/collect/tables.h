@@ -3,8 +3,8 @@
  * Finds and copies what firmware left in a guest's memory: ACPI tables (ACPI 6.5, 5.2), SMBIOS (DSP0134 3.7, 5.2) and the
  * firmware's own bytes. Follows pointers and lengths, and interprets nothing else. Pure but for the reader that it is given.
  *
- * All of it is the guest's word: each function ends after at most TABLES_READS reads and appends at most
- * TABLES_RECORD_BYTES, whatever the memory holds and however it changes meanwhile.
+ * All of it is the guest's word: each function ends after at most TABLES_READS reads of TABLES_READ_BYTES in all, beside
+ * the search, and appends at most TABLES_RECORD_BYTES, whatever the memory holds and however it changes meanwhile.
  */
 #ifndef ABIDRIFT_COLLECT_TABLES_H
 #define ABIDRIFT_COLLECT_TABLES_H
@@ -22,6 +22,7 @@ struct buffer;
 #define TABLES_SMBIOS_BYTES (256u << 10)     /* of the structure table */
 #define TABLES_SMBIOS_STRUCTURES 10000u
 #define TABLES_READS 8192u                   /* of one area */
+#define TABLES_READ_BYTES (32u << 20)        /* of one area, beside the search: candidates may lead to the same large tables again and again */
 #define TABLES_CANDIDATES 64u                /* RSDPs or entry points that are tried */
 #define TABLES_SEARCH_BYTES (64ull << 20)    /* below the top of low memory, where UEFI keeps its tables */
 #define TABLES_ROMS 64u
@@ -58,7 +59,7 @@ int tables_read_acpi(const struct tables_memory *m, struct buffer *body);
 int tables_read_smbios(const struct tables_memory *m, struct buffer *body);
 int tables_read_firmware(const struct tables_memory *m, struct buffer *body);
 
-/* tables_read_…, by area. */
+/* tables_read_…, by area; what is whole is compared with the guest's memory once more, and is not whole if it differs. */
 int tables_read(const struct tables_memory *m, enum record_area area, struct buffer *body);
 /* A body that says only why there is nothing. */
 void tables_put_reason(struct buffer *body, enum record_area area, const char *reason);

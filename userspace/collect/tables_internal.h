@@ -19,6 +19,7 @@ struct walk {
 	size_t start;       /* of the record_memory in it */
 	uint32_t count;     /* parts */
 	unsigned reads;
+	uint64_t bytes;     /* read, but for the search */
 	int error;          /* the reader's, or -ENOMEM: the walk is over */
 	unsigned faults;    /* what was refused */
 	char reason[200];   /* the first of it */

@@ -61,6 +61,7 @@ struct vm_reading {
 	uint64_t again_ns;       /* patience over: news counts after so long */
 	uint64_t firmware_slots; /* digest of where the read-only memory was then */
 	unsigned asked;          /* areas that the reader works on */
+	unsigned hung;           /* readings that hung, in all boots */
 };
 
 enum vm_dirty { VM_DIRTY_VM = 1, VM_DIRTY_BOOT = 2, VM_DIRTY_SLOTS = 4 };
