@@ -452,12 +452,15 @@ static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 
 /* ---- who it is */
 
-/* A guest writes its own tables: nobody becomes a guest by them that another VM is for its host. */
+/* A guest writes its own tables: nobody becomes a guest by them that another VM is for its host, or that the host calls by another name. */
 static const struct instance *uuid_holder(const struct analyst *a, const struct instance *in, const char *uuid)
 {
-	for (const struct instance *other = a->instances; other; other = other->next)
-		if (other != in && !other->gone && other->who.uuid && !other->who.from_tables && !strcmp(other->who.uuid, uuid))
+	for (const struct instance *other = a->instances; other; other = other->next) {
+		if (other == in || other->gone || !other->who.uuid || strcmp(other->who.uuid, uuid))
+			continue;
+		if (!other->who.from_tables || (in->who.name && other->who.name && strcmp(in->who.name, other->who.name)))
 			return other;
+	}
 	return NULL;
 }
 
@@ -487,6 +490,7 @@ static int instance_who(struct analyst *a, struct instance *in)
 	if (holder && !now.uuid && !in->imposture_said) {
 		say(a, 1, "%s: its SMBIOS tables say the UUID of guest %s, which runs as another VM: that is not believed", called(in), called(holder));
 		in->imposture_said = true;
+		in->table_uuid[0] = '\0'; /* nor when that VM is gone: it would be taken for its next life */
 	}
 	return 0;
 }

@@ -2,6 +2,8 @@
 """Guests and VMMs that want to be missed, or to use up what watches them. What a user would lose: every other guest's drift."""
 import os
 import re
+import struct
+import uuid
 
 from harness import MICROVMM, Live, wait_for
 
@@ -28,3 +30,35 @@ class Hostile(Live):
         vmm = self.guest()
         vmm.write("cpuid 0 0\n")
         monitor.settled(vmm.ids[0])
+
+
+class Impostors(Live):
+    def named_by_tables(self, name, identifier, *args):
+        """A guest whose UUID is in its SMBIOS tables, and nowhere on the host."""
+        path = self.folder.file(f"system-{name}")
+        with open(path, "wb") as f:
+            f.write(struct.pack("<BBHBBBB16sBBB", 1, 27, 0x100, 0, 0, 0, 0, identifier.bytes_le, 6, 0, 0) + b"\0\0")
+        return self.qemu("pc-i440fx-7.2", "-smbios", f"file={path}", *args, name=name, with_uuid=False)
+
+    def test_a_guest_that_writes_the_uuid_of_another_one_into_its_tables_is_not_that_one(self):
+        """It would end the other one's judging (taken for one that is being migrated away), and bring it drift and revisions that are not its own."""
+        identifier = uuid.uuid4()
+        monitor = self.monitor()
+        victim = self.named_by_tables("victim", identifier)
+        monitor.wait_line(f"victim: is guest {identifier}")
+        before = monitor.settled("victim")
+        thief = self.named_by_tables("thief", identifier, "-device", "virtio-rng-pci,addr=9")
+        monitor.wait_line("thief: its SMBIOS tables say the UUID of guest .*not believed")
+        self.assertEqual(monitor.settled("thief")["id"], "thief")
+        after = monitor.guest("victim")
+        for key in ("id", "uuid", "pid", "state", "baseline", "current"):
+            self.assertEqual(after[key], before[key], key)
+        victim.stop()
+        monitor.gone("victim")
+        # What it writes after its next reset is heard as little.
+        thief.command("system_reset")
+        self.assertEqual(monitor.settled("thief", boot=2)["id"], "thief")
+        again = self.named_by_tables("victim", identifier)
+        self.assertEqual(monitor.settled("victim", boot=2)["state"], "same")
+        self.assertEqual(again.pid, monitor.guest("victim")["pid"])
+        self.assertFalse([line for line in monitor.err if "is taken for the one that is leaving" in line and ("victim" in line or "thief" in line)])
