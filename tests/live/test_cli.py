@@ -150,6 +150,14 @@ class Drifted(Cli):
         self.assertRegex(self.run_it("show", "web-1", "-v").out, r"\n  0x00000001\.0\.edx +0x178bf9ff +fpu")
         self.assertIn("cpuid", self.error("show", "web-1", "--facet", "cpu"))
 
+    def test_an_earlier_revision_is_not_told_as_what_the_guest_has_now(self):
+        now, before = self.run_it("show", "web-1").out, self.run_it("show", "web-1@1").out
+        self.assertRegex(now, r"(?m)^state +drift$")
+        self.assertRegex(now, r"(?m)^vmm +qemu 7\.2 ")
+        self.assertNotRegex(before, r"(?m)^(state|boot|pid) ")
+        self.assertRegex(before, r"(?m)^vmm +qemu 7\.2 ")
+        self.assertRegex(before, r"(?m)^machine +pc-q35-7\.2$")
+
     def test_accept_makes_now_the_baseline_and_undo_brings_the_old_one_back(self):
         a = self.json("accept", "web-1", "--reason", "planned")
         self.assertEqual((a["revision"], a["reason"], a["undone"]), (2, "planned", False))

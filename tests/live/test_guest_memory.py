@@ -8,7 +8,7 @@ import signal
 import struct
 
 import traces
-from harness import ABIDRIFT, Live, wait_for
+from harness import ABIDRIFT, Live, abidrift, wait_for
 
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 AREAS = (traces.ACPI, traces.SMBIOS, traces.FIRMWARE)
@@ -205,6 +205,19 @@ class GuestMemory(Live):
         for facet in ("acpi", "smbios", "firmware"):
             self.assertEqual(settled["coverage"][facet], "none", facet)
             self.assertIn(f"# coverage {facet} none monitor.guest_memory is off", monitor.fingerprint(guest.name))
+
+    def test_what_was_read_before_reading_was_forbidden_is_not_told_as_of_now(self):
+        guest = self.qemu("q35")
+        monitor = self.monitor()
+        monitor.settled(guest.name)
+        self.assertNotIn("newest boot", abidrift("show", guest.name, store=monitor.store).stdout)
+        monitor.stop()
+        monitor = self.monitor("--set", "monitor.guest_memory=off")
+        guest.command("system_reset")
+        monitor.settled(guest.name, boot=2)
+        self.assertEqual(monitor.diff(guest.name)["changes"], [])
+        text = abidrift("show", guest.name, "--facet", "acpi", store=monitor.store).stdout
+        self.assertRegex(text, r"(?m)^acpi  complete, of its newest boot none: `abidrift diff` says why")
 
     def readers(self, parent):
         """Processes that read memory for `parent`."""

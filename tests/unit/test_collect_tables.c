@@ -795,6 +795,10 @@ static void test_firmware_is_digested_with_its_version(void **state)
 	memcpy(rom + 0x800, "SeaBIOS (version %s)\n", 22);
 	assert_int_equal(walk(g, RECORD_AREA_FIRMWARE), 0);
 	check_rom(g, ROM_GPA, ROM_BYTES, "rel-1.16.3-0-ga6ed6b701f0a");
+	/* Debian's 1.14.0 and 1.16.3 have it behind the assembler's filling. */
+	memcpy(rom + 0x1000, "f\x90" "1.14.0-2\0 and what was there", 28);
+	assert_int_equal(walk(g, RECORD_AREA_FIRMWARE), 0);
+	check_rom(g, ROM_GPA, ROM_BYTES, "1.14.0-2");
 	g->missing = ROM_GPA + 0x3000;
 	assert_int_equal(walk(g, RECORD_AREA_FIRMWARE), 0);
 	assert_false(is_whole(g));

@@ -56,7 +56,7 @@ static size_t version_of(const uint8_t *rom, size_t bytes, const char **ret)
 	if (!memmem(rom, bytes, printed, sizeof(printed) - 1))
 		return 0;
 	while (at < bytes) {
-		const uint8_t *end;
+		const uint8_t *end, *begin = rom + at;
 		size_t length;
 
 		/* Most of an image is zeros. */
@@ -67,12 +67,16 @@ static size_t version_of(const uint8_t *rom, size_t bytes, const char **ret)
 		end = memchr(rom + at, '\0', bytes - at);
 		if (!end)
 			return 0;
-		length = (size_t)(end - rom) - at;
-		if (length <= VERSION_MAX && is_version((const char *)rom + at, length)) {
-			*ret = (const char *)rom + at;
+		/* The assembler fills up to a string's alignment with instructions that do nothing (90, 66 90). */
+		for (const uint8_t *byte = begin; byte < end; byte++)
+			if (*byte < ' ' || *byte > 0x7e)
+				begin = byte + 1;
+		length = (size_t)(end - begin);
+		if (length <= VERSION_MAX && is_version((const char *)begin, length)) {
+			*ret = (const char *)begin;
 			return length;
 		}
-		at += length + 1;
+		at = (size_t)(end - rom) + 1;
 	}
 	return 0;
 }

@@ -34,13 +34,35 @@ static void head_member(struct table *t, const char *name, const json_t *object,
 	table_member(t, object, key);
 }
 
-static void guest_rows(struct table *t, const json_t *guest)
+/* Is this the revision that the guest has now? */
+static bool is_current(const json_t *model)
+{
+	const json_t *current = json_object_get(json_object_get(model, "guest"), "current");
+
+	return json_is_object(current) && json_equal(json_object_get(current, "revision"), json_object_get(model, "revision"));
+}
+
+/* An earlier revision was another VMM's, perhaps: what the guest has now would be told as that one's. */
+static void earlier_rows(struct table *t, const json_t *context)
+{
+	static const char *const vmm[] = { "vmm.kind", "vmm.version", "vmm.path" };
+	struct buffer value = BUFFER_INIT;
+
+	for (size_t i = 0; i < sizeof(vmm) / sizeof(vmm[0]); i++) {
+		if (!output_string(context, vmm[i]))
+			continue;
+		buffer_string(&value, !value.size ? "" : i == 2 ? "  " : " ");
+		output_member(&value, context, vmm[i]);
+	}
+	if (value.size)
+		head_cell(t, "vmm", &value);
+	head_member(t, "machine", context, "machine");
+}
+
+static void current_rows(struct table *t, const json_t *guest)
 {
 	struct buffer value = BUFFER_INIT;
 
-	listing_name(guest, &value);
-	head_cell(t, "guest", &value);
-	head_member(t, "uuid", guest, "uuid");
 	listing_vmm(guest, true, &value);
 	if (output_string(json_object_get(guest, "vmm"), "path")) {
 		buffer_string(&value, "  ");
@@ -57,16 +79,44 @@ static void head_text(const json_t *model, struct buffer *out)
 {
 	struct table *t = table_new(two, true);
 	const json_t *guest = json_object_get(model, "guest");
+	struct buffer value = BUFFER_INIT;
 
-	if (json_is_object(guest))
-		guest_rows(t, guest);
+	if (json_is_object(guest)) {
+		listing_name(guest, &value);
+		head_cell(t, "guest", &value);
+		head_member(t, "uuid", guest, "uuid");
+		if (is_current(model))
+			current_rows(t, guest);
+		else
+			earlier_rows(t, json_object_get(model, "context"));
+	}
 	head_member(t, "revision", model, "revision");
 	head_member(t, "digest", model, "digest");
 	head_member(t, "at", model, "at");
 	table_end(t, "", out);
 }
 
-static void facet_head(const json_t *facet, bool color, struct buffer *out)
+static int level(const char *coverage)
+{
+	return !coverage || strcmp(coverage, "none") == 0 ? 0 : strcmp(coverage, "witnessed") == 0 ? 1 : 2;
+}
+
+/*
+ * A revision holds what all its boots showed. Where the newest boot shows less (reading of guest memory was switched off, say), who
+ * looks at it must know that it is not from there. NULL: the boot shows as much, or is not judged yet, or another revision is looked at.
+ */
+static const char *less_now(const json_t *model, const json_t *facet)
+{
+	const json_t *guest = json_object_get(model, "guest");
+	const char *name = output_string(facet, "facet");
+	const char *now = name ? output_string(json_object_get(guest, "coverage"), name) : NULL;
+
+	if (!now || !is_current(model) || !json_is_true(json_object_get(guest, "settled")))
+		return NULL;
+	return level(now) < level(output_string(facet, "coverage")) ? now : NULL;
+}
+
+static void facet_head(const json_t *facet, const char *less, bool color, struct buffer *out)
 {
 	buffer_printf(out, "\n%s", color ? "\033[1m" : "");
 	output_member(out, facet, "facet");
@@ -77,6 +127,8 @@ static void facet_head(const json_t *facet, bool color, struct buffer *out)
 		output_member(out, facet, "reason");
 		buffer_string(out, ")");
 	}
+	if (less)
+		buffer_printf(out, ", of its newest boot %s: `abidrift diff` says why", less);
 	if (output_string(facet, "digest")) {
 		buffer_string(out, "  ");
 		output_member(out, facet, "digest");
@@ -125,13 +177,13 @@ static bool facet_presented(const json_t *facet, struct buffer *out)
 	return whole;
 }
 
-static void facet_text(const json_t *facet, bool raw, bool color, struct buffer *out)
+static void facet_text(const json_t *facet, const char *less, bool raw, bool color, struct buffer *out)
 {
 	const json_t *entries = json_object_get(facet, "entries"), *entry;
 	struct table *t;
 	size_t i;
 
-	facet_head(facet, color, out);
+	facet_head(facet, less, color, out);
 	if (!raw && facet_presented(facet, out))
 		return;
 	t = table_new(three, true);
@@ -157,7 +209,7 @@ static void show_text(const json_t *model, bool every, bool raw, bool color, str
 
 	head_text(model, out);
 	json_array_foreach(facets, i, facet) if (every || json_array_size(json_object_get(facet, "entries")) ||
-						 strcmp(output_string(facet, "coverage"), "none")) facet_text(facet, raw, color, out);
+						 strcmp(output_string(facet, "coverage"), "none")) facet_text(facet, less_now(model, facet), raw, color, out);
 	else silent++;
 	if (!silent)
 		return;
