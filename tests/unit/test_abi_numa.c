@@ -318,6 +318,24 @@ static void threads_cores_and_dies_are_told_apart(void **state)
 }
 
 /* ---- contradictions */
+static void room_for_memory_around_an_nvdimm_of_the_same_node_contradicts_nothing(void **state)
+{
+	struct table near = srat();
+	struct records s = RECORDS_INIT;
+	struct abi_entries e;
+
+	(void)state;
+	near_memory(&near, 0, 0, 0x10000000, 1);
+	near_memory(&near, 0, 0x100000000, 0x2000000, 5);
+	near_memory(&near, 0, 0x100000000, 0x170000000, 3);
+	near_memory(&near, 1, 0x200000000, 0x1000, 1);
+	tables_end(&s, &near, NULL, NULL);
+	e = derive_numa(&s);
+	assert_null(entries_find(&e, FACET_NUMA, "contradiction/memory.0x100000000"));
+	assert_numa(&e, "contradiction/memory.0x200000000", "srat=node0 srat=node1");
+	entries_release(&e);
+}
+
 static void sources_that_contradict_each_other_are_shown_with_both_sides(void **state)
 {
 	static const uint32_t ids[] = { 0, 1, 9 };
@@ -420,6 +438,7 @@ int main(void)
 		cmocka_unit_test(one_node_needs_no_line),
 		cmocka_unit_test(sockets_are_counted_from_the_madt),
 		cmocka_unit_test(threads_cores_and_dies_are_told_apart),
+		cmocka_unit_test(room_for_memory_around_an_nvdimm_of_the_same_node_contradicts_nothing),
 		cmocka_unit_test(sources_that_contradict_each_other_are_shown_with_both_sides),
 		cmocka_unit_test(tables_of_any_bytes_end_and_stay_within_bounds),
 		cmocka_unit_test(a_guest_without_tables_says_why),

@@ -360,7 +360,7 @@ static int add_distances(struct numa *n)
 	return r;
 }
 
-/* Two nodes at one address: whose is it? */
+/* Two nodes at one address: whose is it? QEMU lists an NVDIMM, and around it the room for more memory, of the same node: no question. */
 static int check_overlaps(struct numa *n)
 {
 	const struct memory_range *farthest = NULL;
@@ -376,7 +376,7 @@ static int check_overlaps(struct numa *n)
 		const struct memory_range *m = &n->memory[i];
 		char key[48];
 
-		if (farthest && m->base <= farthest->last) {
+		if (farthest && m->base <= farthest->last && m->flags != farthest->flags) {
 			snprintf(key, sizeof(key), "memory.0x%" PRIx64, m->base);
 			r = contradict(n, key, "srat=node%u srat=node%u", farthest->flags, m->flags);
 		}
