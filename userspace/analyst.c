@@ -1087,24 +1087,6 @@ static bool facet_due(const struct analyst *a, const struct instance *in, enum f
 	return a->now_ns >= quiet + a->options.settle_ns;
 }
 
-static void entries_keep(struct abi_entries *e, unsigned facets)
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < e->count; i++) {
-		if (facets & (1u << e->items[i].facet)) {
-			e->items[kept++] = e->items[i];
-			continue;
-		}
-		free(e->items[i].key);
-		free(e->items[i].value);
-	}
-	e->count = kept;
-	for (int f = 0; f < FACETS; f++)
-		if (!(facets & (1u << f)))
-			e->coverage[f].level = COVERAGE_NONE;
-}
-
 static void tell(struct analyst *a, struct instance *in, const struct judge_outcome *out)
 {
 	bool settled = in->row.settled;
@@ -1138,19 +1120,17 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 		.guest = &in->guest, .instance = &in->row, .facts = in->facts, .entries = &entries, .context = &context,
 		.judged = in->judged | due, .baseline_auto = a->options.baseline_auto, .host = a->host ? a->host : "-", .now = now_real(a),
 	};
-	int err = abi_derive(in->facts, &entries);
+	int err = abi_derive_of(in->facts, input.judged, &entries);
 
 	if (err >= 0)
 		err = instance_context(a, in, &context);
 	/* The host may have changed since: a parameter, microcode. */
 	if (err >= 0)
 		err = row_context(in, &context);
-	if (err >= 0) {
-		entries_keep(&entries, input.judged);
+	if (err >= 0)
 		err = judge(a->store, &input, &out, e);
-	} else {
+	else
 		error_set(e, ENOMEM, "out of memory while fingerprinting guest %s", called(in));
-	}
 	entries_release(&entries);
 	context_release(&context);
 	if (err < 0)
@@ -1176,7 +1156,7 @@ static int scan_look(struct instance *in, struct error *e)
 
 	if (in->scan_ns == in->news_ns[FACET_PCI])
 		return 0;
-	err = abi_derive(in->facts, &entries);
+	err = abi_derive_of(in->facts, 1u << FACET_PCI, &entries);
 	if (err < 0)
 		return error_set(e, ENOMEM, "out of memory while fingerprinting guest %s", called(in));
 	in->scan_ns = in->news_ns[FACET_PCI];

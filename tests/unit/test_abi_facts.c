@@ -260,6 +260,7 @@ static void facts_come_sorted_and_by_kind(void **state)
 	const struct record_fact *fact, *last = NULL;
 	struct guest_facts *f;
 	size_t cursor = 0, count = 0;
+	uint32_t highest;
 
 	(void)state;
 	for (unsigned n = 0; n < 3000; n++)
@@ -274,6 +275,21 @@ static void facts_come_sorted_and_by_kind(void **state)
 	assert_null(facts_next(f, OBSERVE_MMIO, &cursor));
 	cursor = 0;
 	assert_null(facts_next(f, OBSERVE_CPUID, &cursor));
+	/* One selector's: also the first of all facts, the last, and one that is not there. */
+	highest = last->key.selector;
+	records_port(&s, 0, 2, OBSERVE_ANSWERED, 0);
+	(void)feed_into(f, &s);
+	cursor = 0;
+	assert_non_null(fact = facts_next_of(f, OBSERVE_PORT, 0, &cursor));
+	assert_int_equal(fact->key.width, 1);
+	assert_non_null(fact = facts_next_of(f, OBSERVE_PORT, 0, &cursor));
+	assert_int_equal(fact->key.width, 2);
+	assert_null(facts_next_of(f, OBSERVE_PORT, 0, &cursor));
+	cursor = 0;
+	assert_non_null(facts_next_of(f, OBSERVE_PORT, highest, &cursor));
+	assert_null(facts_next_of(f, OBSERVE_PORT, highest, &cursor));
+	cursor = 0;
+	assert_null(facts_next_of(f, OBSERVE_PORT, 1, &cursor));
 	facts_free(f);
 	records_release(&s);
 }

@@ -214,6 +214,38 @@ static void a_list_that_is_not_whole_is_not_called_complete(void **state)
 	records_release(&s);
 }
 
+/* The analyst judges facets as each settles: what it derives of some must be what it will derive of all. */
+static void a_facet_alone_is_what_it_is_among_all(void **state)
+{
+	struct records s = RECORDS_INIT;
+	struct guest_facts *f;
+	struct abi_entries all;
+
+	(void)state;
+	records_boot(&s, OBSERVE_REASON_CREATED, true);
+	records_pci(&s, VGA, 0x00, 0x11111234, 0xf);
+	vga_bar(&s, 0xfd000008);
+	records_slots(&s, true, SLOTS(pc));
+	f = feed(&s);
+	all = derive(f);
+	assert_non_null(value_of(&all, FACET_PLACEMENT, "window/0xfd000000"));
+	assert_non_null(value_of(&all, FACET_PLACEMENT, "0000:00:02.0/bar0"));
+	for (int id = 0; id < FACETS; id++) {
+		struct abi_entries one = ABI_ENTRIES_INIT;
+
+		assert_int_equal(abi_derive_of(f, 1u << id, &one), 0);
+		assert_same_facet(&all, &one, (enum facet_id)id);
+		assert_int_equal(one.count, entries_of(&all, (enum facet_id)id));
+		assert_int_equal(one.coverage[id].level, all.coverage[id].level);
+		assert_string_equal(one.coverage[id].reason, all.coverage[id].reason);
+		assert_int_equal(one.coverage[(id + 1) % FACETS].level, COVERAGE_NONE);
+		entries_release(&one);
+	}
+	entries_release(&all);
+	facts_free(f);
+	records_release(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -224,6 +256,7 @@ int main(void)
 		cmocka_unit_test(a_micro_vmm_keeps_its_one_slot_whole),
 		cmocka_unit_test(a_pc_before_its_firmware_is_a_pc_and_a_microvm_is_none),
 		cmocka_unit_test(a_list_that_is_not_whole_is_not_called_complete),
+		cmocka_unit_test(a_facet_alone_is_what_it_is_among_all),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -203,23 +203,46 @@ bool entry_complete(const struct abi_entry *entry)
 	return !facet->complete_key || facet->complete_key(entry->key);
 }
 
-int abi_derive(const struct guest_facts *facts, struct abi_entries *ret)
+static void entries_keep(struct abi_entries *e, unsigned facets)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < e->count; i++) {
+		if (facets & (1u << e->items[i].facet)) {
+			e->items[kept++] = e->items[i];
+			continue;
+		}
+		free(e->items[i].key);
+		free(e->items[i].value);
+	}
+	e->count = kept;
+}
+
+int abi_derive_of(const struct guest_facts *facts, unsigned facets, struct abi_entries *ret)
 {
 	struct abi_entries e = ABI_ENTRIES_INIT;
+	/* Memory adds to placement. */
+	unsigned derived = facets | (facets & (1u << FACET_PLACEMENT) ? 1u << FACET_MEMORY : 0);
 	int r = 0;
 
 	for (int i = 0; i < FACETS && r >= 0; i++) {
 		const struct facet *facet = facet_get(i);
 
 		r = entries_cover(&e, i, COVERAGE_NONE, "abidrift " ABIDRIFT_VERSION " does not read this facet");
-		if (r >= 0 && facet->derive)
+		if (r >= 0 && facet->derive && derived & (1u << i))
 			r = facet->derive(facts, &e);
 	}
 	if (r < 0) {
 		entries_release(&e);
 		return r;
 	}
+	entries_keep(&e, facets);
+	for (int i = 0; i < FACETS; i++)
+		if (!(facets & (1u << i)))
+			e.coverage[i].level = COVERAGE_NONE;
 	entries_sort(&e);
 	*ret = e;
 	return 0;
 }
+
+int abi_derive(const struct guest_facts *facts, struct abi_entries *ret) { return abi_derive_of(facts, ~0u, ret); }

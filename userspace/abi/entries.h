@@ -53,5 +53,7 @@ bool entry_complete(const struct abi_entry *entry);
 
 /* The whole way from facts to sorted entries, every facet. 0 or -ENOMEM. */
 int abi_derive(const struct guest_facts *facts, struct abi_entries *ret);
+/* Of these facets (1u << enum facet_id) only; the others have no entries, and coverage none. */
+int abi_derive_of(const struct guest_facts *facts, unsigned facets, struct abi_entries *ret);
 
 #endif

@@ -695,14 +695,15 @@ static void order_make(const struct guest_facts *f)
 	((struct guest_facts *)f)->ordered = true;
 }
 
-static size_t order_first(const struct guest_facts *f, enum observe_kind kind)
+static size_t order_first(const struct guest_facts *f, enum observe_kind kind, uint32_t selector)
 {
 	size_t low = 0, high = f->count;
 
 	while (low < high) {
 		size_t middle = (low + high) / 2;
+		const struct observe_key *key = &f->items[f->order[middle]].key;
 
-		if (f->items[f->order[middle]].key.kind < kind)
+		if (key->kind < kind || (key->kind == kind && key->selector < selector))
 			low = middle + 1;
 		else
 			high = middle;
@@ -716,7 +717,7 @@ const struct record_fact *facts_next(const struct guest_facts *f, enum observe_k
 	size_t n;
 
 	order_make(f);
-	n = *cursor ? *cursor : order_first(f, kind);
+	n = *cursor ? *cursor : order_first(f, kind, 0);
 	if (n >= f->count)
 		return NULL;
 	fact = &f->items[f->order[n]];
@@ -724,6 +725,18 @@ const struct record_fact *facts_next(const struct guest_facts *f, enum observe_k
 		return NULL;
 	*cursor = n + 1;
 	return fact;
+}
+
+const struct record_fact *facts_next_of(const struct guest_facts *f, enum observe_kind kind, uint32_t selector, size_t *cursor)
+{
+	const struct record_fact *fact;
+
+	order_make(f);
+	if (!*cursor)
+		*cursor = order_first(f, kind, selector);
+	/* The first of all facts is met by its place 0, as if not begun. */
+	fact = facts_next(f, kind, cursor);
+	return fact && fact->key.selector == selector ? fact : NULL;
 }
 
 const struct record_fact *facts_find(const struct guest_facts *f, enum observe_kind kind, uint32_t selector, uint64_t address,

@@ -47,6 +47,8 @@ int facts_merge(struct guest_facts *known, const struct guest_facts *now);
 
 /* Next fact of a kind, sorted by (selector, address, width); *cursor starts at 0; NULL = end. */
 const struct record_fact *facts_next(const struct guest_facts *f, enum observe_kind kind, size_t *cursor);
+/* The same, of one selector. */
+const struct record_fact *facts_next_of(const struct guest_facts *f, enum observe_kind kind, uint32_t selector, size_t *cursor);
 /* One fact, or NULL; width 0 for kinds that have none. */
 const struct record_fact *facts_find(const struct guest_facts *f, enum observe_kind kind, uint32_t selector, uint64_t address, uint8_t width);
 

@@ -64,8 +64,8 @@ static uint8_t secondary_bus(const struct guest_facts *facts, uint16_t bdf)
 	const struct record_fact *fact, *newest = NULL;
 	size_t cursor = 0;
 
-	while ((fact = facts_next(facts, OBSERVE_PCI_PLACED, &cursor)) != NULL) {
-		if (fact->key.selector != ((uint32_t)PCI_REG_BUSES << 16 | bdf) || !(fact->value.known & SECONDARY_BYTE))
+	while ((fact = facts_next_of(facts, OBSERVE_PCI_PLACED, (uint32_t)PCI_REG_BUSES << 16 | bdf, &cursor)) != NULL) {
+		if (!(fact->value.known & SECONDARY_BYTE))
 			continue;
 		/* Facts come by address: of two at one time, the higher one counts, whatever their order of arrival. */
 		if (!newest || fact->value.changed_ns >= newest->value.changed_ns)
