@@ -449,6 +449,14 @@ static size_t grow(const char *known, const char *now, const char *expected)
 	return joined;
 }
 
+/* "Not read yet" would send an operator looking in the wrong place. */
+static void why_nothing_is_seen_is_learnt_later(void **state)
+{
+	(void)state;
+	assert_int_equal(grow("# coverage acpi none not read yet\n", "# coverage acpi none no RSDP was found\n", "# coverage acpi none no RSDP was found\n"), 1);
+	assert_int_equal(grow("# coverage acpi complete\n", "# coverage acpi none not read yet\n", "# coverage acpi complete\n"), 0);
+}
+
 static void evidence_that_is_only_new_joins(void **state)
 {
 	(void)state;
@@ -732,6 +740,7 @@ int main(void)
 		cmocka_unit_test(a_facet_becomes_complete_where_all_that_was_known_agrees),
 		cmocka_unit_test(a_revision_is_new_only_when_something_contradicts),
 		cmocka_unit_test(there_and_back_are_the_same_drift),
+		cmocka_unit_test(why_nothing_is_seen_is_learnt_later),
 		cmocka_unit_test(growing_never_makes_or_hides_a_drift),
 		cmocka_unit_test(two_drifts_are_one_when_their_changes_are),
 		cmocka_unit_test(names_of_severities_are_read_back),

@@ -84,8 +84,14 @@ static void drop_absent_functions(struct abi_entries *known)
 static int grow_coverage(struct abi_entries *known, const struct abi_entries *now, enum facet_id facet, bool contradicted, size_t *joined)
 {
 	const struct abi_coverage *better = &now->coverage[facet];
+	const char *why = better->reason ? better->reason : "", *knew = known->coverage[facet].reason;
 	int r;
 
+	/* Why there is nothing to see may be known only later: "not read yet" is not for ever. */
+	if (better->level == COVERAGE_NONE && known->coverage[facet].level == COVERAGE_NONE && *why && strcmp(why, knew ? knew : "")) {
+		(*joined)++;
+		return entries_cover(known, facet, COVERAGE_NONE, "%s", why);
+	}
 	if (better->level <= known->coverage[facet].level || (better->level == COVERAGE_COMPLETE && contradicted))
 		return 0;
 	r = entries_cover(known, facet, better->level, "%s", better->reason ? better->reason : "");
