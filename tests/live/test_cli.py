@@ -74,6 +74,25 @@ class Cli(unittest.TestCase):
     replay_code = 0
 
 
+class DiedEarly(Cli):
+    """A guest that lost SSE4.2 at its second start, and crashed before that boot had settled."""
+    replay_code = 1
+
+    def test_what_it_died_of_is_not_hidden_behind_its_last_fingerprint(self):
+        t = Trace()
+        t.synced()
+        life(t, 1, "web-1", UUID, LEAVES_MORE)
+        t.gone(1)
+        life(t, 2, "web-1", UUID, without(LEAVES_MORE, 1, ECX, SSE4_2), seconds=0.5)
+        t.gone(2)
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+        web, = self.json("ls")["guests"]
+        self.assertEqual((web["state"], web["settled"], web["running"]), ("drift", False, False))
+        changes = self.json("diff", "web-1", code=1)["changes"]
+        self.assertEqual([f["name"] for c in changes for f in c["fields"]], ["sse4.2"])
+        self.assertIn("not settled", self.error("accept", "web-1"))
+
+
 class Drifted(Cli):
     """A store of two guests, one of which lost SSE4.2 at its second start."""
     replay_code = 1

@@ -115,7 +115,8 @@ static int guest_side(struct store *s, struct side *side, enum side_kind kind, u
 		return 0;
 	newest = side->instance_count ? &side->instances[0] : NULL;
 	side->number = newest && newest->revision ? newest->revision : side->guest.revisions;
-	side->learning = newest && newest->running && !newest->settled;
+	/* A guest that drifted and died of it has no fingerprint of that boot: the one before would say that all is as it was. */
+	side->learning = newest && !newest->settled && (newest->running || (newest->state && !strcmp(newest->state, "drift")));
 	return 0;
 }
 

@@ -28,7 +28,7 @@ struct side {
 	struct store_instance *instances; /* of the guest, running first */
 	size_t instance_count;
 	uint32_t number;                /* revision that is meant; 0: there is none (no fingerprint or no baseline yet) */
-	bool learning;                  /* SIDE_NOW: runs, and its present boot has not been judged as a whole */
+	bool learning;                  /* SIDE_NOW: its newest boot has not been judged as a whole, and it runs or had drifted by its end */
 	bool loaded;                    /* what follows is filled in */
 	struct store_revision revision;
 	struct abi_entries entries;
