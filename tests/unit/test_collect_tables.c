@@ -32,6 +32,7 @@
 struct guest {
 	struct record_slot slots[8];
 	size_t count;
+	bool cut;
 	uint8_t *memory[8];
 	uint64_t missing;      /* page that is not resident; 0 = none */
 	uint64_t flips;        /* byte that changes with every read */
@@ -126,7 +127,7 @@ static void digest(void *context, const void *data, size_t bytes, uint8_t ret[32
 
 static int walk(struct guest *g, enum record_area area)
 {
-	struct tables_memory m = { .read = guest_read, .digest = digest, .context = g, .slots = g->slots, .count = g->count };
+	struct tables_memory m = { .read = guest_read, .digest = digest, .context = g, .slots = g->slots, .count = g->count, .cut = g->cut };
 
 	buffer_clear(&g->body);
 	g->reads = 0;
@@ -850,6 +851,20 @@ static void test_without_firmware_or_with_too_much_the_reason_says_so(void **sta
 	guest_free(g);
 }
 
+/* "Complete" would hide a ROM in a slot that nobody listed. */
+static void test_firmware_is_not_whole_where_slots_may_be_missing(void **state)
+{
+	struct guest *g = guest_new();
+
+	(void)state;
+	g->cut = true;
+	assert_int_equal(walk(g, RECORD_AREA_FIRMWARE), 0);
+	assert_false(is_whole(g));
+	assert_int_equal(parts(g, RECORD_PART_ROM), 1);
+	assert_says(g, "not all of the guest's memory slots are known");
+	guest_free(g);
+}
+
 /* ---- PCI configuration */
 
 static struct buffer vm_pairs(const char *kind, const char *machine)
@@ -903,6 +918,7 @@ int main(void)
 		cmocka_unit_test(test_firmware_is_digested_with_its_version),
 		cmocka_unit_test(test_the_variable_store_is_left_out),
 		cmocka_unit_test(test_without_firmware_or_with_too_much_the_reason_says_so),
+		cmocka_unit_test(test_firmware_is_not_whole_where_slots_may_be_missing),
 		cmocka_unit_test(test_vmms_with_a_fixed_window_are_known),
 	};
 

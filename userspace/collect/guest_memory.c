@@ -158,7 +158,7 @@ int guest_memory_read(void *context, uint64_t gpa, void *to, size_t bytes, uint3
 		err = read_pages(m, hva, (uint8_t *)to + done, step, !ret_present, present);
 		if (err < 0 && !(err == -ENODATA && ret_present))
 			return err;
-		for (size_t page = 0; err >= 0 && ret_present && page * PAGE < gpa % PAGE + step; page++)
+		for (size_t page = 0; err >= 0 && ret_present && page * PAGE < hva % PAGE + step; page++)
 			if (present[page])
 				mask |= 1u << ((gpa + done) / PAGE - gpa / PAGE + page);
 		done += step;

@@ -30,7 +30,7 @@ struct question {
 	int32_t pid;
 	uint32_t areas;
 	uint32_t slots; /* struct record_slot [slots] follow */
-	uint32_t zero;
+	uint32_t cut;   /* there may be more */
 };
 
 struct answer {
@@ -48,7 +48,7 @@ struct reader {
 	unsigned areas;     /* not answered yet */
 	uint64_t vm;
 	uint32_t boot;
-	uint64_t asked_ns;  /* or last answered */
+	uint64_t asked_ns;  /* or last heard of */
 	struct buffer in;
 	pid_t stuck[READER_STUCK_MAX];
 	unsigned stuck_count;
@@ -123,9 +123,9 @@ static bool put(int fd, const void *data, size_t bytes)
 	return true;
 }
 
-static int worker_area(struct worker *w, const struct record_slot *slots, size_t count, enum record_area area, struct buffer *body)
+static int worker_area(struct worker *w, const struct question *q, const struct record_slot *slots, enum record_area area, struct buffer *body)
 {
-	struct tables_memory m = { .read = worker_read, .digest = worker_digest, .context = w, .slots = slots, .count = count };
+	struct tables_memory m = { .read = worker_read, .digest = worker_digest, .context = w, .slots = slots, .count = q->slots, .cut = q->cut };
 	int err = tables_read(&m, area, body);
 
 	return err < 0 ? err : guest_memory_check(&w->memory);
@@ -160,7 +160,7 @@ static bool worker_answer(struct worker *w, const struct question *q, const stru
 			continue;
 		buffer_append(&answer, &head, sizeof(head));
 		if (!err)
-			err = worker_area(w, slots, q->slots, (enum record_area)area, &answer);
+			err = worker_area(w, q, slots, (enum record_area)area, &answer);
 		sent = worker_put(w, (enum record_area)area, err, &answer);
 		buffer_release(&answer);
 	}
@@ -314,10 +314,10 @@ uint64_t reader_due(const struct reader *r)
 int reader_ask(struct reader *r, const struct reader_request *request, uint64_t now_ns)
 {
 	size_t slots = request->count < READER_SLOTS_MAX ? request->count : READER_SLOTS_MAX;
-	struct question q = { .start = request->start, .pid = request->pid, .areas = request->areas, .slots = (uint32_t)slots };
+	struct question q = { .start = request->start, .pid = request->pid, .areas = request->areas, .slots = (uint32_t)slots,
+		.cut = request->cut || slots < request->count };
 	int err = 0;
 
-	reap(r);
 	if (r->areas || r->stuck_count == READER_STUCK_MAX)
 		return -EBUSY;
 	if (r->fd < 0)
@@ -353,7 +353,7 @@ static void give_up(struct reader *r, int err, reader_fn fn, void *context)
 }
 
 /* One answer out of what came. False: there is none yet. */
-static bool take_answer(struct reader *r, uint64_t now_ns, reader_fn fn, void *context)
+static bool take_answer(struct reader *r, reader_fn fn, void *context)
 {
 	struct answer a;
 
@@ -367,7 +367,6 @@ static bool take_answer(struct reader *r, uint64_t now_ns, reader_fn fn, void *c
 	if (r->in.size - sizeof(a) < a.bytes)
 		return false;
 	r->areas &= ~(1u << a.area);
-	r->asked_ns = now_ns;
 	fn(context, r->vm, r->boot, (enum record_area)a.area, a.error, r->in.data + sizeof(a), a.bytes);
 	buffer_consume(&r->in, sizeof(a) + a.bytes);
 	return true;
@@ -385,13 +384,15 @@ void reader_work(struct reader *r, uint64_t now_ns, reader_fn fn, void *context)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			break;
-		if (n > 0)
+		if (n > 0) {
 			buffer_append(&r->in, chunk, (size_t)n);
+			r->asked_ns = now_ns; /* it does not hang: an answer is longer than what the socket holds */
+		}
 		if (n <= 0 || buffer_failed(&r->in)) {
 			give_up(r, -EPIPE, fn, context);
 			return;
 		}
-		while (take_answer(r, now_ns, fn, context))
+		while (take_answer(r, fn, context))
 			;
 	}
 	if (r->areas && now_ns >= r->asked_ns + READER_PATIENCE_NS)

@@ -26,6 +26,7 @@ struct reader_request {
 	uint64_t start; /* of that process: no other one is read */
 	const struct record_slot *slots; /* by gpa */
 	size_t count;
+	bool cut; /* it may have more */
 };
 
 /*

@@ -40,6 +40,7 @@ void readings_begin(struct vm *vm, bool running, uint64_t now_ns)
 	r->due_ns = running ? now_ns : now_ns + DELAY_MIN_NS;
 	r->news_ns = 0;
 	r->again_ns = AGAIN_MIN_NS;
+	r->asked = 0;
 }
 
 static bool all_whole(const struct vm *vm)
@@ -272,7 +273,7 @@ static bool ask(struct readings *r, struct vm *vm, uint64_t now)
 	bool yet;
 	const char *reason = refused(vm, &yet);
 	struct reader_request request = { .vm = vm->id, .boot = vm->boot, .pid = vm->owner->process.pid, .start = vm->owner->process.start,
-		.slots = vm->slots, .count = vm->slot_count };
+		.slots = vm->slots, .count = vm->slot_count, .cut = !vm->slots_complete };
 
 	v->read_ns = now;
 	if (reason && (!yet || now >= v->since_ns + PATIENCE_NS)) {

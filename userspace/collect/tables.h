@@ -9,6 +9,7 @@
 #ifndef ABIDRIFT_COLLECT_TABLES_H
 #define ABIDRIFT_COLLECT_TABLES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,6 +49,7 @@ struct tables_memory {
 	void *context;
 	const struct record_slot *slots; /* by gpa */
 	size_t count;
+	bool cut; /* there may be more: a ROM may be missing */
 };
 
 /*

@@ -134,7 +134,9 @@ int tables_read_firmware(const struct tables_memory *m, struct buffer *body)
 		}
 		take_slot(&w, &m->slots[i]);
 	}
-	if (!roms)
+	if (m->cut)
+		walk_fault(&w, "not all of the guest's memory slots are known");
+	else if (!roms)
 		walk_fault(&w, "the guest has no read-only memory above 1 MiB");
 	return walk_end(&w);
 }
