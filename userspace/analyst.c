@@ -974,6 +974,7 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 static const char *const class_facets[OBSERVE_CLASSES] = {
 	[OBSERVE_CLASS_CPUID] = "cpuid", [OBSERVE_CLASS_PORT] = "ports", [OBSERVE_CLASS_MMIO] = "mmio", [OBSERVE_CLASS_PCI_HEADER] = "pci",
 	[OBSERVE_CLASS_PCI_BODY] = "pci", [OBSERVE_CLASS_PCI_ABSENT] = "pci", [OBSERVE_CLASS_PCI_PLACED] = "placement", [OBSERVE_CLASS_MSR] = "msr",
+	[OBSERVE_CLASS_REGISTER] = "register",
 };
 
 /* What was lost for no guest in particular may have been any guest's. */
@@ -1070,7 +1071,7 @@ static bool facet_due(const struct analyst *a, const struct instance *in, enum f
 
 	if (!in->ran_ns || (judged && !dirty))
 		return false;
-	if (end || !facet_get(f)->derive || f == FACET_IDENTITY)
+	if (end || f == FACET_IDENTITY)
 		return true;
 	if (judged)
 		since = in->judged_ns[f];

@@ -45,6 +45,23 @@ static void build_guest(struct records *s)
 	records_host(s, RECORD_COVERAGE, "mmio", "this kernel has no kvm_mmio event", NULL);
 }
 
+/* A trace of a writer that knew fewer classes has another number for "no class": "same" must not be claimed of its guest. */
+static void a_full_map_casts_doubt_on_every_facet_whatever_class_it_is_told_with(void **state)
+{
+	(void)state;
+	for (uint32_t class = 0; class <= OBSERVE_CLASSES + 1; class++) {
+		struct records s = RECORDS_INIT;
+		struct guest_facts *f;
+
+		records_loss(&s, RECORD_LOSS_MAP, class, 3);
+		f = feed(&s);
+		for (enum observe_class of = 0; of < OBSERVE_CLASSES; of++)
+			assert_int_equal(facts_lost(f, of), 3);
+		facts_free(f);
+		records_release(&s);
+	}
+}
+
 static void no_order_of_delivery_and_no_repetition_changes_what_is_remembered(void **state)
 {
 	struct records s = RECORDS_INIT;
@@ -405,6 +422,7 @@ int main(void)
 		cmocka_unit_test(repetition_is_no_news_so_that_facets_settle),
 		cmocka_unit_test(facts_of_another_kind_or_a_newer_collector_are_passed_over),
 		cmocka_unit_test(facts_come_sorted_and_by_kind),
+		cmocka_unit_test(a_full_map_casts_doubt_on_every_facet_whatever_class_it_is_told_with),
 		cmocka_unit_test(a_baseline_learns_what_was_not_touched_before),
 		cmocka_unit_test(a_drift_never_slips_into_the_baseline),
 		cmocka_unit_test(an_absent_device_does_not_join_the_baseline),

@@ -59,7 +59,7 @@ struct facet_line {
 struct facet {
 	enum facet_id id;
 	const char *name;
-	/* Adds this facet's entries and says its coverage, with the reason. NULL: not built yet (coverage none). 0 or -ENOMEM. */
+	/* Adds this facet's entries and says its coverage, with the reason. 0 or -ENOMEM. */
 	int (*derive)(const struct guest_facts *facts, struct abi_entries *out);
 	/* Is this one of the keys that a complete coverage means? NULL: all of them. */
 	bool (*complete_key)(const char *key);

@@ -298,11 +298,6 @@ static bool boot_matches(struct guest_facts *f, uint32_t boot)
 	return true;
 }
 
-static bool stamp_later(const struct stamp *a, const struct stamp *b)
-{
-	return a->at_ns != b->at_ns ? a->at_ns > b->at_ns : a->seq > b->seq;
-}
-
 static bool stamp_equal(const struct stamp *a, const struct stamp *b) { return a->at_ns == b->at_ns && a->seq == b->seq; }
 
 static int add_fact(struct guest_facts *f, const struct record_header *h, const void *body, size_t bytes, unsigned *news)
@@ -623,7 +618,8 @@ static int add_loss(struct guest_facts *f, const struct record_header *h, const 
 	/* News that the ring dropped is found again in the map; the rest is not about facts of one guest. */
 	if (loss.stage != RECORD_LOSS_QUOTA && loss.stage != RECORD_LOSS_MAP)
 		return 0;
-	class = loss.class < OBSERVE_CLASSES ? loss.class : OBSERVE_CLASSES;
+	/* The map is full for all of them, whatever number a writer has for "no class": that grows with the classes. */
+	class = loss.stage == RECORD_LOSS_QUOTA && loss.class < OBSERVE_CLASSES ? loss.class : OBSERVE_CLASSES;
 	if (h->boot && h->boot < f->boot && loss.count > f->loss_before[class])
 		f->loss_before[class] = loss.count;
 	if (loss.count > f->loss[class])

@@ -66,11 +66,6 @@ static int body_compare(const struct area *held, const void *body, size_t bytes)
 	return 0;
 }
 
-static bool stamp_later(const struct stamp *a, const struct stamp *b)
-{
-	return a->at_ns != b->at_ns ? a->at_ns > b->at_ns : a->seq > b->seq;
-}
-
 int facts_area_add(struct guest_facts *f, struct stamp stamp, const void *body, size_t bytes, enum record_area *ret_area)
 {
 	struct record_memory head;

@@ -18,6 +18,11 @@ struct stamp {
 	uint64_t seq;
 };
 
+static inline bool stamp_later(const struct stamp *a, const struct stamp *b)
+{
+	return a->at_ns != b->at_ns ? a->at_ns > b->at_ns : a->seq > b->seq;
+}
+
 /* A body of pairs, replaced as a whole. */
 struct pairs {
 	char *body;

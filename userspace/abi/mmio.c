@@ -33,29 +33,20 @@ static bool ecam_parse(const char *text, uint64_t *ret_base, uint64_t *ret_bytes
 	return !errno && !*end;
 }
 
-static bool in_ecam(const struct guest_facts *facts, uint64_t page)
+/* Where PCI's configuration window is; none: 0 bytes. */
+static void ecam_find(const struct guest_facts *facts, uint64_t *ret_base, uint64_t *ret_bytes)
 {
-	const char *key, *value;
-	uint64_t base, bytes;
-	size_t cursor = 0;
+	const char *told = facts_vm(facts, "ecam");
 
-	while (facts_vm_next(facts, &cursor, &key, &value))
-		if (!strcmp(key, "ecam") && ecam_parse(value, &base, &bytes) && page - base < bytes)
-			return true;
-	return false;
-}
-
-/* Whose page it is: PCI's, VGA's, or one of the machine's own. */
-static bool is_others(const struct guest_facts *facts, const struct windows *windows, uint64_t page)
-{
-	return (page >= VGA_WINDOW && page < VGA_WINDOW_END) || windows_overlap(windows, false, page, OBSERVE_PAGE_BYTES) ||
-	       in_ecam(facts, page);
+	if (!told || !ecam_parse(told, ret_base, ret_bytes))
+		*ret_base = *ret_bytes = 0;
 }
 
 int mmio_derive(const struct guest_facts *facts, struct abi_entries *out)
 {
 	const struct record_fact *fact;
 	struct windows windows = WINDOWS_INIT;
+	uint64_t ecam_base, ecam_bytes;
 	size_t cursor = 0;
 	char key[48];
 	int r;
@@ -63,12 +54,14 @@ int mmio_derive(const struct guest_facts *facts, struct abi_entries *out)
 	r = facet_cover_witnessed(facts, out, FACET_MMIO, OBSERVE_CLASS_MMIO);
 	if (r < 0 || facts_blind(facts, "mmio"))
 		return r;
+	ecam_find(facts, &ecam_base, &ecam_bytes);
 	r = windows_derive(facts, &windows);
 	while (r >= 0 && (fact = facts_next(facts, OBSERVE_MMIO, &cursor))) {
 		const char *evidence = evidence_text(&fact->value);
 		uint64_t page = fact->key.address & ~(OBSERVE_PAGE_BYTES - 1);
 
-		if (!evidence || is_others(facts, &windows, page))
+		if (!evidence || page - ecam_base < ecam_bytes || (page >= VGA_WINDOW && page < VGA_WINDOW_END) ||
+		    windows_overlap(&windows, false, page, OBSERVE_PAGE_BYTES))
 			continue;
 		snprintf(key, sizeof(key), "0x%016" PRIx64 "/r%u", page, (fact->key.width ? fact->key.width : 1) * 8u);
 		r = entries_add(out, FACET_MMIO, key, evidence);

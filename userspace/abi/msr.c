@@ -4,10 +4,8 @@
  * value, of all others that they answer. A register may fault on one vCPU or before it is switched on, and answer else: then
  * both are said, since either alone would be untrue.
  */
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "bpf/msr_identity.h"
@@ -137,33 +135,17 @@ struct two_values {
 	bool has_from, has_to;
 };
 
-static char *decimal(uint64_t number)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%" PRIu64, number);
-	return strdup(text);
-}
-
 static int field_add(struct abi_fields *out, const struct two_values *v, const struct msr_part *part)
 {
-	struct abi_field *items = realloc(out->items, (out->count + 1) * sizeof(*items)), *f;
-	char bits[16];
+	char bits[16], from[24], to[24];
 
-	if (!items)
-		return -ENOMEM;
-	out->items = items;
-	f = &items[out->count++];
 	if (part->high == part->low)
 		snprintf(bits, sizeof(bits), "[%u]", part->low);
 	else
 		snprintf(bits, sizeof(bits), "[%u:%u]", part->high, part->low);
-	*f = (struct abi_field){ .name = strdup(part->name), .bits = strdup(bits) };
-	if (v->has_from)
-		f->from = decimal(number_of(part, v->from));
-	if (v->has_to)
-		f->to = decimal(number_of(part, v->to));
-	return f->name && f->bits && (!v->has_from || f->from) && (!v->has_to || f->to) ? 0 : -ENOMEM;
+	snprintf(from, sizeof(from), "%" PRIu64, number_of(part, v->from));
+	snprintf(to, sizeof(to), "%" PRIu64, number_of(part, v->to));
+	return abi_fields_add(out, part->name, bits, v->has_from ? from : NULL, v->has_to ? to : NULL);
 }
 
 /* Differing bits that have no name: each run of neighbours is one field. */

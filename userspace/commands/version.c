@@ -29,11 +29,8 @@ static json_t *version_json(void)
 	char name[64];
 
 	for (int f = 0; f < FACETS; f++) {
-		const struct facet *facet = facet_get((enum facet_id)f);
-
-		snprintf(name, sizeof name, "facet.%s", facet->name);
-		if (facet->derive)
-			json_array_append_new(features, json_string(name));
+		snprintf(name, sizeof name, "facet.%s", facet_get((enum facet_id)f)->name);
+		json_array_append_new(features, json_string(name));
 	}
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		json_array_append_new(features, json_string(others[i]));

@@ -138,7 +138,7 @@ enum record_loss_stage {
 
 struct record_loss {
 	uint32_t stage;
-	uint32_t class;       /* enum observe_class; OBSERVE_CLASSES = not of one class */
+	uint32_t class;       /* of RECORD_LOSS_QUOTA: enum observe_class; of other stages OBSERVE_CLASSES, not of one class */
 	uint64_t count;       /* since the kernel side was loaded */
 };
 
