@@ -120,6 +120,10 @@ $(BUILD)/tests/live/microvmm: tests/live/microvmm.c Makefile
 $(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PURE_LIBS)
+$(BUILD)/tests/hosts/guest_kexec: tests/hosts/guest_kexec.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -static -o $@ $<
 
 # ---- fuzzing: everything once more by clang, under ASan and UBSan, with libFuzzer's main
 FUZZ_SOURCES := $(wildcard tests/fuzz/fuzz_*.c)
@@ -144,7 +148,7 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/abidrift
+tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
 
 deps:
 	@packaging/install-deps

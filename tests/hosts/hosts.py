@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stock Debian kernels as KVM hosts: each boots under QEMU's own emulation of an AMD processor with SVM, so that the host's kernel
-can be another one without hardware to spare. What a host prints between markers comes back as files."""
-import base64
+can be another one without hardware to spare. What a host's job leaves in /out comes back as files, over a disk that the host writes a tar to."""
 import glob
 import lzma
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import unittest
 
@@ -16,17 +16,16 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 CACHE = os.environ.get("ABIDRIFT_CACHE", "/var/cache/abidrift-tests")
 KERNELS = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
 BOOT_SECONDS = 240
+DISK_BYTES = 512 << 20
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
 for m in $(cat /modules); do insmod $m || echo "HOST-NOTE insmod $m failed"; done
 ip link set lo up 2>/dev/null
-sh /job > /tmp/job.log 2>&1
+sh /job > /out/job.log 2>&1
 echo "HOST-NOTE job exit $?"
-cd /out && for f in * ; do [ -f "$f" ] && { echo "HOST-FILE $f"; base64 "$f"; echo "HOST-END"; }; done
-echo HOST-FILE job.log; base64 /tmp/job.log; echo HOST-END
-echo HOST-DONE
+cd /out && tar -cf /dev/vda . && sync && echo HOST-DONE
 poweroff -f
 """
 
@@ -84,14 +83,15 @@ def modules(kernel, wanted, folder):
     return [os.path.basename(path) for _, path in order]
 
 
-def initramfs(kernel, job, programs, target):
-    """Packs busybox, the modules for KVM, the programs with their libraries, and the job."""
+def initramfs(kernel, target, programs=(), wanted=(), texts=(), files=()):
+    """Packs busybox, programs with their libraries, modules (their order of loading in /modules), texts {path: script} and
+    files {path: path on this machine}."""
     tree = tempfile.mkdtemp(prefix="abidrift-host-")
     try:
         for name in ("bin", "proc", "sys", "dev", "tmp", "out", "lib/modules"):
             os.makedirs(os.path.join(tree, name))
         shutil.copy("/bin/busybox", os.path.join(tree, "bin", "busybox"))
-        order = modules(kernel, ["kvm", "kvm-amd"], os.path.join(tree, "lib/modules"))
+        order = modules(kernel, wanted, os.path.join(tree, "lib/modules"))
         with open(os.path.join(tree, "modules"), "w") as f:
             f.write("\n".join("/lib/modules/" + n for n in order))
         for program in programs:
@@ -100,10 +100,13 @@ def initramfs(kernel, job, programs, target):
                 place = tree + lib
                 os.makedirs(os.path.dirname(place), exist_ok=True)
                 shutil.copy(lib, place)
-        for name, text in (("init", INIT), ("job", job)):
-            with open(os.path.join(tree, name), "w") as f:
+        for name, source in dict(files).items():
+            os.makedirs(os.path.dirname(tree + name), exist_ok=True)
+            shutil.copy(source, tree + name)
+        for name, text in dict(texts).items():
+            with open(tree + name, "w") as f:
                 f.write(text)
-            os.chmod(os.path.join(tree, name), 0o755)
+            os.chmod(tree + name, 0o755)
         with open(target, "wb") as out:
             files = subprocess.Popen(["find", ".", "-print0"], cwd=tree, stdout=subprocess.PIPE)
             subprocess.run(["cpio", "--null", "-o", "-H", "newc", "--quiet"], cwd=tree, stdin=files.stdout, stdout=out, check=True)
@@ -113,31 +116,43 @@ def initramfs(kernel, job, programs, target):
         shutil.rmtree(tree)
 
 
-def boot(version, job, programs):
+def kernel_image(package):
+    return glob.glob(os.path.join(package, "boot", "vmlinuz-*"))[0]
+
+
+def read_tar(path):
+    """{name: bytes} of the regular files in a tar that begins a disk."""
+    with tarfile.open(path, "r|") as tar:
+        return {os.path.normpath(m.name): tar.extractfile(m).read() for m in tar if m.isreg()}
+
+
+def boot(version, job, programs, files=(), memory=1024, seconds=BOOT_SECONDS):
     """Boots that kernel as a host, runs the job there (a shell script; what it leaves in /out comes back). Returns {file: bytes}."""
     package = fetch(version)
-    kernel = glob.glob(os.path.join(package, "boot", "vmlinuz-*"))[0]
     with tempfile.TemporaryDirectory(prefix="abidrift-host-") as folder:
-        image = os.path.join(folder, "initramfs")
-        initramfs(package, job, programs, image)
+        image, disk = os.path.join(folder, "initramfs"), os.path.join(folder, "disk")
+        with open(disk, "wb") as f:
+            f.truncate(DISK_BYTES)
+        initramfs(package, image, programs, ("kvm", "kvm-amd", "virtio_pci", "virtio_blk"), {"/init": INIT, "/job": job}, files)
         # Without cx16: QEMU 7.2's emulation corrupts flags after cmpxchg16b.
         child = subprocess.Popen(
-            ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "EPYC,-cx16", "-m", "1024", "-nodefaults", "-display", "none", "-serial", "stdio",
-             "-no-reboot", "-kernel", kernel, "-initrd", image, "-append", "console=ttyS0 quiet panic=-1"],
+            ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "EPYC,-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
+             "-drive", f"file={disk},format=raw,if=virtio", "-no-reboot", "-kernel", kernel_image(package), "-initrd", image,
+             "-append", "console=ttyS0 quiet panic=-1"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
-            out, _ = child.communicate(timeout=BOOT_SECONDS)
+            out, _ = child.communicate(timeout=seconds)
         except subprocess.TimeoutExpired:
             child.kill()
             out, _ = child.communicate()
-            raise AssertionError(f"host with kernel {version} did not end within {BOOT_SECONDS} s:\n{out[-2000:].decode(errors='replace')}") from None
+            raise AssertionError(f"host with kernel {version} did not end within {seconds} s:\n{out[-2000:].decode(errors='replace')}") from None
         finally:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-    text = out.decode(errors="replace").replace("\r", "")
-    if "HOST-DONE" not in text:
-        raise AssertionError(f"host with kernel {version} ended early:\n{text[-2000:]}")
-    files = {m[1]: base64.b64decode(m[2]) for m in re.finditer(r"HOST-FILE (\S+)\n(.*?)HOST-END", text, re.S)}
-    files["notes"] = "\n".join(re.findall(r"HOST-NOTE .*", text)).encode()
-    return files
+        text = out.decode(errors="replace").replace("\r", "")
+        if "HOST-DONE" not in text:
+            raise AssertionError(f"host with kernel {version} ended early:\n{text[-2000:]}")
+        found = read_tar(disk)
+    found["notes"] = "\n".join(re.findall(r"HOST-NOTE .*", text)).encode()
+    return found
