@@ -45,7 +45,7 @@ rm -f OUT/fifo
 
 
 def job(abidrift, microvmm, out):
-    return JOB.replace("LIFE", "usleep 2000000").replace("ABIDRIFT", abidrift).replace("MICROVMM", microvmm).replace("OUT", out)
+    return JOB.replace("LIFE", "usleep 4000000").replace("ABIDRIFT", abidrift).replace("MICROVMM", microvmm).replace("OUT", out)
 
 
 def verb(*args, ok):
@@ -78,7 +78,7 @@ class Hosts(unittest.TestCase):
         if os.geteuid() != 0 or not os.path.exists("/dev/kvm"):
             raise unittest.SkipTest("needs root and /dev/kvm")
         with tempfile.TemporaryDirectory() as out:
-            shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 2000000", "sleep 2")
+            shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 4000000", "sleep 4")
             done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
             try:
                 cls.here = summary(out)
