@@ -45,13 +45,15 @@ class Recording:
         self.process = test.process([ABIDRIFT, "record", "-o", self.path, *args])
         self.process.wait_line("recording into")
         self.reader = traces.Reader(self.path)
-        self.vms, self.read = {}, []
+        self.vms, self.boots, self.read = {}, {}, []
 
     def look(self):
         """Takes in what came since."""
         for kind, vm, boot, body in self.reader.read():
             if kind == traces.VM:
                 self.vms[vm] = dict(traces.read_pairs(body))
+            elif kind == traces.BOOT:
+                self.boots[vm] = boot
             elif kind == traces.MEMORY:
                 self.read.append((vm, boot, *traces.read_memory(body)))
 
@@ -59,6 +61,10 @@ class Recording:
         """The VMs of a process, as told."""
         self.look()
         return {vm: pairs for vm, pairs in self.vms.items() if pairs.get("pid") == str(pid)}
+
+    def told(self, vm, area):
+        """Was anything told of an area in the present boot?"""
+        return any((vm, self.boots[vm], area) == read[:3] for read in self.read)
 
     def memory(self, pid, area, boot=None):
         """Every reading that was told of an area of a process's VMs: [(whole, parts)]."""
@@ -267,25 +273,27 @@ class GuestMemory(Live):
             f.write(firmware_image())
         with open(rom, "wb") as f:
             f.write(b"rom!" * 0x10000)
-        trap, other = self.vmm("--slot", "0xfe000000:0x40000:ro"), self.vmm("--slot", "0xe0000:0x20000")
+        trap, other = self.vmm("--vms", "4", "--slot", "0xfe000000:0x40000:ro"), self.vmm("--slot", "0xe0000:0x20000")
         # The last page of those that are read at once: the time between looking and reading is longest.
-        trap.write(f"load 0xfe000000 {rom}\ntrap 0xfe03f000\nin 0x70 1\n")
-        trap.wait_line("^op done 3", "out")
+        trap.write(f"vm all\nload 0xfe000000 {rom}\ntrap 0xfe03f000\nin 0x70 1\n")
+        trap.wait_line("^op done 4", "out")
         record = Recording(self)
         reader, = self.readers(record.process.pid)
-        boot = [1]
+        sprung = set()
 
         def given_up():
             """Boot after boot, until it was this recording's reader that was caught and not some other collector's."""
             if self.readers(record.process.pid) != [reader]:
                 return True
-            if record.memory(trap.pid, traces.FIRMWARE, boot[0]):
-                boot[0] += 1
-                trap.write("out 0x92 1 1; in 0x10 1\n")
+            for number, vm in enumerate(sorted(record.vm(trap.pid), key=lambda vm: int(record.vms[vm]["fd"]))):
+                life = vm, record.boots[vm]
+                if life not in sprung and record.told(vm, traces.FIRMWARE):
+                    sprung.add(life)
+                    trap.write(f"vm {number}\nout 0x92 1 1; in 0x10 1\n")
             return False
         wait_for("a reader in the trap", given_up)
         for area in AREAS:
-            wait_for(f"area {area}", lambda: record.memory(trap.pid, area, boot[0]))
+            wait_for(f"area {area}", lambda: all(record.told(vm, area) for vm in record.vm(trap.pid)))
         other.write(f"load 0xe0000 {image}\nin 0x70 1\n")
         record.wait_whole(other.pid, traces.ACPI)
         self.assertEqual(record.stop(), 0)

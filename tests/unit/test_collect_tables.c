@@ -362,7 +362,7 @@ static void test_false_candidates_are_passed_over(void **state)
 	rsdp(g, TOP_GPA - 0x3000, APIC_GPA, 0);                              /* points to something else */
 	root(g, TOP_GPA - 0x5000, 4, (const uint64_t[]){ APIC_GPA }, 1);     /* without a FADT */
 	rsdp(g, TOP_GPA - 0x4000, TOP_GPA - 0x5000, 0);
-	memcpy(at(g, TOP_GPA - 0x6000 + 8), "RSD PTR ", 8);                  /* not aligned */
+	memcpy(at(g, TOP_GPA - 0x6000 + 6), "RSD PTR ", 8);                  /* not aligned */
 	assert_int_equal(walk(g, RECORD_AREA_ACPI), 0);
 	assert_true(is_whole(g));
 	assert_non_null(part(g, RECORD_PART_RSDP, "", 0, &p));
@@ -373,6 +373,30 @@ static void test_false_candidates_are_passed_over(void **state)
 	assert_false(is_whole(g));
 	assert_says(g, "no RSDP was found below 1 MiB");
 	assert_true(g->reads < 20);
+	guest_free(g);
+}
+
+/* OVMF: that of ACPI 1.0 on a page, and 20 bytes behind it the one that the operating system is pointed to. */
+static void test_of_two_rsdps_of_uefi_the_new_one_counts(void **state)
+{
+	struct guest *g = guest_new();
+	struct record_part p;
+
+	(void)state;
+	acpi(g, TOP_GPA - 0x83000 + 20);
+	rsdp(g, TOP_GPA - 0x83000, ROOT_GPA, 0); /* clears what lies behind it */
+	rsdp(g, TOP_GPA - 0x83000 + 20, ROOT_GPA, XSDT_GPA);
+	assert_int_equal(walk(g, RECORD_AREA_ACPI), 0);
+	assert_true(is_whole(g));
+	assert_non_null(part(g, RECORD_PART_RSDP, "", 0, &p));
+	assert_true(p.gpa == TOP_GPA - 0x83000 + 20 && p.bytes == 36);
+	assert_non_null(part(g, RECORD_PART_TABLE, "XSDT", 0, &p));
+	/* Alone, the old one does. */
+	memset(at(g, TOP_GPA - 0x83000 + 20), 0, 36);
+	assert_int_equal(walk(g, RECORD_AREA_ACPI), 0);
+	assert_true(is_whole(g));
+	assert_non_null(part(g, RECORD_PART_RSDP, "", 0, &p));
+	assert_true(p.gpa == TOP_GPA - 0x83000 && p.bytes == 20);
 	guest_free(g);
 }
 
@@ -903,6 +927,7 @@ int main(void)
 		cmocka_unit_test(test_the_rsdp_is_found_wherever_firmware_puts_it),
 		cmocka_unit_test(test_the_rsdp_of_cloud_hypervisor_is_found),
 		cmocka_unit_test(test_false_candidates_are_passed_over),
+		cmocka_unit_test(test_of_two_rsdps_of_uefi_the_new_one_counts),
 		cmocka_unit_test(test_what_is_refused_is_named_and_the_rest_is_told),
 		cmocka_unit_test(test_a_table_that_changes_while_it_is_read_is_refused),
 		cmocka_unit_test(test_cycles_and_floods_of_tables_end),

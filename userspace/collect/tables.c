@@ -156,9 +156,9 @@ static bool search_chunk(struct walk *w, uint64_t gpa, size_t bytes, const struc
 
 	if (read_counted(w, gpa, chunk, bytes, &present) < 0)
 		return false;
-	for (size_t at = 0; at + TABLES_ANCHOR_ALIGN <= bytes; at += TABLES_ANCHOR_ALIGN) {
+	for (size_t at = 0; at + a->align <= bytes; at += a->align) {
 		if (!(present >> at / TABLES_PAGE & 1)) {
-			at = at / TABLES_PAGE * TABLES_PAGE + TABLES_PAGE - TABLES_ANCHOR_ALIGN;
+			at = at / TABLES_PAGE * TABLES_PAGE + TABLES_PAGE - a->align;
 			continue;
 		}
 		word = tables_u32(chunk + at);

@@ -45,6 +45,9 @@ struct acpi {
 
 struct search {
 	unsigned tried;
+	bool prefers_new;   /* where there are RSDPs of both ACPI 1.0 and 2.0 */
+	uint64_t old;       /* the first of ACPI 1.0 */
+	bool has_old;
 	uint64_t partial;   /* the first that led to tables, not to all of them */
 	bool has_partial;
 	char refused[sizeof(((struct walk *)0)->reason)];
@@ -203,8 +206,8 @@ static unsigned rsdp_read(struct walk *w, uint64_t gpa, uint8_t rsdp[RSDP_BYTES]
 	return 0;
 }
 
-/* All behind one RSDP. True: it is one. The tables of the XSDT first: where there are both it is the one that counts. */
-static bool take_rsdp(struct walk *w, uint64_t gpa)
+/* All behind one RSDP; its size, or 0: it is none. The tables of the XSDT first: where there are both it is the one that counts. */
+static unsigned take_rsdp(struct walk *w, uint64_t gpa)
 {
 	struct acpi a = { .w = w };
 	uint32_t rsdt_bytes = 0, xsdt_bytes = 0;
@@ -215,7 +218,7 @@ static bool take_rsdp(struct walk *w, uint64_t gpa)
 	walk_again(w);
 	bytes = rsdp_read(w, gpa, rsdp);
 	if (!bytes)
-		return false;
+		return 0;
 	walk_part(w, RECORD_PART_RSDP, gpa, rsdp, bytes);
 	rsdt = root_read(&a, tables_u32(rsdp + RSDP_RSDT), "RSDT", &rsdt_bytes);
 	if (bytes == RSDP_BYTES)
@@ -229,27 +232,30 @@ static bool take_rsdp(struct walk *w, uint64_t gpa)
 		walk_fault(w, "the RSDP at 0x%" PRIx64 " points to no tables", gpa);
 	free(rsdt);
 	free(xsdt);
-	return good && a.has_fadt;
+	return good && a.has_fadt ? bytes : 0;
 }
 
 static bool try_rsdp(struct walk *w, uint64_t gpa, void *context)
 {
 	struct search *s = context;
 	uint8_t signature[8];
-	bool good;
+	unsigned good;
 
 	if (walk_read(w, gpa, signature, sizeof(signature)) < 0 || memcmp(signature, RSDP_SIGNATURE, sizeof(signature)))
 		return false;
 	if (s->tried++ >= TABLES_CANDIDATES)
 		return false;
 	good = take_rsdp(w, gpa);
-	if (good && !w->faults)
+	if (good && !w->faults && (good == RSDP_BYTES || !s->prefers_new))
 		return true;
-	if (good && !s->has_partial) {
+	if (good && !w->faults && !s->has_old) {
+		s->has_old = true;
+		s->old = gpa;
+	} else if (good && w->faults && !s->has_partial) {
 		s->has_partial = true;
 		s->partial = gpa;
 	}
-	if (!s->refused[0])
+	if (!good && !s->refused[0])
 		memcpy(s->refused, w->reason, sizeof(s->refused));
 	return false;
 }
@@ -272,10 +278,20 @@ static bool search_low(struct walk *w, const struct walk_anchors *anchors)
 	return walk_search(w, LOW_GPA, LOW_TOP, false, anchors) || walk_search(w, LOW_TOP, AFTER_LOW_TOP, false, anchors);
 }
 
+/* UEFI's: in memory that the operating system may reclaim. */
+static bool search_high(struct walk *w, uint64_t top, struct search *s)
+{
+	struct walk_anchors anchors = { .first = RSDP_WORD, .second = RSDP_WORD, .align = TABLES_UEFI_ALIGN, .fn = try_rsdp, .context = s };
+
+	s->prefers_new = true;
+	return walk_search(w, top - TABLES_MIB > TABLES_SEARCH_BYTES ? top - TABLES_SEARCH_BYTES : TABLES_MIB, top, true, &anchors) ||
+	       (s->has_old && take_rsdp(w, s->old));
+}
+
 int tables_read_acpi(const struct tables_memory *m, struct buffer *body)
 {
 	struct search s = { 0 };
-	struct walk_anchors anchors = { .first = RSDP_WORD, .second = RSDP_WORD, .fn = try_rsdp, .context = &s };
+	struct walk_anchors anchors = { .first = RSDP_WORD, .second = RSDP_WORD, .align = TABLES_ANCHOR_ALIGN, .fn = try_rsdp, .context = &s };
 	struct walk w;
 	uint64_t top;
 	bool uefi;
@@ -285,7 +301,7 @@ int tables_read_acpi(const struct tables_memory *m, struct buffer *body)
 	top = walk_low_top(&w);
 	if (search_low(&w, &anchors))
 		return walk_end(&w);
-	if (uefi && top && walk_search(&w, top - TABLES_MIB > TABLES_SEARCH_BYTES ? top - TABLES_SEARCH_BYTES : TABLES_MIB, top, true, &anchors))
+	if (uefi && top && search_high(&w, top, &s))
 		return walk_end(&w);
 	if (s.has_partial) {
 		take_rsdp(&w, s.partial);

@@ -11,6 +11,7 @@
 #define TABLES_MIB (1ull << 20)
 #define TABLES_4GIB (1ull << 32)
 #define TABLES_ANCHOR_ALIGN 16u
+#define TABLES_UEFI_ALIGN 4u /* UEFI's own tables point to the ACPI 2.0 RSDP: OVMF's lies 20 bytes behind that of ACPI 1.0 */
 
 struct walk {
 	const struct tables_memory *m;
@@ -40,11 +41,12 @@ void walk_fault(struct walk *w, const char *format, ...) __attribute__((format(p
 bool walk_part(struct walk *w, enum record_part_kind kind, uint64_t gpa, const void *data, size_t bytes);
 
 /*
- * Every aligned place of [from, to) that begins with one of the two words (little-endian), upwards or downwards by 64 KiB. fn
+ * Every place of [from, to) that begins with one of the two words (little-endian), upwards or downwards by 64 KiB. fn
  * looks at the rest; true ends it. True: fn did.
  */
 struct walk_anchors {
 	uint32_t first, second;
+	unsigned align; /* a power of two, from 4 */
 	bool (*fn)(struct walk *w, uint64_t gpa, void *context);
 	void *context;
 };

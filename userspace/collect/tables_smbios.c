@@ -173,7 +173,7 @@ static bool try_entry(struct walk *w, uint64_t gpa, void *context)
 
 static bool search(struct walk *w, uint64_t from, uint64_t to, bool down, struct search *s)
 {
-	struct walk_anchors anchors = { .first = NEW_WORD, .second = OLD_WORD, .fn = try_entry, .context = s };
+	struct walk_anchors anchors = { .first = NEW_WORD, .second = OLD_WORD, .align = TABLES_ANCHOR_ALIGN, .fn = try_entry, .context = s };
 
 	return walk_search(w, from, to, down, &anchors) || (s->has_old && take_entry(w, s->old));
 }
