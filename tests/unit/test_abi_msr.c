@@ -52,11 +52,12 @@ static void answers_that_disagree_within_a_boot_are_said(void **state)
 	records_msr(&s, MSR_MCG_CAP, OBSERVE_ANSWERED | OBSERVE_VARIES | OBSERVE_EXCEPTION, 0);
 	records_msr(&s, 0x99, 0, 0);
 	e = derive_stream(&s);
-	assert_string_equal(value_of(&e, FACET_MSR, "0x00000345"), "0x0000000000002000 or #GP");
-	assert_string_equal(value_of(&e, FACET_MSR, "0x0000001b"), "answered or #GP");
+	assert_string_equal(value_of(&e, FACET_MSR, "0x00000345"), "0x0000000000002000");
+	assert_string_equal(value_of(&e, FACET_MSR, "0x00000345/fault"), "#GP");
+	assert_string_equal(value_of(&e, FACET_MSR, "0x0000001b"), "answered");
 	assert_string_equal(value_of(&e, FACET_MSR, "0x0000008b"), "varies");
-	assert_string_equal(value_of(&e, FACET_MSR, "0x00000179"), "varies or #GP");
-	assert_int_equal(entries_of(&e, FACET_MSR), 4);
+	assert_string_equal(value_of(&e, FACET_MSR, "0x00000179"), "varies");
+	assert_int_equal(entries_of(&e, FACET_MSR), 7);
 	entries_release(&e);
 	records_release(&s);
 }
@@ -131,7 +132,7 @@ static void values_are_said_in_words(void **state)
 {
 	(void)state;
 	assert_string_equal(meaning_of("0x0000010a", "0x000000000000002b"), "IA32_ARCH_CAPABILITIES: rdctl-no, ibrs-all, skip-l1dfl-vmentry, mds-no");
-	assert_string_equal(meaning_of("0x0000010a", "0x4000000080000000 or #GP"), "IA32_ARCH_CAPABILITIES: its-no, reserved_31");
+	assert_string_equal(meaning_of("0x0000010a", "0x4000000080000000"), "IA32_ARCH_CAPABILITIES: its-no, reserved_31");
 	assert_string_equal(meaning_of("0x0000010a", "0x0000000000000000"), "IA32_ARCH_CAPABILITIES");
 	assert_string_equal(meaning_of("0x0000010a", "#GP"), "IA32_ARCH_CAPABILITIES");
 	assert_string_equal(meaning_of("0x000000fe", "0x0000000000000508"), "IA32_MTRRCAP: variable_ranges=8, fixed-ranges, write-combining");
@@ -152,7 +153,7 @@ static void a_difference_is_named_bit_by_bit(void **state)
 		{ "0x0000010a", "0x0000000000000021", "0x0000000000000001", "mds-no", "[5]", "1", "0" },
 		{ "0x000000fe", "0x0000000000000508", "0x000000000000050a", "variable_ranges", "[7:0]", "8", "10" },
 		{ "0x0000010a", NULL, "0x4000000000000000", "its-no", "[62]", NULL, "1" },
-		{ "0x0000010a", "0x0000000000000001 or #GP", NULL, "rdctl-no", "[0]", "1", NULL },
+		{ "0x0000010a", "0x0000000000000001", NULL, "rdctl-no", "[0]", "1", NULL },
 		{ "0x0000010a", "0x0000000300000000", "0x0000000000000000", "reserved_33_32", "[33:32]", "3", "0" },
 		{ "0x00000487", "0x00000000ffffffff", "0xffffffffffffffff", "value", "[63:0]", "4294967295", "18446744073709551615" },
 	};
@@ -178,7 +179,7 @@ static void a_difference_is_named_bit_by_bit(void **state)
 static void what_has_no_bits_has_no_fields(void **state)
 {
 	static const char *const values[][2] = { { "#GP", "0x0000000000000001" }, { "answered", "#GP" }, { "0x0000000000000001", "varies" },
-		{ "0x0000000000000001", "0x0000000000000001 or #GP" }, { "0x0000000000000001x", "0x0000000000000002" } };
+		{ "0x0000000000000001", "0x0000000000000001" }, { "0x0000000000000001x", "0x0000000000000002" } };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Model-specific registers, as far as the guest read them and KVM was asked. Of those that identify (bpf/msr_identity.h) the
- * value, of all others that they answer. A register may fault on one vCPU or before it is switched on, and answer else: then
- * both are said, since either alone would be untrue.
+ * value, of all others that they answer. A register may fault on one vCPU or before it is switched on, and answer else: that
+ * it faulted too is evidence of its own, which a guest that asked at another time does not contradict.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -16,22 +16,21 @@
 #include "userspace/base/buffer.h"
 
 #define VALUE_BYTES 40
-#define OR_FAULT " or #GP"
+#define FAULT "#GP"
 #define NUMBER_HEX 0x10000u /* from here on a number is read better in hex */
 
 static void value_text(const struct record_fact *fact, char text[VALUE_BYTES])
 {
 	uint64_t value = fact->value.data[0] | (uint64_t)fact->value.data[1] << 32, kept = msr_identity(fact->key.selector);
-	const char *fault = fact->value.flags & OBSERVE_EXCEPTION ? OR_FAULT : "";
 
 	if (!(fact->value.flags & OBSERVE_ANSWERED))
-		snprintf(text, VALUE_BYTES, "#GP");
+		snprintf(text, VALUE_BYTES, FAULT);
 	else if (fact->value.flags & OBSERVE_VARIES)
-		snprintf(text, VALUE_BYTES, "varies%s", fault);
+		snprintf(text, VALUE_BYTES, "varies");
 	else if (kept)
-		snprintf(text, VALUE_BYTES, "0x%016" PRIx64 "%s", value & kept, fault);
+		snprintf(text, VALUE_BYTES, "0x%016" PRIx64, value & kept);
 	else
-		snprintf(text, VALUE_BYTES, "answered%s", fault);
+		snprintf(text, VALUE_BYTES, "answered");
 }
 
 static int cover(const struct guest_facts *facts, struct abi_entries *out)
@@ -48,7 +47,8 @@ static int cover(const struct guest_facts *facts, struct abi_entries *out)
 
 int msr_derive(const struct guest_facts *facts, struct abi_entries *out)
 {
-	char key[16], value[VALUE_BYTES];
+	const uint16_t both = OBSERVE_ANSWERED | OBSERVE_EXCEPTION;
+	char key[24], value[VALUE_BYTES];
 	const struct record_fact *fact;
 	size_t cursor = 0;
 	int r = cover(facts, out);
@@ -61,6 +61,10 @@ int msr_derive(const struct guest_facts *facts, struct abi_entries *out)
 		snprintf(key, sizeof(key), "0x%08" PRIx32, fact->key.selector);
 		value_text(fact, value);
 		r = entries_add(out, FACET_MSR, key, value);
+		if (r < 0 || (fact->value.flags & both) != both)
+			continue;
+		snprintf(key, sizeof(key), "0x%08" PRIx32 "/fault", fact->key.selector);
+		r = entries_add(out, FACET_MSR, key, FAULT);
 	}
 	return r;
 }
@@ -80,7 +84,7 @@ static bool bits_parse(const char *text, uint64_t *ret)
 {
 	int end = 0;
 
-	return sscanf(text, "0x%16" SCNx64 "%n", ret, &end) == 1 && (!text[end] || !strcmp(text + end, OR_FAULT));
+	return sscanf(text, "0x%16" SCNx64 "%n", ret, &end) == 1 && !text[end];
 }
 
 static uint64_t number_of(const struct msr_part *part, uint64_t value)
