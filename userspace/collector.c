@@ -227,6 +227,8 @@ static int pass_fact(void *context, const struct observe_key *key, const struct 
 		return 0;
 	if (value->boot > vm->boot)
 		c->discovery.compare = true;
+	if (value->boot == vm->boot)
+		vm_fact(vm, key);
 	if (!vm->in_pass || value->boot != vm->boot)
 		return 0;
 	sinks = vm->facts_due & vm->announced;

@@ -8,7 +8,7 @@ import signal
 import struct
 
 import traces
-from harness import ABIDRIFT, Live, abidrift, wait_for
+from harness import ABIDRIFT, Live, abidrift, entries, wait_for
 
 SEABIOS = "/usr/share/seabios/bios-256k.bin"
 AREAS = (traces.ACPI, traces.SMBIOS, traces.FIRMWARE)
@@ -297,3 +297,20 @@ class GuestMemory(Live):
         other.write(f"load 0xe0000 {image}\nin 0x70 1\n")
         record.wait_whole(other.pid, traces.ACPI)
         self.assertEqual(record.stop(), 0)
+
+
+class AfterReset(Live):
+    def test_tables_of_the_boot_before_are_not_taken_for_this_one(self):
+        """They lie in memory until firmware builds new ones: a processor that was plugged in would be missing for a whole boot."""
+        monitor = self.monitor()
+        guest = self.qemu("pc-q35-7.2", vcpus="1,maxcpus=4,sockets=1,cores=4", name="plugged")
+        monitor.settled("plugged", boot=1)
+
+        def processors():
+            return [value for (facet, key), value in sorted(entries(monitor.fingerprint("plugged")).items()) if key.startswith("APIC/lapic.") and facet == "acpi"]
+        self.assertEqual(processors(), ["apic_id=0 enabled", *(f"apic_id={n} disabled" for n in (1, 2, 3))])
+        free = [c for c in guest.command("query-hotpluggable-cpus") if "qom-path" not in c and c["props"]["core-id"] == 1][0]
+        guest.command("device_add", driver=free["type"], id="c1", **free["props"])
+        guest.command("system_reset")
+        monitor.settled("plugged", boot=2)
+        self.assertEqual(processors(), ["apic_id=0 enabled", "apic_id=1 enabled", *(f"apic_id={n} disabled" for n in (2, 3))])

@@ -490,6 +490,8 @@ static void news_of_vm(struct discovery *d, struct vm *vm, const struct observe_
 	} else if (news->type == OBSERVE_NEWS_FACT) {
 		owner_hot(vm->owner, now);
 		readings_news(vm, now);
+		if (news->value.boot == vm->boot)
+			vm_fact(vm, &news->key);
 		if (!vm->settled && !vm->owner->due_ns && now - vm->owner->inventory_ns > RAN_GAP_NS)
 			owner_changed(vm->owner, now);
 	}

@@ -266,6 +266,16 @@ static const char *refused(const struct vm *vm, bool *ret_yet)
 	return vm->slot_count ? NULL : "where the guest's memory is is not known";
 }
 
+/*
+ * The tables of the boot before lie in memory until firmware wipes or builds them anew, which it does not before it has looked
+ * for PCI functions: whatever is there until then is not this boot's. Memory of a new VM holds nothing old.
+ */
+static bool may_be_old(const struct readings *r, const struct vm *vm, uint64_t now)
+{
+	return vm->reason != OBSERVE_REASON_CREATED && vm->from_reset && !vm->scanned && now < quiet_since(vm) + quiet_ns(vm) &&
+	       !kernel_blind(r->kernel, OBSERVE_PCI);
+}
+
 /* True: it was asked for. */
 static bool ask(struct readings *r, struct vm *vm, uint64_t now)
 {
@@ -288,6 +298,8 @@ static bool ask(struct readings *r, struct vm *vm, uint64_t now)
 		vm->areas[RECORD_AREA_FIRMWARE].confirmed = false;
 	v->firmware_slots = firmware_slots(vm);
 	request.areas = areas_wanted(vm);
+	if (may_be_old(r, vm, now))
+		request.areas &= 1u << RECORD_AREA_FIRMWARE;
 	/* Not before another reading of its slots; and what has become known since may have made all of it sure. */
 	if (reason || !request.areas || reader_ask(r->reader, &request, now) < 0) {
 		schedule(r, vm, now);

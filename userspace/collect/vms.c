@@ -129,6 +129,7 @@ void vms_release(struct vms *v)
 void vm_boot(struct vm *vm, uint32_t boot, uint32_t reason, bool from_reset, uint64_t boot_ns)
 {
 	if (vm->boot != boot) {
+		vm->scanned = false;
 		vm->token = 0;
 		shadow_release(&vm->shadow); /* every fact is told again in this boot */
 	}
@@ -140,6 +141,11 @@ void vm_boot(struct vm *vm, uint32_t boot, uint32_t reason, bool from_reset, uin
 	for (size_t i = 0; i < vm->table_count; i++)
 		vm->tables[i].dirty = vm->tables[i].count;
 	memset(vm->overflow, 0, sizeof(vm->overflow));
+}
+
+void vm_fact(struct vm *vm, const struct observe_key *key)
+{
+	vm->scanned |= key->kind == OBSERVE_PCI && key->selector != 0;
 }
 
 static struct vm_table *table_of(struct vm *vm, uint32_t vcpu_id)

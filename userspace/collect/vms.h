@@ -88,6 +88,7 @@ struct vm {
 	struct ecam ecam;        /* as far as it is known here */
 	struct vm_area areas[RECORD_AREA_LAST + 1]; /* by enum record_area */
 	struct vm_reading reading;
+	bool scanned;            /* a PCI function other than the host bridge was asked for in this boot */
 	unsigned dirty;          /* enum vm_dirty: not told yet to those who know the VM */
 	unsigned announced;      /* output sinks that know it */
 	unsigned facts_due;      /* output sinks that must get all its facts */
@@ -120,5 +121,8 @@ void vms_release(struct vms *v);
 void vm_boot(struct vm *vm, uint32_t boot, uint32_t reason, bool from_reset, uint64_t boot_ns);
 /* Takes in what an inventory found; what differs becomes dirty. Slots that changed while they were read are not taken. -ENOMEM. */
 int vm_update(struct vm *vm, const struct found_vm *found);
+
+/* A fact of this boot. */
+void vm_fact(struct vm *vm, const struct observe_key *key);
 
 #endif
