@@ -99,7 +99,7 @@ def reading(folder):
     extra, reader = [], []
     for _ in range(PAIRS):
         on, off = booting(folder), booting(folder, "--set", "monitor.guest_memory=off")
-        if not on:
+        if not on or not off:
             continue
         extra.append((on[0] - off[0]) / BOOTING)
         reader.append(on[1] / BOOTING)

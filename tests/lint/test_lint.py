@@ -62,6 +62,8 @@ BANNED_WORDS = tuple(re.compile(p) for p in (
 SLEEPS = {
     "tests/live/harness.py": (1, "wait_for: the one place that polls"),
     "tests/bench/system.py": (2, "measures over a time"),
+    "tests/bench/reach.py": (1, "measures over a time"),
+    "tests/bench/reading_cost.c": (1, "ten readings a second"),
     "tests/replay/record-goldens": (1, "no test: records by hand; the recorder looks at a guest a little later than the monitor"),
     "tests/live/microvmm.c": (2, "a guest that is told to pause"),
     "tests/hosts/test_hosts.py": (4, "a shell within another host: polls with a bound; how long a recorded boot is left alone is what is tested"),

@@ -125,7 +125,7 @@ static void test_a_changed_table_is_told_and_an_unchanged_one_is_not(void **stat
 	assert_int_equal(vm->table_count, 2);
 	assert_int_equal(vm->tables[0].vcpu_id, 0);
 	assert_true(vm->tables[0].dirty && vm->tables[0].ran);
-	assert_int_equal(vm->dirty, VM_DIRTY_VM | VM_DIRTY_BOOT | VM_DIRTY_SLOTS);
+	assert_int_equal(vm->dirty, VM_DIRTY_VM | VM_DIRTY_BOOT | VM_DIRTY_SLOTS | VM_DIRTY_PARTS);
 	assert_int_equal(vm->token, 99);
 	vm->dirty = 0;
 	vm->tables[0].dirty = vm->tables[1].dirty = false;
@@ -135,11 +135,12 @@ static void test_a_changed_table_is_told_and_an_unchanged_one_is_not(void **stat
 	inventory_release(&i);
 	i = whole(2);
 	assert_int_equal(vm_update(vm, &i.vms[0]), 0);
-	assert_true(vm->tables[0].dirty && vm->tables[1].dirty);
+	assert_true(vm->tables[0].dirty && vm->tables[1].dirty && (vm->dirty & VM_DIRTY_PARTS));
 	vm->tables[0].dirty = vm->tables[1].dirty = false;
+	vm->dirty = 0;
 	/* A new boot: all of it again. */
 	vm_boot(vm, 2, OBSERVE_REASON_VMM, true, 5);
-	assert_true(vm->tables[0].dirty && (vm->dirty & VM_DIRTY_SLOTS) && (vm->dirty & VM_DIRTY_BOOT));
+	assert_true(vm->tables[0].dirty && (vm->dirty & VM_DIRTY_PARTS) && (vm->dirty & VM_DIRTY_SLOTS) && (vm->dirty & VM_DIRTY_BOOT));
 	assert_int_equal(vm->token, 0);
 	vms_remove(&vms, vm);
 	assert_null(vms_find(&vms, 7));

@@ -126,6 +126,7 @@ static void tell_area(struct readings *r, struct vm *vm, enum record_area area)
 	struct ecam ecam;
 
 	a->dirty = true;
+	vm->dirty |= VM_DIRTY_PARTS;
 	if (area != RECORD_AREA_ACPI || !ecam_of_tables(a->body.data, a->body.size, &ecam))
 		return;
 	if (ecam.base == vm->ecam.base && ecam.bytes == vm->ecam.bytes)

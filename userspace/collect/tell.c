@@ -114,6 +114,8 @@ void tell_vm_whole(struct output *o, unsigned sinks, const struct vm *vm)
 
 void tell_vm_news(struct output *o, struct vm *vm)
 {
+	if (!vm->dirty)
+		return;
 	if (vm->dirty & VM_DIRTY_VM)
 		tell_description(o, vm->announced, vm);
 	if (vm->dirty & VM_DIRTY_BOOT)

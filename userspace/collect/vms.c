@@ -137,7 +137,7 @@ void vm_boot(struct vm *vm, uint32_t boot, uint32_t reason, bool from_reset, uin
 	vm->reason = reason;
 	vm->from_reset = from_reset;
 	vm->boot_ns = boot_ns;
-	vm->dirty |= VM_DIRTY_BOOT | (vm->slots_known ? VM_DIRTY_SLOTS : 0);
+	vm->dirty |= VM_DIRTY_BOOT | VM_DIRTY_PARTS | (vm->slots_known ? VM_DIRTY_SLOTS : 0);
 	for (size_t i = 0; i < vm->table_count; i++)
 		vm->tables[i].dirty = vm->tables[i].count;
 	memset(vm->overflow, 0, sizeof(vm->overflow));
@@ -178,6 +178,7 @@ static int update_table(struct vm *vm, const struct found_vcpu *found)
 	if (t->ran != ran) {
 		t->ran = ran;
 		t->dirty = t->count;
+		vm->dirty |= VM_DIRTY_PARTS;
 	}
 	if (!found->count || (t->count == found->count && !memcmp(t->entries, found->entries, bytes)))
 		return 0;
@@ -189,6 +190,7 @@ static int update_table(struct vm *vm, const struct found_vcpu *found)
 	t->entries = copy;
 	t->count = found->count;
 	t->dirty = true;
+	vm->dirty |= VM_DIRTY_PARTS;
 	return 0;
 }
 

@@ -64,10 +64,19 @@ struct vm_reading {
 	unsigned hung;           /* readings that hung, in all boots */
 };
 
-enum vm_dirty { VM_DIRTY_VM = 1, VM_DIRTY_BOOT = 2, VM_DIRTY_SLOTS = 4 };
+enum vm_dirty { VM_DIRTY_VM = 1, VM_DIRTY_BOOT = 2, VM_DIRTY_SLOTS = 4, VM_DIRTY_PARTS = 8 /* a table or an area is dirty */ };
 
 struct vm {
-	struct vm *next, *next_in_bucket;
+	/* What every turn of the collector's loop looks at comes first: a thousand VMs that have nothing to say cost little then. */
+	struct vm *next;
+	unsigned dirty;          /* enum vm_dirty: not told yet to those who know the VM */
+	unsigned announced;      /* output sinks that know it */
+	unsigned facts_due;      /* output sinks that must get all its facts */
+	bool sweep;              /* and everyone those that were not told yet */
+	bool in_pass;
+	bool boot_late;          /* it has begun another boot, which is told when the bucket allows it */
+	struct vm_reading reading;
+	struct vm *next_in_bucket;
 	struct owner *owner;
 	uint64_t id, kvm;
 	int fd;                  /* -1 = not known */
@@ -79,7 +88,6 @@ struct vm {
 	bool settled;            /* found_settled, when last read as a whole */
 	uint64_t boot_ns, token;
 	uint64_t boots_ns;       /* boots are told as from a bucket: full by then */
-	bool boot_late;          /* it has begun another boot, which is told when the bucket allows it */
 	struct vm_table *tables; /* by vcpu_id */
 	size_t table_count;
 	struct record_slot *slots;
@@ -87,13 +95,7 @@ struct vm {
 	bool slots_known, slots_complete;
 	struct ecam ecam;        /* as far as it is known here */
 	struct vm_area areas[RECORD_AREA_LAST + 1]; /* by enum record_area */
-	struct vm_reading reading;
 	bool scanned;            /* a PCI function other than the host bridge was asked for in this boot */
-	unsigned dirty;          /* enum vm_dirty: not told yet to those who know the VM */
-	unsigned announced;      /* output sinks that know it */
-	unsigned facts_due;      /* output sinks that must get all its facts */
-	bool sweep;              /* and everyone those that were not told yet */
-	bool in_pass;
 	uint32_t overflow[OBSERVE_CLASSES]; /* as last told */
 	struct shadow shadow;
 };
