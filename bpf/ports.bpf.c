@@ -162,6 +162,23 @@ static __always_inline __u32 pci_where(__u32 latch, __u32 port)
 	return (latch >> 8 & 0xffff) << 12 | (latch & 0xfc) | (port & 3);
 }
 
+/*
+ * A port that the guest read in this boot, and nobody answered. SeaBIOS reads port 0x92, sets bit 1 and writes it back: where there
+ * is no such port, bit 0 is set too, in real mode, and nothing is reset.
+ */
+static __noinline bool is_absent_port(struct subject *s, __u32 port)
+{
+	struct observe_key key = { 0 };
+	struct observe_value *v;
+
+	key.vm = s->vm ? s->vm->seen.vm : 0;
+	key.kind = OBSERVE_PORT;
+	key.selector = port;
+	key.width = 1;
+	v = bpf_map_lookup_elem(&facts, &key);
+	return is_now(s, v) && !(v->flags & OBSERVE_ANSWERED);
+}
+
 static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu)
 {
 	__u32 port = ctx->args[1], size = ctx->args[2], value = 0, where;
@@ -179,7 +196,7 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 		return enter(&s, vcpu) ? fwcfg_write(&s, port, size, value) : 0;
 	/* Not an address of PCI: byte and word writes from 0xcf8 to 0xcfb go to other registers. */
 	if (port < PORT_PCI_DATA && size != 4) {
-		if (size != 1 || !resets(port, value) || !enter(&s, vcpu))
+		if (size != 1 || !resets(port, value) || !enter(&s, vcpu) || is_absent_port(&s, port))
 			return 0;
 		s.vm->suspect = vcpu;
 		s.vm->seen.flags |= OBSERVE_VM_PENDING;

@@ -187,6 +187,30 @@ static void a_reset_port_is_believed_when_the_guest_is_in_real_mode_again(void *
 	assert_int_equal(vm_of(KVM_A).boot, boot + 1);
 }
 
+static void a_reset_port_that_nobody_answers_for_resets_nothing(void **state)
+{
+	(void)state;
+	rig_begin();
+	rig.skel->data->fake.protected_mode = 0;
+	in_port(0x92, 1, 0xff);
+	out_port(0x92, 1, 0xff);
+	cpuid(2, 0, 1, 0, 0, 0);
+	assert_int_equal(vm_of(KVM_A).boot, 1);
+	in_port(0x92, 1, 0x02);
+	out_port(0x92, 1, 0x03);
+	cpuid(2, 0, 1, 0, 0, 0);
+	assert_int_equal(vm_of(KVM_A).boot, 2);
+	/* What a boot before this one read tells nothing. */
+	in_port(0x64, 1, 0xff);
+	out_port(0xcf9, 1, 6);
+	cpuid(2, 0, 1, 0, 0, 0);
+	assert_int_equal(vm_of(KVM_A).boot, 3);
+	out_port(0x64, 1, 0xfe);
+	cpuid(2, 0, 1, 0, 0, 0);
+	assert_int_equal(vm_of(KVM_A).boot, 4);
+	rig.skel->data->fake.protected_mode = 1;
+}
+
 static void a_triple_fault_is_a_new_boot_when_that_vcpu_goes_on(void **state)
 {
 	(void)state;
@@ -309,6 +333,7 @@ int main(void)
 		cmocka_unit_test_teardown(another_vcpu_is_no_other_guest, rig_close),
 		cmocka_unit_test_teardown(a_reset_by_the_vmm_is_a_new_boot_and_all_is_told_again, rig_close),
 		cmocka_unit_test_teardown(a_reset_port_is_believed_when_the_guest_is_in_real_mode_again, rig_close),
+		cmocka_unit_test_teardown(a_reset_port_that_nobody_answers_for_resets_nothing, rig_close),
 		cmocka_unit_test_teardown(a_triple_fault_is_a_new_boot_when_that_vcpu_goes_on, rig_close),
 		cmocka_unit_test_teardown(a_flood_fills_its_own_quota_only, rig_close),
 		cmocka_unit_test_teardown(overflow_is_of_one_boot, rig_close),
