@@ -10,6 +10,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
 #include "userspace/store/revision.h"
 
@@ -521,6 +522,9 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 		err = side_load(s, in->guest->row, baseline, &base, e);
 		if (err >= 0)
 			err = drift_compare(&base.entries, &base.context, in->entries, in->context, &options, &drift);
+		if (err >= 0)
+			err = drift_judge(&drift, &(struct drift_circumstances){ .from = &base.context, .to = in->context, .now = in->entries,
+										 .facts = in->facts, .guest = in->guest->id, .at = in->now });
 		if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 			err = -ENOMEM;
 		if (err >= 0)
@@ -589,6 +593,9 @@ static int recheck(struct store *s, const struct store_guest *guest, int64_t now
 		err = side_load(s, guest->row, 0, &last, e);
 	if (err >= 0)
 		err = drift_compare(&base.entries, &base.context, &last.entries, &last.context, &options, &drift);
+	if (err >= 0)
+		err = drift_judge(&drift, &(struct drift_circumstances){ .from = &base.context, .to = &last.context, .now = &last.entries,
+									 .guest = guest->id, .at = now });
 	if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 		err = -ENOMEM;
 	if (err >= 0)

@@ -73,7 +73,7 @@ static void a_script_finds_every_promised_field(void **state)
 	const json_t *change = json_array_get(json_object_get(diff, "changes"), 0);
 
 	(void)state;
-	assert_int_equal(json_object_size(change), 13);
+	assert_int_equal(json_object_size(change), 16);
 	text = json_dumps(json_object_get(change, "moved"), JSON_COMPACT);
 	assert_string_equal(text, "[{\"key\":\"0000:00:03.0/bar0\",\"from\":\"0xc000\",\"to\":null},{\"key\":\"window/0x80000000\","
 		"\"from\":\"1\",\"to\":null}]");

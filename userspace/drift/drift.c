@@ -21,6 +21,14 @@ static const char *const severity_names[] = {
 	[SEVERITY_CRITICAL] = "critical",
 };
 
+static const char *const verdict_names[] = {
+	[VERDICT_NONE] = NULL,
+	[VERDICT_INTENDED] = "intended",
+	[VERDICT_EXEMPT] = "exempt",
+	[VERDICT_UNEXPLAINED] = "unexplained",
+	[VERDICT_VIOLATION] = "violation",
+};
+
 static const char *const result_names[] = {
 	[DRIFT_SAME] = "same",
 	[DRIFT_DRIFT] = "drift",
@@ -35,6 +43,11 @@ const char *drift_result_name(enum drift_result r)
 const char *change_kind_name(enum change_kind k)
 {
 	return kind_names[k];
+}
+
+const char *verdict_name(enum verdict v)
+{
+	return verdict_names[v];
 }
 
 const char *severity_name(enum severity s)
@@ -70,6 +83,13 @@ static void change_release(struct drift_change *change)
 	free(change->meaning);
 	abi_fields_release(&change->fields);
 	moved_release(change->moved, change->moved_count);
+	for (size_t i = 0; i < change->cause_count; i++) {
+		free(change->causes[i].factor);
+		free(change->causes[i].from);
+		free(change->causes[i].to);
+	}
+	free(change->causes);
+	free(change->suppressed_by);
 }
 
 void drift_release(struct drift *d)
@@ -97,7 +117,7 @@ void drift_release(struct drift *d)
 enum drift_result drift_result(const struct drift *d, enum severity min_severity)
 {
 	for (size_t i = 0; i < d->change_count; i++)
-		if (d->changes[i].severity >= min_severity)
+		if (d->changes[i].severity >= min_severity && !d->changes[i].suppressed_by)
 			return DRIFT_DRIFT;
 	for (size_t i = 0; i < d->unknown_count; i++)
 		if (d->unknown[i].fell)

@@ -23,12 +23,29 @@
 
 enum change_kind { CHANGE_CHANGED, CHANGE_LOST, CHANGE_GAINED };
 enum severity { SEVERITY_NONE, SEVERITY_INFO, SEVERITY_WARNING, SEVERITY_CRITICAL };
+/* NONE: drift_judge was not asked. Later ones are worse. */
+enum verdict { VERDICT_NONE, VERDICT_INTENDED, VERDICT_EXEMPT, VERDICT_UNEXPLAINED, VERDICT_VIOLATION };
 enum drift_result { DRIFT_SAME, DRIFT_DRIFT, DRIFT_UNKNOWN };
 
 struct drift_moved {
 	char *key;
 	char *from; /* NULL: was not placed */
 	char *to;
+};
+
+/* How well a factor explains a change. */
+enum cause_strength {
+	CAUSE_NONE,
+	CAUSE_POSSIBLE,  /* it can move this facet */
+	CAUSE_LIKELY,    /* it is what makes this part of the facet */
+	CAUSE_CERTAIN,   /* it names this very thing; weaker causes beside it are left out */
+};
+
+struct drift_cause {
+	char *factor;
+	char *from, *to; /* of a list, only the elements that differ; NULL: was not there */
+	enum cause_strength strength;
+	const char *why; /* static */
 };
 
 struct drift_change {
@@ -39,9 +56,18 @@ struct drift_change {
 	char *to;   /* NULL when lost */
 	struct abi_fields fields;
 	char *meaning; /* "" where there is none */
-	enum severity severity; /* warning until verdicts are built */
 	struct drift_moved *moved;
 	size_t moved_count;
+	/* What follows is drift_judge's. Before it: warning, and nothing else. */
+	enum severity severity;
+	enum verdict verdict;
+	struct drift_cause *causes; /* best first */
+	size_t cause_count;
+	const char *why;     /* static: what excuses it, or makes it worse; NULL */
+	const char *impact;  /* static sentence; NULL: no known consequence */
+	char *suppressed_by; /* name of a rule; NULL */
+	bool while_running;  /* it changed within one boot: the guest was not restarted */
+	bool firmware;       /* it arrived with firmware: the machine itself did not change */
 };
 
 struct drift_unknown {
@@ -81,10 +107,11 @@ void drift_release(struct drift *d);
 /* from_context, to_context may be NULL. Entries sorted. 0 or -ENOMEM. */
 int drift_compare(const struct abi_entries *from, const struct context *from_context, const struct abi_entries *to,
 		  const struct context *to_context, const struct drift_options *options, struct drift *ret);
-/* Changes below min_severity do not count. */
+/* Changes below min_severity do not count, nor those that are suppressed. */
 enum drift_result drift_result(const struct drift *d, enum severity min_severity);
 const char *drift_result_name(enum drift_result r);
 const char *change_kind_name(enum change_kind k);
+const char *verdict_name(enum verdict v); /* NULL for VERDICT_NONE */
 const char *severity_name(enum severity s);
 int severity_parse(const char *name, enum severity *ret);
 /* A SHA-256 over the changes (facet, key, kind, from, to): two drifts with one digest are the same drift. No change: none (""). */

@@ -55,13 +55,28 @@ static json_t *fields_json(const struct abi_fields *fields)
 	return array;
 }
 
+static json_t *causes_json(const struct drift_change *c)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < c->cause_count; i++) {
+		const struct drift_cause *cause = &c->causes[i];
+
+		array = appended(array, json_pack("{s:o, s:o, s:o, s:o}", "factor", text_or_null(cause->factor), "from", text_or_null(cause->from),
+						  "to", text_or_null(cause->to), "why", text_or_null(cause->why)));
+	}
+	return array;
+}
+
 static json_t *change_json(const struct drift_change *c)
 {
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:n, s:s, s:n, s:n, s:n, s:o}", "facet", facet_get(c->facet)->name,
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "facet", facet_get(c->facet)->name,
 			 "key", text_or_null(c->key), "change", change_kind_name(c->kind), "from", text_or_null(c->from),
 			 "to", text_or_null(c->to), "fields", fields_json(&c->fields),
-			 "meaning", text_or_null(c->meaning && c->meaning[0] ? c->meaning : NULL), "verdict",
-			 "severity", severity_name(c->severity), "cause", "impact", "suppressed_by", "moved", moved_json(c->moved, c->moved_count));
+			 "meaning", text_or_null(c->meaning && c->meaning[0] ? c->meaning : NULL), "verdict", text_or_null(verdict_name(c->verdict)),
+			 "severity", severity_name(c->severity), "cause", c->verdict ? causes_json(c) : json_null(), "reason", text_or_null(c->why),
+			 "impact", text_or_null(c->impact), "suppressed_by", text_or_null(c->suppressed_by), "running", c->while_running,
+			 "firmware", c->firmware, "moved", moved_json(c->moved, c->moved_count));
 }
 
 static json_t *changes_json(const struct drift *d)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "userspace/base/error.h"
+#include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
 #include "userspace/serve/json.h"
@@ -115,8 +116,14 @@ static int compare(struct store *s, struct side *from, struct side *to, int min_
 	options.same_guest = from->guest.id && to->guest.id && from->guest.row == to->guest.row;
 	err = drift_compare(&from->entries, from->has_context ? &from->context : NULL, &to->entries, to->has_context ? &to->context : NULL,
 			    &options, &drift);
-	if (err < 0)
+	if (err >= 0)
+		err = drift_judge(&drift, &(struct drift_circumstances){ .from = from->has_context ? &from->context : NULL,
+									 .to = to->has_context ? &to->context : NULL, .now = &to->entries,
+									 .guest = to->guest.id });
+	if (err < 0) {
+		drift_release(&drift);
 		return error_set(e, -err, "out of memory");
+	}
 	diff = drift_json(&drift, min_severity);
 	result = drift_result(&drift, (enum severity)min_severity);
 	drift_release(&drift);

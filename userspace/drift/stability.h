@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Why a guest has no stable Guest ABI: the known exceptions, read from its context. They excuse drift (`exempt`), and they are
+ * named before they bite. Pure.
+ */
+#ifndef ABIDRIFT_DRIFT_STABILITY_H
+#define ABIDRIFT_DRIFT_STABILITY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "userspace/abi/context.h"
+#include "userspace/drift/drift.h"
+
+struct stability_reason {
+	const char *code; /* static: machine-alias cpu-host cpu-unsafe host-phys-bits vfio vhost-user; vmm-replaced kernel-installed */
+	char *text;       /* a sentence for people, hostile text in it escaped by whoever prints it */
+	bool next_boot;   /* not unstable by itself: its next cold boot meets another host side */
+};
+
+struct stability {
+	struct stability_reason *items;
+	size_t count;
+};
+
+#define STABILITY_INIT { 0 }
+
+/* -ENOMEM. */
+int stability_derive(const struct context *c, struct stability *ret);
+void stability_release(struct stability *s);
+
+/*
+ * Does a known exception excuse this change, given its best cause? The sentence (static), or NULL. Contexts may be NULL.
+ * "Another CPU vendor" is one of them, though it makes no guest unstable by itself.
+ */
+const char *stability_excuse(const struct drift_change *change, const struct drift_cause *cause, const struct context *from,
+			     const struct context *to);
+
+#endif
