@@ -15,7 +15,7 @@
 #include "userspace/store/revision.h"
 
 #define ALL_FACETS ((1u << FACETS) - 1)
-#define SUMMARY_COLUMNS 160
+#define SUMMARY_COLUMNS 320
 /* An alert is read by people and carried by sinks with limits: more changes than this are counted, not listed. */
 #define ALERT_CHANGES_MAX 512
 
@@ -171,6 +171,24 @@ static int event_add(struct store *s, const char *type, const struct store_guest
 	return err < 0 ? store_failed(s, err, e) : 0;
 }
 
+static const char *string_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+	return text ? text : "-";
+}
+
+static enum verdict worst_verdict(const json_t *changes)
+{
+	enum verdict worst = VERDICT_NONE, one;
+	size_t i;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		if (json_is_null(json_object_get(change, "suppressed_by")) && (one = verdict_parse(string_of(change, "verdict"))) > worst)
+			worst = one;
+	return worst;
+}
+
 static json_t *bounded_changes(const json_t *changes)
 {
 	json_t *list = json_array();
@@ -196,6 +214,22 @@ static void alert_id(const char *host, const char *guest, const char *type, int6
 	ret[32] = 0;
 }
 
+/* Who it is about comes first: a summary is often all that a pager shows. */
+static void alert_summary(const struct store_guest *guest, const char *summary, struct buffer *out)
+{
+	const char *who = guest->name && guest->name[0] ? guest->name : guest->uuid ? guest->uuid : guest->id;
+	struct buffer line = BUFFER_INIT;
+
+	text_terminal(&line, who ? who : "", who ? strlen(who) : 0);
+	buffer_string(&line, line.size ? ": " : "");
+	buffer_string(&line, summary);
+	if (buffer_failed(&line))
+		out->failed = true;
+	else
+		text_utf8(out, line.data, line.size);
+	buffer_release(&line);
+}
+
 static int alert_add(struct store *s, const char *type, const char *host, const struct store_guest *guest, const char *severity, const char *summary,
 		     const json_t *diff, int64_t now, struct error *e)
 {
@@ -207,14 +241,14 @@ static int alert_add(struct store *s, const char *type, const char *host, const 
 
 	text_time(&at, now);
 	text_utf8(&where, host, strlen(host));
-	text_utf8(&said, summary, strlen(summary));
+	alert_summary(guest, summary, &said);
 	if (guest->name)
 		text_utf8(&name, guest->name, strlen(guest->name));
 	if (!buffer_failed(&at) && !buffer_failed(&name) && !buffer_failed(&where) && !buffer_failed(&said)) {
 		alert_id(host, guest->id, type, now, summary, id);
-		alert = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s?}, s:s, s:n, s:s, s:o, s:o}", "id", id, "at", at.data, "type", type, "host",
+		alert = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s?}, s:s, s:s?, s:s, s:o, s:o}", "id", id, "at", at.data, "type", type, "host",
 				  where.size ? where.data : "", "guest", "uuid", guest->uuid, "name", guest->name ? (name.size ? name.data : "") : NULL,
-				  "severity", severity, "verdict", "summary", said.size ? said.data : "", "changes", bounded_changes(changes), "context",
+				  "severity", severity, "verdict", verdict_name(worst_verdict(changes)), "summary", said.size ? said.data : "", "changes", bounded_changes(changes), "context",
 				  context ? json_incref(context) : json_array());
 		line = alert ? json_dumps(alert, JSON_COMPACT) : NULL;
 		json_decref(alert);
@@ -227,12 +261,6 @@ static int alert_add(struct store *s, const char *type, const char *host, const 
 	buffer_release(&where);
 	buffer_release(&said);
 	return err == -ENOMEM ? err : err < 0 ? store_failed(s, err, e) : 0;
-}
-
-static const char *string_of(const json_t *object, const char *key)
-{
-	const char *text = json_string_value(json_object_get(object, key));
-	return text ? text : "-";
 }
 
 static int line_compare(const void *a, const void *b)

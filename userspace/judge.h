@@ -39,7 +39,7 @@ struct judge_outcome {
 	bool drift_new;        /* drift, or another one than before */
 	bool resolved;
 	size_t joined;         /* entries that joined the baseline as evidence */
-	char summary[400];     /* of the drift, "" */
+	char summary[1400];    /* of the drift, ""; without the guest's name */
 	struct digest digest;  /* of the whole fingerprint, once all facets are judged */
 };
 

@@ -208,6 +208,9 @@ int drift_compare(const struct abi_entries *from, const struct context *from_con
 		r = fold_placement(from, to, &d);
 	if (r >= 0 && from_context && to_context)
 		r = compare_context(from_context, to_context, &d);
+	if (r >= 0 && to_context &&
+	    (!copy_text(context_get(to_context, "vmm.kind"), &d.vmm) || !copy_text(context_get(to_context, "machine"), &d.machine)))
+		r = -ENOMEM;
 	if (r < 0) {
 		drift_release(&d);
 		return r;

@@ -50,6 +50,14 @@ const char *verdict_name(enum verdict v)
 	return verdict_names[v];
 }
 
+enum verdict verdict_parse(const char *name)
+{
+	for (int i = VERDICT_INTENDED; i <= VERDICT_VIOLATION; i++)
+		if (strcmp(name, verdict_names[i]) == 0)
+			return i;
+	return VERDICT_NONE;
+}
+
 const char *severity_name(enum severity s)
 {
 	return severity_names[s];
@@ -111,6 +119,8 @@ void drift_release(struct drift *d)
 		free(d->context[i].to);
 	}
 	free(d->context);
+	free(d->vmm);
+	free(d->machine);
 	*d = (struct drift)DRIFT_INIT;
 }
 

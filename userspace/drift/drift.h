@@ -92,6 +92,9 @@ struct drift {
 	size_t unknown_count;
 	struct drift_factor *context;
 	size_t context_count;
+	/* Of the later side, for words: `vmm.kind` and `machine`; NULL: not known. */
+	char *vmm;
+	char *machine;
 };
 
 #define DRIFT_INIT { 0 }
@@ -112,6 +115,7 @@ enum drift_result drift_result(const struct drift *d, enum severity min_severity
 const char *drift_result_name(enum drift_result r);
 const char *change_kind_name(enum change_kind k);
 const char *verdict_name(enum verdict v); /* NULL for VERDICT_NONE */
+enum verdict verdict_parse(const char *name); /* NONE: there is no such verdict */
 const char *severity_name(enum severity s);
 int severity_parse(const char *name, enum severity *ret);
 /* A SHA-256 over the changes (facet, key, kind, from, to): two drifts with one digest are the same drift. No change: none (""). */

@@ -110,6 +110,6 @@ static json_t *context_json(const struct drift *d)
 
 json_t *drift_json(const struct drift *d, int min_severity)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o}", "result", drift_result_name(drift_result(d, min_severity)), "context", context_json(d),
-			 "changes", changes_json(d), "moved", moved_json(d->moved, d->moved_count), "unknown", unknown_json(d));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "result", drift_result_name(drift_result(d, min_severity)), "vmm",
+			 text_or_null(d->vmm), "machine", text_or_null(d->machine), "context", context_json(d), "changes", changes_json(d), "moved", moved_json(d->moved, d->moved_count), "unknown", unknown_json(d));
 }

@@ -106,8 +106,8 @@ static int journal_deliver(void *state, const struct sink_alert *alert, struct e
 	(void)state;
 	if (journal_ready() < 0)
 		return -EAGAIN;
-	err = sd_journal_send("MESSAGE=%s%s%s", who, *who ? ": " : "", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type),
-			      "PRIORITY=%d", priority_of(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s",
+	err = sd_journal_send("MESSAGE=%s", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type), "PRIORITY=%d",
+			      priority_of(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s",
 			      alert->id, "ABIDRIFT_TYPE=%s", type, "ABIDRIFT_GUEST=%s", who, "ABIDRIFT_UUID=%s", uuid,
 			      "ABIDRIFT_SEVERITY=%s", member(alert->json, "severity"), "ABIDRIFT_ALERT=%s", alert->line, NULL);
 	/* What the journal refuses today (no memory, its socket went away) it may take tomorrow; nothing here is our reader's fault. */

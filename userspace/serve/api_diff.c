@@ -36,7 +36,7 @@ static int conclude(json_t *diff, const struct side *from, const struct side *to
 
 static int not_known(const struct side *from, const struct side *to, const char *reason, json_t **ret, int *ret_result, struct error *e)
 {
-	json_t *diff = json_pack("{s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "context", "changes", "moved", "unknown", "facet", "key",
+	json_t *diff = json_pack("{s:n, s:n, s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "vmm", "machine", "context", "changes", "moved", "unknown", "facet", "key",
 				 "reason", json_text(reason));
 	return conclude(diff, from, to, DRIFT_UNKNOWN, ret, ret_result, e);
 }
