@@ -406,11 +406,11 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 		drift_summary(diff, SUMMARY_COLUMNS, &summary);
 		snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
 		text = json_dumps(diff, JSON_COMPACT);
-		err = text ? store_drift_set(s, guest->row, text, &is, now) : -ENOMEM;
+		err = text ? store_drift_set(s, guest->row, text, &is, NULL, now) : -ENOMEM;
 		free(text);
 	} else {
 		snprintf(ret->summary, sizeof ret->summary, "resolved: as the baseline again");
-		err = store_drift_set(s, guest->row, NULL, NULL, now);
+		err = store_drift_set(s, guest->row, NULL, NULL, NULL, now);
 	}
 	if (err < 0) {
 		err = store_failed(s, err, e);
@@ -540,7 +540,8 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 	if (err >= 0 && all)
 		err = revision_follow(s, in, baseline, ret, e);
 	if (err >= 0 && all && !baseline && in->baseline_auto) {
-		err = store_baseline_set(s, in->guest->row, in->instance->revision, in->now, "auto", NULL, 0);
+		err = store_baseline_set(s, in->guest->row,
+					 &(struct store_baseline){ .revision = in->instance->revision, .at = in->now, .by = (char *)"auto" });
 		if (err < 0)
 			err = store_failed(s, err, e);
 		baseline = in->instance->revision;
@@ -660,7 +661,9 @@ static int accept_locked(struct store *s, const struct store_guest *guest, const
 				 guest->name ? guest->name : guest->id);
 	if (err < 0)
 		return err;
-	err = store_baseline_set(s, guest->row, last.revision.revision, now, by, reason, expires);
+	err = store_baseline_set(s, guest->row,
+				 &(struct store_baseline){
+					 .revision = last.revision.revision, .at = now, .by = (char *)by, .reason = (char *)reason, .expires = expires });
 	if (err < 0)
 		err = store_failed(s, err, e);
 	if (err >= 0)

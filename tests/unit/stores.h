@@ -106,6 +106,12 @@ static inline uint32_t put_revision(struct store *s, int64_t guest, const char *
 	return revision;
 }
 
+static inline int set_baseline(struct store *s, int64_t guest, uint32_t revision, int64_t at, const char *by, const char *reason, int64_t expires)
+{
+	struct store_baseline b = { .revision = revision, .at = at, .by = (char *)by, .reason = (char *)reason, .expires = expires };
+	return store_baseline_set(s, guest, &b);
+}
+
 /* One number, by a connection of its own. */
 static inline int64_t ask(const char *path, const char *sql)
 {

@@ -96,7 +96,7 @@ static void make_store(struct sandbox *box)
 	struct store *s = open_store(box->url, STORE_CREATE);
 	int64_t guest = put_guest(s, "kept");
 	put_revision(s, guest, "kept text", 1);
-	assert_int_equal(store_baseline_set(s, guest, 1, 1, "auto", NULL, 0), 0);
+	assert_int_equal(set_baseline(s, guest, 1, 1, "auto", NULL, 0), 0);
 	store_close(s);
 }
 
@@ -117,7 +117,7 @@ static int write_much(struct store *s, const char *id)
 		err = try_revision(s, g.row, text, 2, NULL);
 	}
 	if (!err)
-		err = store_baseline_set(s, g.row, 3, 2, "auto", NULL, 0);
+		err = set_baseline(s, g.row, 3, 2, "auto", NULL, 0);
 	if (!err)
 		err = store_alert_add(s, id, "{}", 2);
 	if (!err)

@@ -13,6 +13,8 @@
 #include "userspace/store/store.h"
 
 #define NOBODY 65534
+#define STR_(x) #x
+#define STR(x) STR_(x)
 
 static int try_open(const char *url, enum store_mode mode, const struct store_setup *setup, struct error *e)
 {
@@ -91,7 +93,7 @@ static void make_store(struct sandbox *box)
 	struct store *s = open_store(box->url, STORE_CREATE);
 	int64_t guest = put_guest(s, "kept");
 	put_revision(s, guest, "text", 1);
-	assert_int_equal(store_baseline_set(s, guest, 1, 1, "auto", NULL, 0), 0);
+	assert_int_equal(set_baseline(s, guest, 1, 1, "auto", NULL, 0), 0);
 	store_close(s);
 }
 
@@ -210,7 +212,7 @@ static void a_store_of_a_newer_format_is_refused_and_stays_as_it_is(void **state
 	tell(box->path, "PRAGMA user_version = 7");
 	size_t size, now;
 	char *before = slurp(box->path, &size);
-	refuse_in_every_mode(box->url, -EOPNOTSUPP, "format 7 is newer than format 1");
+	refuse_in_every_mode(box->url, -EOPNOTSUPP, "format 7 is newer than format " STR(STORE_FORMAT));
 	char *after = slurp(box->path, &now);
 	assert_int_equal(size, now);
 	assert_memory_equal(before, after, size);
@@ -226,31 +228,33 @@ static void a_newer_format_that_is_only_in_the_log_yet_is_refused(void **state)
 	sqlite3 *other = NULL;
 	assert_int_equal(sqlite3_open(box->path, &other), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(other, "PRAGMA user_version = 7", NULL, NULL, NULL), SQLITE_OK);
-	refuse_in_every_mode(box->url, -EOPNOTSUPP, "format 7 is newer than format 1");
+	refuse_in_every_mode(box->url, -EOPNOTSUPP, "format 7 is newer than format " STR(STORE_FORMAT));
 	sqlite3_close(other);
 }
 
 static void an_older_store_is_brought_up_to_date_by_a_writer_only(void **state)
 {
 	struct sandbox *box = *state;
-	const char *steps[] = { STORE_SETUP.steps[0],
-				"ALTER TABLE hosts ADD COLUMN seen_at INTEGER; CREATE TABLE fleets (name TEXT) STRICT;", NULL };
-	const char *broken[] = { STORE_SETUP.steps[0], "CREATE TABLE fleets (name TEXT) STRICT; INSERT INTO nowhere VALUES (1);", NULL };
-	struct store_setup two = { .busy_ms = TEST_BUSY_MS, .steps = steps, .format = 2 },
-			   bad = { .busy_ms = TEST_BUSY_MS, .steps = broken, .format = 2 };
+	const char *steps[STORE_FORMAT + 2] = { 0 }, *broken[STORE_FORMAT + 2] = { 0 };
+	for (int i = 0; i < STORE_FORMAT; i++)
+		steps[i] = broken[i] = STORE_SETUP.steps[i];
+	steps[STORE_FORMAT] = "ALTER TABLE hosts ADD COLUMN seen_at INTEGER; CREATE TABLE fleets (name TEXT) STRICT;";
+	broken[STORE_FORMAT] = "CREATE TABLE fleets (name TEXT) STRICT; INSERT INTO nowhere VALUES (1);";
+	struct store_setup next = { .busy_ms = TEST_BUSY_MS, .steps = steps, .format = STORE_FORMAT + 1 },
+			   bad = { .busy_ms = TEST_BUSY_MS, .steps = broken, .format = STORE_FORMAT + 1 };
 	struct error e;
 	make_store(box);
-	assert_int_equal(try_open(box->url, STORE_READ, &two, &e), -EOPNOTSUPP);
-	assert_non_null(strstr(e.text, "format 1 is older than format 2"));
+	assert_int_equal(try_open(box->url, STORE_READ, &next, &e), -EOPNOTSUPP);
+	assert_non_null(strstr(e.text, "format " STR(STORE_FORMAT) " is older than format"));
 	/* A step that fails leaves the store as it was. */
 	assert_true(try_open(box->url, STORE_WRITE, &bad, &e) < 0);
-	assert_int_equal(ask(box->path, "PRAGMA user_version"), 1);
+	assert_int_equal(ask(box->path, "PRAGMA user_version"), STORE_FORMAT);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM sqlite_schema WHERE name = 'fleets'"), 0);
-	assert_int_equal(try_open(box->url, STORE_WRITE, &two, &e), 0);
-	assert_int_equal(try_open(box->url, STORE_READ, &two, &e), 0);
-	assert_int_equal(ask(box->path, "PRAGMA user_version"), 2);
+	assert_int_equal(try_open(box->url, STORE_WRITE, &next, &e), 0);
+	assert_int_equal(try_open(box->url, STORE_READ, &next, &e), 0);
+	assert_int_equal(ask(box->path, "PRAGMA user_version"), STORE_FORMAT + 1);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM guests"), 1);
-	refuse_in_every_mode(box->url, -EOPNOTSUPP, "format 2 is newer than format 1");
+	refuse_in_every_mode(box->url, -EOPNOTSUPP, "is newer than format " STR(STORE_FORMAT));
 }
 
 static void a_store_that_is_held_by_another_process_says_so(void **state)

@@ -53,7 +53,7 @@ static void a_guest_keeps_its_identity_and_takes_its_new_name(void **state)
 static struct store_instance sample_instance(int64_t guest)
 {
 	static char host[] = "host", start[] = "12345", vm[] = "00ff@boot", learning[] = "learning", vmm[] = "{\"kind\":\"qemu\"}",
-		    machine[] = "pc", context[] = "machine pc\n";
+		    machine[] = "pc", context[] = "machine pc\n", life[] = "started";
 	static char reason[] = "only what the guest touched";
 	struct store_instance i = { .guest = guest,
 				    .host = host,
@@ -69,7 +69,7 @@ static struct store_instance sample_instance(int64_t guest)
 				    .severity = SEVERITY_CRITICAL,
 				    .changes = 4,
 				    .vmm = vmm,
-				    .machine = machine, .context = context };
+				    .machine = machine, .context = context, .life = life };
 	i.coverage[FACET_CPUID].level = COVERAGE_COMPLETE;
 	i.coverage[FACET_PORTS].level = COVERAGE_WITNESSED;
 	i.coverage[FACET_PORTS].reason = reason;
@@ -98,6 +98,7 @@ static void an_instance_comes_back_as_it_was_put(void **state)
 	assert_int_equal(items[0].revision, 0);
 	assert_string_equal(items[0].machine, "pc");
 	assert_string_equal(items[0].context, "machine pc\n");
+	assert_string_equal(items[0].life, "started");
 	assert_int_equal(items[0].coverage[FACET_CPUID].level, COVERAGE_COMPLETE);
 	assert_string_equal(items[0].coverage[FACET_CPUID].reason, "");
 	assert_string_equal(items[0].coverage[FACET_PORTS].reason, "only what the guest touched");
@@ -124,7 +125,7 @@ static void an_instance_that_changed_is_updated_and_not_doubled(void **state)
 	i.settled = true;
 	i.running = false;
 	i.ended_at = 2000;
-	i.machine = NULL;
+	i.machine = i.life = NULL;
 	i.coverage[FACET_PORTS].level = COVERAGE_NONE;
 	assert_int_equal(store_instance_put(s, &i), 0);
 	later.began_at = 1500;
@@ -136,6 +137,7 @@ static void an_instance_that_changed_is_updated_and_not_doubled(void **state)
 	assert_int_equal(items[1].ended_at, 2000);
 	assert_int_equal(items[1].revision, 1);
 	assert_null(items[1].machine);
+	assert_null(items[1].life);
 	assert_int_equal(items[1].coverage[FACET_PORTS].level, COVERAGE_NONE);
 	store_instances_free(items, count);
 	unknown.row = 99;
@@ -160,6 +162,7 @@ static void a_revision_comes_back_with_text_facts_and_context(void **state)
 				    .at = 42,
 				    .boot = 2,
 				    .normaliser = 7,
+				    .running = true,
 				    .text = text,
 				    .text_size = sizeof(text) - 1,
 				    .facts = facts,
@@ -176,6 +179,7 @@ static void a_revision_comes_back_with_text_facts_and_context(void **state)
 	assert_int_equal(got.at, 42);
 	assert_int_equal(got.boot, 2);
 	assert_int_equal(got.normaliser, 7);
+	assert_true(got.running);
 	assert_string_equal(got.digest.text, "");
 	assert_string_equal(got.text, text);
 	assert_int_equal(got.facts_size, 3);
@@ -184,6 +188,7 @@ static void a_revision_comes_back_with_text_facts_and_context(void **state)
 	store_revision_release(&got);
 	assert_int_equal(store_revision_get(s, guest, 0, &got), 0);
 	assert_int_equal(got.revision, 2);
+	assert_false(got.running);
 	store_revision_release(&got);
 	assert_int_equal(store_revision_get(s, guest, 3, &got), -ENOENT);
 	r.guest = 99;
@@ -308,10 +313,10 @@ static void undo_leads_back_through_every_accept(void **state)
 	}
 	assert_int_equal(store_baseline_get(s, guest, &now), -ENOENT);
 	assert_int_equal(store_baseline_undo(s, guest, 9, "eve", NULL, &now), -ENOENT);
-	assert_int_equal(store_baseline_set(s, guest, 9, 10, "auto", NULL, 0), -ENOENT);
-	assert_int_equal(store_baseline_set(s, guest, 1, 10, "auto", NULL, 0), 0);
-	assert_int_equal(store_baseline_set(s, guest, 2, 20, "ann", "new NIC", 99), 0);
-	assert_int_equal(store_baseline_set(s, guest, 3, 30, "bob", NULL, 0), 0);
+	assert_int_equal(set_baseline(s, guest, 9, 10, "auto", NULL, 0), -ENOENT);
+	assert_int_equal(set_baseline(s, guest, 1, 10, "auto", NULL, 0), 0);
+	assert_int_equal(set_baseline(s, guest, 2, 20, "ann", "new NIC", 99), 0);
+	assert_int_equal(set_baseline(s, guest, 3, 30, "bob", NULL, 0), 0);
 	expect_baseline(s, guest, 3, "bob");
 	assert_int_equal(store_baseline_undo(s, guest, 40, "eve", "wrong", &now), 0);
 	assert_int_equal(now.revision, 2);
@@ -321,7 +326,7 @@ static void undo_leads_back_through_every_accept(void **state)
 	store_baseline_release(&now);
 	expect_baseline(s, guest, 2, "ann");
 	/* What is accepted after an undo lies on what the undo led to. */
-	assert_int_equal(store_baseline_set(s, guest, 3, 50, "cid", NULL, 0), 0);
+	assert_int_equal(set_baseline(s, guest, 3, 50, "cid", NULL, 0), 0);
 	assert_int_equal(store_baseline_undo(s, guest, 60, "eve", NULL, NULL), 0);
 	expect_baseline(s, guest, 2, "ann");
 	assert_int_equal(store_baseline_undo(s, guest, 70, "eve", NULL, &now), 0);
@@ -344,17 +349,17 @@ static void open_drift_is_kept_until_it_is_closed(void **state)
 	int64_t at = 0;
 	digest_bytes("d", 1, &digest);
 	assert_int_equal(store_drift_get(s, guest, &json, &got, &at), -ENOENT);
-	assert_int_equal(store_drift_set(s, guest, "{\"a\":1}", &digest, 5), 0);
-	assert_int_equal(store_drift_set(s, guest, "{\"a\":2}", &digest, 6), 0);
+	assert_int_equal(store_drift_set(s, guest, "{\"a\":1}", &digest, NULL, 5), 0);
+	assert_int_equal(store_drift_set(s, guest, "{\"a\":2}", &digest, NULL, 6), 0);
 	assert_int_equal(store_drift_get(s, guest, &json, &got, &at), 0);
 	assert_string_equal(json, "{\"a\":2}");
 	assert_string_equal(got.text, digest.text);
 	assert_int_equal(at, 6);
 	free(json);
-	assert_int_equal(store_drift_set(s, guest, NULL, NULL, 7), 0);
+	assert_int_equal(store_drift_set(s, guest, NULL, NULL, NULL, 7), 0);
 	assert_int_equal(store_drift_get(s, guest, &json, &got, &at), -ENOENT);
-	assert_int_equal(store_drift_set(s, guest, NULL, NULL, 8), 0);
-	assert_int_equal(store_drift_set(s, 99, "{}", &digest, 8), -ENOENT);
+	assert_int_equal(store_drift_set(s, guest, NULL, NULL, NULL, 8), 0);
+	assert_int_equal(store_drift_set(s, 99, "{}", &digest, NULL, 8), -ENOENT);
 	store_close(s);
 }
 
@@ -485,7 +490,7 @@ static void a_transaction_is_all_or_nothing(void **state)
 	assert_int_equal(store_begin(s), 0);
 	put_guest(s, "half");
 	/* A write that fails takes the whole transaction with it, whatever else is written then. */
-	assert_int_equal(store_drift_set(s, 99, "{}", NULL, 1), -ENOENT);
+	assert_int_equal(store_drift_set(s, 99, "{}", NULL, NULL, 1), -ENOENT);
 	assert_int_equal(store_host_put(s, "h", "c"), -ENOENT);
 	assert_int_equal(store_commit(s), -ENOENT);
 	store_close(s);
@@ -556,10 +561,10 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 		snprintf(text, sizeof(text), "r%d", i);
 		put_revision(s, runs, text, i);
 	}
-	assert_int_equal(store_baseline_set(s, runs, 1, 1, "auto", NULL, 0), 0);
+	assert_int_equal(set_baseline(s, runs, 1, 1, "auto", NULL, 0), 0);
 	end_instance(s, runs, 1, 5, 2);
 	end_instance(s, runs, 6, 0, 3);
-	assert_int_equal(store_drift_set(s, runs, "{}", NULL, 50), 0);
+	assert_int_equal(store_drift_set(s, runs, "{}", NULL, NULL, 50), 0);
 	const struct store_event events[] = { { .at = 10, .type = boot, .guest = runs },
 					      { .at = 50, .type = drift, .guest = runs },
 					      { .at = 60, .type = boot } };
@@ -578,7 +583,7 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 		put_revision(s, ended[i], text, 1);
 		end_instance(s, ended[i], 1, 2, 1);
 		if (ended[i] != bare)
-			assert_int_equal(store_baseline_set(s, ended[i], 1, 1, "auto", NULL, 0), 0);
+			assert_int_equal(set_baseline(s, ended[i], 1, 1, "auto", NULL, 0), 0);
 	}
 	put_guest(s, "just named");
 	assert_int_equal(store_sink_begin(s, "sink"), 0);
@@ -605,7 +610,7 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM contents"), 4 + 2);
 
 	/* Once the drift is closed and the alert delivered nothing keeps the middle revision. */
-	assert_int_equal(store_drift_set(s, runs, NULL, NULL, 90), 0);
+	assert_int_equal(store_drift_set(s, runs, NULL, NULL, NULL, 90), 0);
 	assert_int_equal(store_alert_done(s, "sink", 1), 0);
 	assert_int_equal(store_prune(s, 100, &rows), 0);
 	assert_int_equal(store_revision_get(s, runs, 2, &r), -ENOENT);

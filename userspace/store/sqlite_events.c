@@ -15,25 +15,26 @@ static int drift_close(struct store *s, int64_t guest)
 	return query_run(&q);
 }
 
-static int drift_open(struct store *s, int64_t guest, const char *json, const struct digest *digest, int64_t at)
+static int drift_open(struct store *s, int64_t guest, const char *json, const struct digest *digest, const char *change_set, int64_t at)
 {
-	struct query q = query_start(s, "INSERT INTO drifts (guest, at, digest, json) VALUES (?, ?, ?, ?)"
+	struct query q = query_start(s, "INSERT INTO drifts (guest, at, digest, json, change_set) VALUES (?, ?, ?, ?, ?)"
 					" ON CONFLICT (guest) DO UPDATE SET at = excluded.at, digest = excluded.digest, json = "
-					"excluded.json");
+					"excluded.json, change_set = excluded.change_set");
 	query_int(&q, guest);
 	query_int(&q, at);
 	query_text(&q, digest ? digest->text : "");
 	query_text(&q, json);
+	query_text(&q, change_set);
 	return query_run(&q);
 }
 
-int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, int64_t at)
+int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, const char *change_set, int64_t at)
 {
 	bool own;
 	int err = store_enter(s, true, &own);
 	if (err < 0)
 		return err;
-	return store_leave(s, own, json ? drift_open(s, guest, json, digest, at) : drift_close(s, guest));
+	return store_leave(s, own, json ? drift_open(s, guest, json, digest, change_set, at) : drift_close(s, guest));
 }
 
 int store_drift_get(struct store *s, int64_t guest, char **ret_json, struct digest *ret_digest, int64_t *ret_at)
@@ -67,6 +68,45 @@ int store_drift_get(struct store *s, int64_t guest, char **ret_json, struct dige
 	return 0;
 }
 
+void store_drifts_free(struct store_drift *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(items[i].change_set);
+		free(items[i].json);
+	}
+	free(items);
+}
+
+int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count)
+{
+	struct store_drift *items = NULL;
+	size_t count = 0;
+	struct query q = query_start(s, "SELECT guest, at, change_set, json FROM drifts ORDER BY guest");
+	while (query_next(&q) > 0) {
+		struct store_drift *grown = reallocarray(items, count + 1, sizeof(*grown));
+		if (!grown) {
+			q.err = store_fail(s, SQLITE_NOMEM);
+			break;
+		}
+		items = grown;
+		struct store_drift *d = &items[count++];
+		d->guest = column_int(&q);
+		d->at = column_int(&q);
+		d->change_set = column_text(&q);
+		d->json = column_must(&q);
+		if (q.err)
+			break;
+	}
+	int err = query_end(&q);
+	if (err < 0) {
+		store_drifts_free(items, count);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
+}
+
 /* ---- events */
 
 void store_events_free(struct store_event *items, size_t count)
@@ -78,6 +118,7 @@ void store_events_free(struct store_event *items, size_t count)
 		free(items[i].reason);
 		free(items[i].changes);
 		free(items[i].context);
+		free(items[i].change_set);
 	}
 	free(items);
 }
@@ -88,8 +129,8 @@ int store_event_add(struct store *s, const struct store_event *event)
 	int err = store_enter(s, true, &own);
 	if (err < 0)
 		return err;
-	struct query q = query_start(s, "INSERT INTO events (at, type, guest, revision, by, reason, changes, context) VALUES (?, ?, ?, ?, "
-					"?, ?, ?, ?)");
+	struct query q = query_start(s, "INSERT INTO events (at, type, guest, revision, by, reason, changes, context, change_set) VALUES (?, "
+					"?, ?, ?, ?, ?, ?, ?, ?)");
 	query_int(&q, event->at);
 	query_text(&q, event->type);
 	query_ref(&q, event->guest);
@@ -98,6 +139,7 @@ int store_event_add(struct store *s, const struct store_event *event)
 	query_text(&q, event->reason);
 	query_text(&q, event->changes);
 	query_text(&q, event->context);
+	query_text(&q, event->change_set);
 	return store_leave(s, own, query_run(&q));
 }
 
@@ -113,11 +155,12 @@ static void event_columns(struct query *q, struct store_event *e)
 	e->reason = column_text(q);
 	e->changes = column_text(q);
 	e->context = column_text(q);
+	e->change_set = column_text(q);
 }
 
-#define EVENTS                                                                                                                           \
-	"SELECT e.row, e.at, e.type, e.guest, g.id, e.revision, e.by, e.reason, e.changes, e.context FROM events AS e LEFT JOIN guests " \
-	"AS g ON g.row = e.guest"
+#define EVENTS                                                                                                                      \
+	"SELECT e.row, e.at, e.type, e.guest, g.id, e.revision, e.by, e.reason, e.changes, e.context, e.change_set FROM events AS " \
+	"e LEFT JOIN guests AS g ON g.row = e.guest"
 
 int store_events(struct store *s, int64_t guest, int64_t since, struct store_event **ret, size_t *ret_count)
 {

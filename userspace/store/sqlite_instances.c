@@ -16,6 +16,7 @@ void store_instance_release(struct store_instance *i)
 	free(i->vmm);
 	free(i->machine);
 	free(i->context);
+	free(i->life);
 	for (int facet = 0; facet < FACETS; facet++)
 		free(i->coverage[facet].reason);
 	*i = (struct store_instance){ 0 };
@@ -54,6 +55,7 @@ static void bind_instance(struct query *q, const struct store_instance *i)
 	query_text(q, or (i->vmm, "{}"));
 	query_text(q, i->machine);
 	query_text(q, i->context);
+	query_text(q, i->life);
 }
 
 static int put_row(struct store *s, const struct store_instance *i, int64_t *ret_row)
@@ -61,8 +63,8 @@ static int put_row(struct store *s, const struct store_instance *i, int64_t *ret
 	if (!i->row) {
 		struct query q = query_start(s, "INSERT INTO instances (guest, host, pid, fd, start, vm, running, began_at, ended_at, "
 						"boot, boot_token, settled, state,"
-						" severity, changes, revision, vmm, machine, context) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
-						"?, ?, ?, ?, ?, ?, ?)");
+						" severity, changes, revision, vmm, machine, context, life) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+						"?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		bind_instance(&q, i);
 		int err = query_run(&q);
 		if (!err)
@@ -72,7 +74,7 @@ static int put_row(struct store *s, const struct store_instance *i, int64_t *ret
 	struct query q = query_start(s, "UPDATE instances SET guest = ?, host = ?, pid = ?, fd = ?, start = ?, vm = ?, running = ?, "
 					"began_at = ?, ended_at = ?, boot = ?,"
 					" boot_token = ?, settled = ?, state = ?, severity = ?, changes = ?, revision = ?, vmm = ?, "
-					"machine = ?, context = ? WHERE row = ?");
+					"machine = ?, context = ?, life = ? WHERE row = ?");
 	bind_instance(&q, i);
 	query_int(&q, i->row);
 	int err = query_run(&q);
@@ -152,6 +154,7 @@ static void instance_columns(struct query *q, struct store_instance *i)
 	i->vmm = column_must(q);
 	i->machine = column_text(q);
 	i->context = column_text(q);
+	i->life = column_text(q);
 }
 
 static int get_coverage(struct store *s, struct store_instance *i)
@@ -179,7 +182,7 @@ static int get_coverage(struct store *s, struct store_instance *i)
 
 #define INSTANCES                                                                                                                         \
 	"SELECT row, guest, host, pid, fd, start, vm, running, began_at, ended_at, boot, boot_token, settled, state, severity, changes, " \
-	"revision, vmm, machine, context FROM instances"
+	"revision, vmm, machine, context, life FROM instances"
 #define NEWEST_FIRST " ORDER BY running DESC, began_at DESC, row DESC"
 
 static int list(struct store *s, int64_t guest, struct store_instance **items, size_t *count)

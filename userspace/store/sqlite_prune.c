@@ -42,6 +42,7 @@ static const char *const PRUNE[] = {
 										  "revisions AS r WHERE r.guest = guests.row)"
 										  " AND NOT EXISTS (SELECT 1 FROM events AS e WHERE "
 										  "e.guest = guests.row)",
+	"DELETE FROM maintenance WHERE closed_at < ?1",
 	"DELETE FROM contents WHERE ?1 AND NOT EXISTS (SELECT 1 FROM revisions AS r WHERE r.text = contents.row)"
 	" AND NOT EXISTS (SELECT 1 FROM revisions AS r WHERE r.facts = contents.row) AND NOT EXISTS (SELECT 1 FROM revisions AS r WHERE "
 	"r.context = contents.row)",

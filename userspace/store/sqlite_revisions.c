@@ -54,6 +54,7 @@ static void bind_revision(struct query *q, const struct store_revision *r, const
 	query_int(q, r->at);
 	query_int(q, r->boot);
 	query_int(q, r->normaliser);
+	query_int(q, r->running);
 	query_text(q, *r->digest.text ? r->digest.text : NULL);
 	query_int(q, parts->text);
 	query_int(q, parts->facts);
@@ -75,8 +76,8 @@ static int revision_add(struct store *s, const struct store_revision *r, uint32_
 		err = parts_put(s, r, &parts);
 	if (err < 0)
 		return err;
-	struct query q = query_start(s, "INSERT INTO revisions (at, boot, normaliser, digest, text, facts, context, guest, revision) "
-					"VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)");
+	struct query q = query_start(s, "INSERT INTO revisions (at, boot, normaliser, running, digest, text, facts, context, guest, "
+					"revision) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 	bind_revision(&q, r, &parts);
 	query_int(&q, r->guest);
 	query_int(&q, *ret_revision);
@@ -91,7 +92,7 @@ static int revision_replace(struct store *s, const struct store_revision *r)
 		err = parts_put(s, r, &parts);
 	if (err < 0)
 		return err;
-	struct query q = query_start(s, "UPDATE revisions SET at = ?, boot = ?, normaliser = ?, digest = ?, text = ?, facts = ?, context = "
+	struct query q = query_start(s, "UPDATE revisions SET at = ?, boot = ?, normaliser = ?, running = ?, digest = ?, text = ?, facts = ?, context = "
 					"? WHERE guest = ? AND revision = ?");
 	bind_revision(&q, r, &parts);
 	query_int(&q, r->guest);
@@ -124,7 +125,7 @@ static int revision_read(struct store *s, int64_t guest, uint32_t revision, stru
 {
 	struct parts parts = { 0 };
 	void *text = NULL, *context = NULL;
-	struct query q = query_start(s, "SELECT revision, at, boot, normaliser, digest, text, facts, context FROM revisions WHERE guest = "
+	struct query q = query_start(s, "SELECT revision, at, boot, normaliser, running, digest, text, facts, context FROM revisions WHERE guest = "
 					"?1"
 					" AND revision = CASE ?2 WHEN 0 THEN (SELECT max(revision) FROM revisions WHERE guest = ?1) ELSE "
 					"?2 END");
@@ -137,6 +138,7 @@ static int revision_read(struct store *s, int64_t guest, uint32_t revision, stru
 		r->at = column_int(&q);
 		r->boot = (uint32_t)column_int(&q);
 		r->normaliser = (uint32_t)column_int(&q);
+		r->running = column_int(&q) != 0;
 		column_digest(&q, &r->digest);
 		parts.text = column_int(&q);
 		parts.facts = column_int(&q);
@@ -233,6 +235,7 @@ void store_baseline_release(struct store_baseline *b)
 		return;
 	free(b->by);
 	free(b->reason);
+	free(b->change_set);
 	*b = (struct store_baseline){ 0 };
 }
 
@@ -241,8 +244,8 @@ static int baseline_at(struct store *s, int64_t guest, int depth, struct store_b
 {
 	struct store_baseline b = { 0 };
 	int64_t row = 0;
-	struct query q = query_start(s, "SELECT b.row, b.revision, r.digest, b.at, b.by, b.reason, b.expires FROM baselines AS b JOIN "
-					"revisions AS r"
+	struct query q = query_start(s, "SELECT b.row, b.revision, r.digest, b.at, b.by, b.reason, b.expires, b.change_set FROM baselines AS "
+					"b JOIN revisions AS r"
 					" ON r.guest = b.guest AND r.revision = b.revision WHERE b.guest = ? AND b.undone_at IS NULL ORDER "
 					"BY b.row DESC LIMIT 1 OFFSET ?");
 	query_int(&q, guest);
@@ -256,6 +259,7 @@ static int baseline_at(struct store *s, int64_t guest, int depth, struct store_b
 		b.by = column_must(&q);
 		b.reason = column_text(&q);
 		b.expires = column_int(&q);
+		b.change_set = column_text(&q);
 	}
 	int err = query_end(&q);
 	if (!err && !found)
@@ -277,29 +281,31 @@ int store_baseline_get(struct store *s, int64_t guest, struct store_baseline *re
 	return baseline_at(s, guest, 0, ret, &row);
 }
 
-static int baseline_push(struct store *s, int64_t guest, uint32_t revision, int64_t at, const char *by, const char *reason, int64_t expires)
+static int baseline_push(struct store *s, int64_t guest, const struct store_baseline *b)
 {
 	struct parts parts;
-	int err = parts_of(s, guest, revision, &parts);
+	int err = parts_of(s, guest, b->revision, &parts);
 	if (err < 0)
 		return err;
-	struct query q = query_start(s, "INSERT INTO baselines (guest, revision, at, by, reason, expires) VALUES (?, ?, ?, ?, ?, ?)");
+	struct query q = query_start(s, "INSERT INTO baselines (guest, revision, at, by, reason, expires, change_set) VALUES (?, ?, ?, ?, "
+					"?, ?, ?)");
 	query_int(&q, guest);
-	query_int(&q, revision);
-	query_int(&q, at);
-	query_text(&q, by);
-	query_text(&q, reason);
-	query_int(&q, expires);
+	query_int(&q, b->revision);
+	query_int(&q, b->at);
+	query_text(&q, b->by);
+	query_text(&q, b->reason);
+	query_int(&q, b->expires);
+	query_text(&q, b->change_set);
 	return query_run(&q);
 }
 
-int store_baseline_set(struct store *s, int64_t guest, uint32_t revision, int64_t at, const char *by, const char *reason, int64_t expires)
+int store_baseline_set(struct store *s, int64_t guest, const struct store_baseline *b)
 {
 	bool own;
 	int err = store_enter(s, true, &own);
 	if (err < 0)
 		return err;
-	return store_leave(s, own, baseline_push(s, guest, revision, at, by, reason, expires));
+	return store_leave(s, own, baseline_push(s, guest, b));
 }
 
 static int baseline_pop(struct store *s, int64_t guest, int64_t at, const char *by, const char *reason, struct store_baseline *ret_now)

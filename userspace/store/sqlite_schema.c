@@ -56,7 +56,22 @@ static const char FORMAT_1[] =
 	"CREATE INDEX acknowledged_alert ON acknowledged (alert);"
 	"CREATE TABLE hosts (host TEXT PRIMARY KEY, context TEXT NOT NULL) STRICT, WITHOUT ROWID;";
 
-static const char *const STEPS[] = { FORMAT_1, NULL };
+/* Which changes came together, over many guests; revisions made under a running guest; maintenance windows; what rules hid. */
+static const char FORMAT_2[] =
+	"ALTER TABLE drifts ADD COLUMN change_set TEXT;"
+	"ALTER TABLE baselines ADD COLUMN change_set TEXT;"
+	"ALTER TABLE events ADD COLUMN change_set TEXT;"
+	"ALTER TABLE revisions ADD COLUMN running INTEGER NOT NULL DEFAULT 0;"
+	"ALTER TABLE instances ADD COLUMN life TEXT;"
+	"CREATE INDEX drifts_change_set ON drifts (change_set);"
+	"CREATE TABLE maintenance (row INTEGER PRIMARY KEY AUTOINCREMENT, begins_at INTEGER NOT NULL, ends_at INTEGER NOT NULL, by TEXT NOT "
+	"NULL, reason TEXT, closed_at INTEGER) STRICT;"
+	/* One window at a time. */
+	"CREATE UNIQUE INDEX maintenance_open ON maintenance (closed_at IS NULL) WHERE closed_at IS NULL;"
+	"CREATE TABLE suppressions (rule TEXT PRIMARY KEY, changes INTEGER NOT NULL, guests INTEGER NOT NULL, last_at INTEGER NOT NULL) "
+	"STRICT, WITHOUT ROWID;";
+
+static const char *const STEPS[] = { FORMAT_1, FORMAT_2, NULL };
 _Static_assert(sizeof(STEPS) / sizeof(*STEPS) == STORE_FORMAT + 1, "one step for each format");
 
 const struct store_setup STORE_SETUP = { .steps = STEPS, .format = STORE_FORMAT };

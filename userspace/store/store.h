@@ -22,7 +22,7 @@
 struct error;
 struct store;
 
-#define STORE_FORMAT 1 /* user_version */
+#define STORE_FORMAT 2 /* user_version */
 #define STORE_DEFAULT_URL "sqlite:/var/lib/abidrift/abidrift.db"
 
 enum store_mode {
@@ -88,6 +88,7 @@ struct store_instance {
 	char *vmm;           /* JSON object as in `ls` */
 	char *machine;       /* NULL */
 	char *context;       /* context_write, of the present boot; NULL: not known */
+	char *life;          /* how it came to its present boot: started reset migrated restored; NULL: not known */
 	struct abi_coverage coverage[FACETS]; /* of the present boot */
 };
 void store_instance_release(struct store_instance *i);
@@ -103,6 +104,7 @@ struct store_revision {
 	int64_t at;
 	uint32_t boot;
 	uint32_t normaliser;   /* ABI_NORMALISER of the abidrift that derived text from facts */
+	bool running;          /* made in a boot that had been judged as a whole before: the guest was not restarted */
 	struct digest digest;  /* of the whole */
 	char *text;            /* fingerprint text */
 	size_t text_size;
@@ -126,28 +128,41 @@ struct store_baseline {
 	char *by;          /* "auto" or a user */
 	char *reason;      /* NULL */
 	int64_t expires;   /* 0 = never */
+	char *change_set;  /* that it was accepted with; NULL */
 };
 void store_baseline_release(struct store_baseline *b);
 /* The present one; -ENOENT: none. */
 int store_baseline_get(struct store *s, int64_t guest, struct store_baseline *ret);
-int store_baseline_set(struct store *s, int64_t guest, uint32_t revision, int64_t at, const char *by, const char *reason, int64_t expires);
+/* digest is the revision's, and not asked for. */
+int store_baseline_set(struct store *s, int64_t guest, const struct store_baseline *b);
 /* Back to the one before; -ENOENT: there is none before. */
 int store_baseline_undo(struct store *s, int64_t guest, int64_t at, const char *by, const char *reason, struct store_baseline *ret_now);
 
-/* The drift that is open for a guest: the JSON of drift_json, and its digest. NULL json closes it. */
-int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, int64_t at);
+/* The drift that is open for a guest: the JSON of drift_json, its digest and change set (NULL: none). NULL json closes it. */
+int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, const char *change_set, int64_t at);
 int store_drift_get(struct store *s, int64_t guest, char **ret_json, struct digest *ret_digest, int64_t *ret_at);
+
+struct store_drift {
+	int64_t guest;
+	int64_t at;
+	char *change_set; /* NULL */
+	char *json;
+};
+void store_drifts_free(struct store_drift *items, size_t count);
+/* All that are open, by guest. */
+int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count);
 
 struct store_event {
 	int64_t row;
 	int64_t at;
-	char *type;      /* host boot fingerprint drift resolved accept undo evidence loss stop */
+	char *type;      /* host boot fingerprint drift resolved accept undo evidence loss stop maintenance */
 	int64_t guest;   /* 0 = about the host */
 	char *guest_id;  /* NULL */
 	uint32_t revision; /* 0 = none */
 	char *by, *reason; /* NULL */
 	char *changes;   /* JSON array, NULL */
 	char *context;   /* JSON, NULL */
+	char *change_set; /* NULL */
 };
 void store_events_free(struct store_event *items, size_t count);
 int store_event_add(struct store *s, const struct store_event *event);
@@ -170,6 +185,33 @@ int store_alert_done(struct store *s, const char *sink, int64_t row);
 /* Host facts as last seen ("FACTOR VALUE" lines), by host name: a change is a `host` event. NULL: none yet, -ENOENT. */
 int store_host_get(struct store *s, const char *host, char **ret_context);
 int store_host_put(struct store *s, const char *host, const char *context);
+
+/* A maintenance window: drift is judged and kept as ever, but alerts of it wait for its end. At most one is open. */
+struct store_maintenance {
+	int64_t row;
+	int64_t begins_at;
+	int64_t ends_at;
+	char *by;
+	char *reason;      /* NULL */
+	int64_t closed_at; /* what happened in it was summed up; 0 = it is open (over, perhaps, but nobody summed it up yet) */
+};
+void store_maintenance_release(struct store_maintenance *m);
+/* The open one; -ENOENT: none. */
+int store_maintenance_get(struct store *s, struct store_maintenance *ret);
+/* row 0: begins one and sets row, -EEXIST while another is open; else sets when it ends and is closed. */
+int store_maintenance_put(struct store *s, struct store_maintenance *m);
+
+/* What rules of suppression hid since the store was made. */
+struct store_suppression {
+	char *rule;
+	uint64_t changes, guests; /* each time a guest's hidden changes became others */
+	int64_t last_at;
+};
+void store_suppressions_free(struct store_suppression *items, size_t count);
+/* Adds to the rule's counts. */
+int store_suppression_hit(struct store *s, const char *rule, uint64_t changes, uint64_t guests, int64_t at);
+/* Rules that ever hid anything, by name. */
+int store_suppressions(struct store *s, struct store_suppression **ret, size_t *ret_count);
 
 /* Deletes history older than `before` (not baselines, not open drift, nor what they refer to). */
 int store_prune(struct store *s, int64_t before, size_t *ret_rows);
