@@ -18,6 +18,8 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/base/config.h"
+#include "userspace/drift/suppress.h"
 #include "userspace/drift/view.h"
 #include "userspace/judge.h"
 #include "userspace/store/store.h"
@@ -59,6 +61,7 @@ struct instance {
 	uint64_t scan_ns;     /* news of pci that were looked at for the end of the bus scan */
 	bool scanning;        /* it was not over */
 	bool said_fell;
+	char overrun[sizeof(((struct judge_outcome *)0)->overrun)]; /* as last told */
 	unsigned lost_said;   /* classes whose loss was told in this boot */
 	struct digest said;   /* of the fingerprint that was last told */
 };
@@ -74,6 +77,9 @@ struct analyst {
 	int64_t realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
 	uint64_t polled_ns, pruned_ns;
 	int64_t expiry; /* when the next accepted baseline expires, as far as the store was read; INT64_MAX = none */
+	const struct suppressions *rules; /* NULL: none */
+	struct suppressions *own_rules;   /* those of the stream */
+	int64_t rule_end; /* when the next rule ends; INT64_MAX = none */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	bool hello, synced, unknown, recheck;
 	bool reads_memory;       /* the collector reads guests' memory, and tells in the end of every boot what came of it */
@@ -163,6 +169,8 @@ int analyst_new(struct store *store, const struct analyst_options *options, stru
 		return error_set(e, ENOMEM, "out of memory");
 	a->store = store;
 	a->options = *options;
+	a->rules = options->suppress;
+	a->rule_end = INT64_MAX;
 	*ret = a;
 	return 0;
 }
@@ -177,6 +185,7 @@ void analyst_free(struct analyst *a)
 		instance_free(a->instances);
 		a->instances = next;
 	}
+	suppressions_free(a->own_rules);
 	free(a->host_pairs);
 	free(a->blind_pairs);
 	free(a->host);
@@ -185,6 +194,7 @@ void analyst_free(struct analyst *a)
 }
 
 bool analyst_synced(const struct analyst *a) { return a->synced; }
+int64_t analyst_now(const struct analyst *a) { return a ? now_real(a) : 0; }
 bool analyst_unknown(const struct analyst *a) { return a->unknown; }
 
 static int store_failed(struct analyst *a, int err, struct error *e)
@@ -1106,6 +1116,9 @@ static void tell(struct analyst *a, struct instance *in, const struct judge_outc
 	}
 	if (out->drift_new || out->resolved)
 		say(a, out->drift_new, "%s: %s", called(in), out->summary);
+	if (out->overrun[0] && strcmp(in->overrun, out->overrun))
+		say(a, 1, "%s: %s", called(in), out->overrun);
+	memcpy(in->overrun, out->overrun, sizeof in->overrun);
 	if (settled && out->fell && !in->said_fell) {
 		say(a, 1, "%s: less is seen of it than its baseline holds; `abidrift diff %s` says what and why", called(in), called(in));
 		in->said_fell = true;
@@ -1119,7 +1132,8 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 	struct judge_outcome out = { 0 };
 	struct judge_input input = {
 		.guest = &in->guest, .instance = &in->row, .facts = in->facts, .entries = &entries, .context = &context,
-		.judged = in->judged | due, .baseline_auto = a->options.baseline_auto, .host = a->host ? a->host : "-", .now = now_real(a),
+		.judged = in->judged | due, .baseline_auto = a->options.baseline_auto,
+		.suppress = a->rules, .host = a->host ? a->host : "-", .now = now_real(a),
 	};
 	int err = abi_derive_of(in->facts, input.judged, &entries);
 
@@ -1247,12 +1261,92 @@ static int instances_follow(struct analyst *a, bool end, struct error *e)
 	return err;
 }
 
+/* ---- suppression rules */
+
+/* The configuration was checked by whoever read it; what of it is not understood here hides nothing. */
+static int rules_of(struct analyst *a, const void *body, size_t bytes, struct suppressions **ret)
+{
+	struct suppressions *s = suppressions_new();
+	const char *pair, *value, *dot;
+	struct error why = ERROR_INIT;
+	size_t cursor = 0;
+	int err = s ? 0 : -ENOMEM;
+
+	while (err >= 0 && record_pair_next(body, bytes, &cursor, &pair, &value) > 0) {
+		char name[128];
+
+		if (strncmp(pair, CONFIG_RULE_PREFIX, strlen(CONFIG_RULE_PREFIX)))
+			continue;
+		pair += strlen(CONFIG_RULE_PREFIX);
+		dot = strrchr(pair, '.');
+		snprintf(name, sizeof name, "%.*s", dot ? (int)(dot - pair) : 0, pair);
+		err = dot ? suppressions_set(s, name, dot + 1, value, &why) : -EINVAL;
+		if (err == -EINVAL) {
+			say(a, 1, "the configuration's suppression rules are not used: %s", why.text);
+			suppressions_free(s);
+			*ret = NULL;
+			return 0;
+		}
+	}
+	if (err < 0) {
+		suppressions_free(s);
+		return err;
+	}
+	*ret = s;
+	return 0;
+}
+
+/* A rule that ended before is told once: it is of no use any more. */
+static void rules_tell(struct analyst *a)
+{
+	for (size_t i = 0; i < suppressions_count(a->rules); i++) {
+		struct suppression rule = suppressions_get(a->rules, i);
+		struct buffer until = BUFFER_INIT;
+
+		if (!rule.until || rule.until > now_real(a))
+			continue;
+		text_time(&until, rule.until);
+		say(a, 1, "suppression rule %s ended %s: it hides nothing any more", rule.name, until.data ? until.data : "");
+		buffer_release(&until);
+	}
+}
+
+static int take_rules(struct analyst *a, const void *body, size_t bytes, struct error *e)
+{
+	struct suppressions *rules = NULL;
+
+	if (!a->options.replay) {
+		if (rules_of(a, body, bytes, &rules) < 0)
+			return error_set(e, ENOMEM, "out of memory");
+		suppressions_free(a->own_rules);
+		a->rules = a->own_rules = rules;
+		rules_tell(a);
+	}
+	a->rule_end = suppressions_next_end(a->rules, now_real(a));
+	return 0;
+}
+
+/* What a rule hid until now is looked at again once it ends. */
+static void rules_end(struct analyst *a)
+{
+	if (now_real(a) < a->rule_end)
+		return;
+	a->recheck = true;
+	for (size_t i = 0; i < suppressions_count(a->rules); i++) {
+		struct suppression rule = suppressions_get(a->rules, i);
+
+		if (rule.until >= a->rule_end && rule.until <= now_real(a))
+			say(a, 0, "suppression rule %s has ended: what it hid counts again", rule.name);
+	}
+	a->rule_end = suppressions_next_end(a->rules, now_real(a));
+}
+
 /* ---- the store beside us */
 
 static int baseline_expire(struct analyst *a, const struct store_guest *guest, struct error *e)
 {
 	struct store_baseline before = { 0 };
-	int err = judge_undo(a->store, guest, "expiry", "the accepted baseline has expired", now_real(a), &before, e);
+	int err = judge_undo(a->store, guest, a->rules, "expiry", "the accepted baseline has expired", now_real(a), &before, e);
 
 	if (err == -ENOENT) {
 		e->text[0] = 0; /* there is none before: it stays */
@@ -1309,6 +1403,7 @@ int analyst_poll(struct analyst *a, struct error *e)
 		return store_trouble(a, store_failed(a, changed, e), e);
 	a->polled_ns = a->now_ns;
 	a->recheck |= changed > 0;
+	rules_end(a);
 	if (changed || now_real(a) >= a->expiry)
 		err = baselines_expire(a, e);
 	if (err >= 0 && a->recheck)
@@ -1382,11 +1477,12 @@ static int take_synced(struct analyst *a, struct error *e)
 	return err;
 }
 
-static void take_config(struct analyst *a, const void *body, size_t bytes)
+static int take_config(struct analyst *a, const void *body, size_t bytes, struct error *e)
 {
 	const char *memory = record_pair_get(body, bytes, "monitor.guest_memory");
 
 	a->reads_memory = memory && !strcmp(memory, "on");
+	return take_rules(a, body, bytes, e);
 }
 
 static int take_tick(struct analyst *a, const void *body, bool hello, struct error *e)
@@ -1421,7 +1517,7 @@ int analyst_feed(struct analyst *a, const struct record_header *h, const void *b
 	case RECORD_HELLO: return take_tick(a, body, true, e);
 	case RECORD_TICK: return take_tick(a, body, false, e);
 	case RECORD_HOST: return take_host(a, body, bytes, e);
-	case RECORD_CONFIG: take_config(a, body, bytes); return 0;
+	case RECORD_CONFIG: return take_config(a, body, bytes, e);
 	case RECORD_COVERAGE: return take_coverage(a, body, bytes, e);
 	case RECORD_VM: return take_vm(a, h, body, bytes, e);
 	case RECORD_BOOT: return take_boot(a, h, body, bytes, e);

@@ -12,12 +12,14 @@
 struct analyst;
 struct error;
 struct store;
+struct suppressions;
 
 struct analyst_options {
 	uint64_t settle_ns, settle_max_ns; /* RECORD_CONFIG in the stream does not override: the config was read by the caller */
 	bool baseline_auto;
 	uint64_t keep_ns;           /* store.keep */
-	bool replay;                /* the end of the stream judges what has not settled */
+	bool replay;                /* the end of the stream judges what has not settled; suppression rules are `suppress`, not the stream's */
+	const struct suppressions *suppress; /* borrowed; of a replay. NULL: none */
 	/* One human line for the operator (no newline), escaped for a terminal; level: 0 = event, 1 = warning. NULL: silent. */
 	void (*say)(void *context, int level, const char *line);
 	/* An alert was committed to the store (the messenger's door bell). NULL: none. */
@@ -34,6 +36,8 @@ int analyst_feed(struct analyst *a, const struct record_header *header, const vo
 int analyst_end(struct analyst *a, bool gone, struct error *e);
 /* `accept` and others write to the store beside us: look, at least every 500 ms. */
 int analyst_poll(struct analyst *a, struct error *e);
+/* Time of the stream as it was last told, CLOCK_REALTIME ns. NULL: 0. */
+int64_t analyst_now(const struct analyst *a);
 /* SYNCED was seen. */
 bool analyst_synced(const struct analyst *a);
 /* Facts were lost, or a facet fell from complete, in some guest (replay's exit code 3). */

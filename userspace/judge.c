@@ -10,6 +10,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/suppress.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
 #include "userspace/store/revision.h"
@@ -268,12 +269,30 @@ static int line_compare(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+/* What a rule suppresses counts for nothing: no alert, no state, no severity. */
+static bool counts(const json_t *change)
+{
+	return !json_is_string(json_object_get(change, "suppressed_by"));
+}
+
+static size_t counted(const json_t *changes)
+{
+	size_t i, count = 0;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		count += counts(change);
+	return count;
+}
+
 static char *change_line(const json_t *change)
 {
 	struct buffer b = BUFFER_INIT;
 
 	buffer_printf(&b, "%s %s %s %s\t%s\n", string_of(change, "facet"), string_of(change, "key"), string_of(change, "change"),
 		      string_of(change, "from"), string_of(change, "to"));
+	if (!counts(change))
+		buffer_printf(&b, "suppressed by %s\n", string_of(change, "suppressed_by"));
 	return buffer_take(&b, NULL);
 }
 
@@ -314,6 +333,8 @@ static bool change_listed(const json_t *changes, const json_t *wanted)
 	json_t *change;
 
 	json_array_foreach(changes, i, change) {
+		if (counts(change) != counts(wanted))
+			continue;
 		for (p = 0; p < sizeof parts / sizeof *parts; p++)
 			if (strcmp(string_of(change, parts[p]), string_of(wanted, parts[p])))
 				break;
@@ -323,11 +344,20 @@ static bool change_listed(const json_t *changes, const json_t *wanted)
 	return false;
 }
 
+static json_t *change_counting(json_t *change)
+{
+	json_t *copy = json_copy(change);
+
+	json_object_set_new(copy, "suppressed_by", json_null());
+	return copy;
+}
+
 /*
  * What was open stays open until there is evidence about it: in facets that this boot has not judged yet, and of keys that
- * are unknown now (a facet that fell). `now` is NULL where the other side is a past fingerprint.
+ * are unknown now (a facet that fell). `now` is NULL where the other side is a past fingerprint. A rule that has ended or was taken
+ * out of the configuration suppresses nothing of it any more.
  */
-static void carry_over(json_t *diff, const json_t *open, const struct abi_entries *now, unsigned judged)
+static void carry_over(json_t *diff, const json_t *open, const struct abi_entries *now, unsigned judged, const struct suppressions *rules, int64_t at)
 {
 	json_t *changes = json_object_get(diff, "changes"), *change;
 	size_t i;
@@ -336,22 +366,44 @@ static void carry_over(json_t *diff, const json_t *open, const struct abi_entrie
 		const struct facet *facet = facet_find(string_of(change, "facet"));
 		bool answered = facet && judged & (1u << facet->id) && (!now || drift_answers(now, facet->id, string_of(change, "key")));
 
-		if (facet && !answered)
+		if (!facet || answered)
+			continue;
+		if (counts(change) || suppressions_stand(rules, string_of(change, "suppressed_by"), at))
 			json_array_append(changes, change);
+		else
+			json_array_append_new(changes, change_counting(change));
 	}
-	if (json_array_size(changes))
+	if (counted(changes))
 		json_object_set_new(diff, "result", json_string(drift_result_name(DRIFT_DRIFT)));
 }
 
+/* Of the changes that count, those that were not there before, or did not count. */
 static bool any_new(const json_t *changes, const json_t *open)
 {
 	size_t i;
 	json_t *change;
 
 	json_array_foreach(changes, i, change)
-		if (!change_listed(json_object_get(open, "changes"), change))
+		if (counts(change) && !change_listed(json_object_get(open, "changes"), change))
 			return true;
 	return false;
+}
+
+/* The diff without what is suppressed: what history and alerts tell. NULL: out of memory. */
+static json_t *counting_diff(json_t *diff)
+{
+	json_t *copy = json_copy(diff), *list = json_array(), *change;
+	size_t i;
+
+	json_array_foreach(json_object_get(diff, "changes"), i, change)
+		if (counts(change))
+			json_array_append(list, change);
+	if (!copy || !list || json_object_set(copy, "changes", list) < 0) {
+		json_decref(copy);
+		copy = NULL;
+	}
+	json_decref(list);
+	return copy;
 }
 
 static enum severity highest(const json_t *changes)
@@ -361,7 +413,7 @@ static enum severity highest(const json_t *changes)
 	json_t *change;
 
 	json_array_foreach(changes, i, change)
-		if (json_is_null(json_object_get(change, "suppressed_by")) && severity_parse(string_of(change, "severity"), &one) == 0 && one > top)
+		if (counts(change) && severity_parse(string_of(change, "severity"), &one) == 0 && one > top)
 			top = one;
 	return top;
 }
@@ -384,50 +436,103 @@ static int open_drift(struct store *s, int64_t guest, json_t **ret, struct diges
 	return 0;
 }
 
+/* That a rule is of use is known only from what it hid. */
+static int hits_store(struct store *s, const json_t *diff, int64_t now)
+{
+	const json_t *rule;
+	int err = 0;
+	size_t i;
+
+	json_array_foreach(json_object_get(diff, "suppressed"), i, rule)
+		if (err >= 0 && json_is_true(json_object_get(rule, "applied")))
+			err = store_suppression_hit(s, string_of(rule, "rule"), (uint64_t)json_integer_value(json_object_get(rule, "changes")), 1, now);
+	return err;
+}
+
+/* Stores what is open now: with what is suppressed, or every view would have lost it. */
+static int drift_store(struct store *s, int64_t guest, const json_t *diff, const struct digest *is, int64_t now, struct error *e)
+{
+	char *text = is->text[0] ? json_dumps(diff, JSON_COMPACT) : NULL;
+	int err = is->text[0] && !text ? -ENOMEM : store_drift_set(s, guest, text, text ? is : NULL, NULL, now);
+
+	free(text);
+	if (err >= 0)
+		err = hits_store(s, diff, now);
+	return err < 0 ? store_failed(s, err, e) : 0;
+}
+
+/* The history and the outbox hear of changes that count; of nothing, if none does and none did. */
+static int drift_tell(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, uint32_t revision, int64_t now,
+		      struct judge_outcome *ret, struct error *e)
+{
+	json_t *told = counting_diff(diff), *changes = json_object_get(told, "changes");
+	size_t hidden = json_array_size(json_object_get(diff, "changes")) - json_array_size(changes);
+	struct buffer summary = BUFFER_INIT;
+	int err;
+
+	ret->drift_new = told && json_array_size(changes) != 0;
+	ret->resolved = told && !ret->drift_new;
+	if (ret->drift_new)
+		drift_summary(told, SUMMARY_COLUMNS, &summary);
+	else
+		buffer_printf(&summary, hidden ? "resolved: what still differs is suppressed (%zu change%s)" : "resolved: as the baseline again", hidden,
+			      hidden == 1 ? "" : "s");
+	snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
+	err = !told ? -ENOMEM : event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL, NULL, ret->drift_new ? told : NULL, now, e);
+	if (err >= 0)
+		err = alert_add(s, ret->drift_new ? "drift" : "resolved", host, guest, severity_name(ret->drift_new ? highest(changes) : SEVERITY_INFO),
+				ret->summary, told, now, e);
+	if (err >= 0)
+		ret->alerted = true;
+	buffer_release(&summary);
+	json_decref(told);
+	return err;
+}
+
 /* Opens, changes or closes the guest's drift, with event and alert. */
 static int drift_follow(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, const struct abi_entries *entries,
-			unsigned judged, uint32_t revision, int64_t now, struct judge_outcome *ret, struct error *e)
+			unsigned judged, const struct suppressions *rules, uint32_t revision, int64_t now, struct judge_outcome *ret, struct error *e)
 {
-	json_t *changes = json_object_get(diff, "changes"), *open = NULL;
-	bool all = judged == ALL_FACETS, report;
-	struct buffer summary = BUFFER_INIT;
-	struct digest was, is;
-	char *text;
+	json_t *changes = json_object_get(diff, "changes"), *open = NULL, *before = NULL, *after = NULL;
+	struct digest was, is, was_told, is_told;
+	bool all = judged == ALL_FACETS;
 	int err = open_drift(s, guest->row, &open, &was, e);
 
 	if (err < 0)
 		return err;
-	carry_over(diff, open, entries, judged);
+	carry_over(diff, open, entries, judged, rules, now);
 	err = changes_digest(changes, &is);
-	report = err >= 0 && strcmp(was.text, is.text) && (all || any_new(changes, open));
-	if (err < 0 || !report)
+	if (err < 0 || !strcmp(was.text, is.text) || !(all || any_new(changes, open)))
 		goto out;
-	if (is.text[0]) {
-		drift_summary(diff, SUMMARY_COLUMNS, &summary);
-		snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
-		text = json_dumps(diff, JSON_COMPACT);
-		err = text ? store_drift_set(s, guest->row, text, &is, NULL, now) : -ENOMEM;
-		free(text);
-	} else {
-		snprintf(ret->summary, sizeof ret->summary, "resolved: as the baseline again");
-		err = store_drift_set(s, guest->row, NULL, NULL, NULL, now);
-	}
-	if (err < 0) {
-		err = store_failed(s, err, e);
-		goto out;
-	}
-	ret->drift_new = is.text[0] != 0;
-	ret->resolved = !ret->drift_new;
-	err = event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL, NULL, ret->drift_new ? diff : NULL, now, e);
+	before = open ? counting_diff(open) : json_object();
+	after = counting_diff(diff);
+	err = before && after ? changes_digest(json_object_get(before, "changes"), &was_told) : -ENOMEM;
 	if (err >= 0)
-		err = alert_add(s, ret->drift_new ? "drift" : "resolved", host, guest, severity_name(ret->drift_new ? highest(changes) : SEVERITY_INFO),
-				ret->summary, diff, now, e);
+		err = changes_digest(json_object_get(after, "changes"), &is_told);
 	if (err >= 0)
-		ret->alerted = true;
+		err = drift_store(s, guest->row, diff, &is, now, e);
+	if (err >= 0 && strcmp(was_told.text, is_told.text))
+		err = drift_tell(s, guest, host, diff, revision, now, ret, e);
 out:
-	buffer_release(&summary);
 	json_decref(open);
+	json_decref(before);
+	json_decref(after);
 	return err;
+}
+
+/* A rule that hides nothing because it would hide too much must not look as if it worked. */
+static void overrun_tell(const struct drift *d, struct judge_outcome *ret)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < d->suppression_count && length < sizeof ret->overrun; i++) {
+		const struct drift_suppression *rule = &d->suppressions[i];
+
+		if (!rule->applied)
+			length += (size_t)snprintf(ret->overrun + length, sizeof ret->overrun - length,
+						   "%ssuppression rule %s fits %zu changes, says at most %llu: not applied", length ? "; " : "", rule->rule,
+						   rule->changes, (unsigned long long)rule->at_most);
+	}
 }
 
 /* Evidence that the baseline lacks joins it; no drift, no new revision. */
@@ -504,7 +609,7 @@ static int instance_conclude(const struct judge_input *in, const json_t *diff, b
 	if (row->settled && in->judged != ALL_FACETS)
 		return 0;
 	row->settled = in->judged == ALL_FACETS;
-	row->changes = (uint32_t)json_array_size(changes);
+	row->changes = (uint32_t)counted(changes);
 	row->severity = highest(changes);
 	if (row->changes)
 		state = "drift";
@@ -553,11 +658,13 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 			err = drift_compare(&base.entries, &base.context, in->entries, in->context, &options, &drift);
 		if (err >= 0)
 			err = drift_judge(&drift, &(struct drift_circumstances){ .from = &base.context, .to = in->context, .now = in->entries,
-										 .facts = in->facts, .guest = in->guest->id, .at = in->now });
+										 .facts = in->facts, .suppress = in->suppress, .guest = in->guest->id,
+										 .name = in->guest->name, .at = in->now });
 		if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 			err = -ENOMEM;
 		if (err >= 0)
-			err = drift_follow(s, in->guest, in->host, diff, in->entries, in->judged, in->instance->revision, in->now, ret, e);
+			err = drift_follow(s, in->guest, in->host, diff, in->entries, in->judged, in->suppress, in->instance->revision, in->now, ret,
+					   e);
 		/* What a changed machine shows is evidence about that machine, not about the baseline's. */
 		if (err >= 0 && all && !drift.change_count)
 			err = baseline_grow(s, in, &base, ret, e);
@@ -566,6 +673,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 	}
 	if (err >= 0) {
 		ret->fell = drift_fell(&drift);
+		overrun_tell(&drift, ret);
 		ret->no_baseline = !baseline;
 		err = instance_conclude(in, diff, baseline != 0, ret->fell);
 	}
@@ -604,7 +712,7 @@ int judge(struct store *s, const struct judge_input *in, struct judge_outcome *r
 }
 
 /* The newest revision against the baseline that is now: what the guest's drift, instances and alerts must say. */
-static int recheck(struct store *s, const struct store_guest *guest, int64_t now, struct error *e)
+static int recheck(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, int64_t now, struct error *e)
 {
 	struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
 	struct store_instance *items = NULL;
@@ -624,14 +732,14 @@ static int recheck(struct store *s, const struct store_guest *guest, int64_t now
 		err = drift_compare(&base.entries, &base.context, &last.entries, &last.context, &options, &drift);
 	if (err >= 0)
 		err = drift_judge(&drift, &(struct drift_circumstances){ .from = &base.context, .to = &last.context, .now = &last.entries,
-									 .guest = guest->id, .at = now });
+									 .suppress = suppress, .guest = guest->id, .name = guest->name, .at = now });
 	if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 		err = -ENOMEM;
 	if (err >= 0)
 		err = store_instances(s, guest->row, &items, &count);
 	if (err >= 0)
-		err = drift_follow(s, guest, count ? items[0].host : "", diff, NULL, ALL_FACETS, last.revision.revision, now, &outcome,
-				   e);
+		err = drift_follow(s, guest, count ? items[0].host : "", diff, NULL, ALL_FACETS, suppress, last.revision.revision, now,
+				   &outcome, e);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
 
@@ -650,7 +758,7 @@ static int recheck(struct store *s, const struct store_guest *guest, int64_t now
 	return err;
 }
 
-static int accept_locked(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t expires, int64_t now,
+static int accept_locked(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason, int64_t expires, int64_t now,
 			 struct error *e)
 {
 	struct side last = { 0 };
@@ -669,10 +777,10 @@ static int accept_locked(struct store *s, const struct store_guest *guest, const
 	if (err >= 0)
 		err = event_add(s, "accept", guest, last.revision.revision, by, reason, NULL, now, e);
 	side_release(&last);
-	return err < 0 ? err : recheck(s, guest, now, e);
+	return err < 0 ? err : recheck(s, guest, suppress, now, e);
 }
 
-static int undo_locked(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t now, struct error *e)
+static int undo_locked(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason, int64_t now, struct error *e)
 {
 	struct store_baseline baseline = { 0 };
 	int err = store_baseline_undo(s, guest->row, now, by, reason, &baseline);
@@ -683,7 +791,7 @@ static int undo_locked(struct store *s, const struct store_guest *guest, const c
 		return store_failed(s, err, e);
 	err = event_add(s, "undo", guest, baseline.revision, by, reason, NULL, now, e);
 	store_baseline_release(&baseline);
-	return err < 0 ? err : recheck(s, guest, now, e);
+	return err < 0 ? err : recheck(s, guest, suppress, now, e);
 }
 
 static int conclude(struct store *s, const struct store_guest *guest, int err, struct store_baseline *ret, struct error *e)
@@ -702,22 +810,22 @@ static int conclude(struct store *s, const struct store_guest *guest, int err, s
 	return err;
 }
 
-int judge_accept(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t expires, int64_t now,
+int judge_accept(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason, int64_t expires, int64_t now,
 		 struct store_baseline *ret, struct error *e)
 {
 	int err = store_begin(s);
 
 	if (err < 0)
 		return store_failed(s, err, e);
-	return conclude(s, guest, accept_locked(s, guest, by, reason, expires, now, e), ret, e);
+	return conclude(s, guest, accept_locked(s, guest, suppress, by, reason, expires, now, e), ret, e);
 }
 
-int judge_undo(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t now, struct store_baseline *ret,
+int judge_undo(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason, int64_t now, struct store_baseline *ret,
 	       struct error *e)
 {
 	int err = store_begin(s);
 
 	if (err < 0)
 		return store_failed(s, err, e);
-	return conclude(s, guest, undo_locked(s, guest, by, reason, now, e), ret, e);
+	return conclude(s, guest, undo_locked(s, guest, suppress, by, reason, now, e), ret, e);
 }

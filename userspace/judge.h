@@ -17,6 +17,7 @@
 struct buffer;
 struct error;
 struct guest_facts;
+struct suppressions;
 
 struct judge_input {
 	struct store_guest *guest;
@@ -26,6 +27,7 @@ struct judge_input {
 	const struct context *context;
 	unsigned judged;       /* facets settled in this boot (bits) */
 	bool baseline_auto;
+	const struct suppressions *suppress; /* NULL: none */
 	const char *host;
 	int64_t now;           /* CLOCK_REALTIME ns */
 };
@@ -40,6 +42,7 @@ struct judge_outcome {
 	bool resolved;
 	size_t joined;         /* entries that joined the baseline as evidence */
 	char summary[1400];    /* of the drift, ""; without the guest's name */
+	char overrun[200];     /* suppression rules that fit more changes than they say, so that they hide none; "" */
 	struct digest digest;  /* of the whole fingerprint, once all facets are judged */
 };
 
@@ -47,9 +50,9 @@ struct judge_outcome {
 int judge(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e);
 
 /* What is now becomes the baseline / the baseline before comes back; drift, events, alerts and instances follow. One transaction. */
-int judge_accept(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t expires, int64_t now,
-		 struct store_baseline *ret, struct error *e);
-int judge_undo(struct store *s, const struct store_guest *guest, const char *by, const char *reason, int64_t now, struct store_baseline *ret,
-	       struct error *e);
+int judge_accept(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason,
+		 int64_t expires, int64_t now, struct store_baseline *ret, struct error *e);
+int judge_undo(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason,
+	       int64_t now, struct store_baseline *ret, struct error *e);
 
 #endif

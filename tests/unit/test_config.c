@@ -184,6 +184,76 @@ static void assignments_win_and_are_checked(void **state)
 	assert_true(config_assign(p->config, "monitor.settle=1", &p->e) < 0);
 }
 
+static char *rules_text(struct place *p)
+{
+	struct buffer text = BUFFER_INIT;
+	size_t count;
+	const struct config_rule *rules = config_rules(p->config, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		const char *place = strrchr(rules[i].place, '/');
+
+		buffer_printf(&text, "%s=%s@%s\n", rules[i].pair, rules[i].value ? rules[i].value : "", place ? place + 1 : rules[i].place);
+	}
+	return buffer_take(&text, NULL);
+}
+
+static void rules_are_kept_in_their_order_with_the_place_of_each_line(void **state)
+{
+	struct place *p = *state;
+	char path[160], *text;
+
+	put(p->file, "[suppress fw]\nkey = rom/*\n[monitor]\nsettle = 1s\n[suppress b.2]\n[suppress fw]\nreason = known: #42\n");
+	assert_int_equal(mkdir(p->dropins, 0700), 0);
+	snprintf(path, sizeof path, "%s/10.conf", p->dropins);
+	put(path, "\n[suppress fw]\nkey = rom/0*\n");
+	assert_int_equal(config_load(p->config, p->file, &p->e), 0);
+	assert_int_equal(config_assign(p->config, "suppress.b.2.reason=a=b", &p->e), 0);
+	text = rules_text(p);
+	assert_string_equal(text, "suppress.fw=@a.conf:1\nsuppress.fw.key=rom/0*@10.conf:3\nsuppress.fw.reason=known: #42@a.conf:7\n"
+				  "suppress.b.2=@a.conf:5\nsuppress.b.2.reason=a=b@--set\n");
+	free(text);
+}
+
+/* Whoever is told of a rule that is not what the file says looks for the fault elsewhere. */
+static void a_rule_that_could_not_be_kept_as_it_stands_is_refused(void **state)
+{
+	struct place *p = *state;
+	char text[220];
+
+	refuses(p, "[suppress]\nkey = *\n", "1", "[suppress]");
+	refuses(p, "[suppress ]\nkey = *\n", "1", "name");
+	refuses(p, "[suppress a b]\nkey = *\n", "1", "a b");
+	refuses(p, "[suppress a]\nkey =\n", "2", "no value");
+	snprintf(text, sizeof text, "[monitor]\n[suppress %041d]\nkey = *\n", 0);
+	refuses(p, text, "2", "40");
+	assert_true(config_assign(p->config, "suppress.a=x", &p->e) < 0);
+	assert_true(config_assign(p->config, "suppress..key=x", &p->e) < 0);
+	assert_true(config_assign(p->config, "suppress.a.reason=x ;y", &p->e) < 0);
+	assert_true(config_assign(p->config, "suppress.a.reason=x\ny", &p->e) < 0);
+	assert_true(config_assign(p->config, "suppress.a.reason= x", &p->e) < 0);
+	snprintf(text, sizeof text, "suppress.a.reason=%0175d", 0);
+	assert_int_equal(config_assign(p->config, text, &p->e), 0);
+	snprintf(text, sizeof text, "suppress.a.reason=%0182d", 0);
+	assert_true(config_assign(p->config, text, &p->e) < 0);
+}
+
+static void the_pairs_that_travel_hold_the_rules_behind_the_settings(void **state)
+{
+	struct place *p = *state;
+	const char **pairs;
+	size_t at = 0;
+
+	assert_int_equal(config_assign(p->config, "suppress.a.key=*", &p->e), 0);
+	pairs = config_pairs(p->config);
+	while (pairs[at] && strncmp(pairs[at], CONFIG_RULE_PREFIX, strlen(CONFIG_RULE_PREFIX)))
+		at += 2;
+	assert_string_equal(pairs[at], "suppress.a.key");
+	assert_string_equal(pairs[at + 1], "*");
+	assert_null(pairs[at + 2]);
+	free(pairs);
+}
+
 static void what_is_printed_can_be_read_back(void **state)
 {
 	struct place *p = *state;
@@ -191,6 +261,9 @@ static void what_is_printed_can_be_read_back(void **state)
 	struct config *again = config_new();
 
 	assert_int_equal(config_assign(p->config, "monitor.settle=7s", &p->e), 0);
+	assert_int_equal(config_assign(p->config, "suppress.a.key=0000:00:03.0/*|x#y", &p->e), 0);
+	assert_int_equal(config_assign(p->config, "suppress.a.reason=\"so: it = is\"; really", &p->e), 0);
+	assert_int_equal(config_assign(p->config, "suppress.b.key=[*", &p->e), 0);
 	config_print(p->config, &before);
 	put(p->file, before.data);
 	if (config_read(again, p->file, &p->e) < 0)
@@ -217,6 +290,9 @@ int main(void)
 		TEST(drop_ins_win_in_the_order_of_their_names),
 		TEST(a_named_file_that_is_missing_is_an_error),
 		TEST(assignments_win_and_are_checked),
+		TEST(rules_are_kept_in_their_order_with_the_place_of_each_line),
+		TEST(a_rule_that_could_not_be_kept_as_it_stands_is_refused),
+		TEST(the_pairs_that_travel_hold_the_rules_behind_the_settings),
 		TEST(what_is_printed_can_be_read_back),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -24,6 +24,12 @@ enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CO
 #define CONFIG_RING_MAX (1 << 30)
 /* inih's own line buffer; a longer line would be cut there without a word. */
 #define CONFIG_LINE_BYTES 190
+/* inih keeps 49 bytes of a section's name and drops the rest without a word; a rule's begins with RULE_SECTION. */
+#define RULE_SECTION "suppress "
+#define RULE_NAME_BYTES 40
+#define RULE_KEY_BYTES 40
+/* All of them travel in one record. */
+#define RULE_LINES_MAX 4096
 
 static const struct config_row {
 	const char *key;
@@ -66,11 +72,22 @@ static const struct config_row {
 
 struct config {
 	char *values[ROWS]; /* NULL = default */
+	struct config_rule *rules;
+	size_t rule_count;
 };
 
 struct config *config_new(void)
 {
 	return calloc(1, sizeof(struct config));
+}
+
+static void rule_release(struct config_rule *r)
+{
+	free(r->pair);
+	free(r->name);
+	free(r->key);
+	free(r->value);
+	free(r->place);
 }
 
 void config_free(struct config *c)
@@ -79,6 +96,9 @@ void config_free(struct config *c)
 		return;
 	for (size_t i = 0; i < ROWS; i++)
 		free(c->values[i]);
+	for (size_t i = 0; i < c->rule_count; i++)
+		rule_release(&c->rules[i]);
+	free(c->rules);
 	free(c);
 }
 
@@ -191,6 +211,129 @@ static int value_set(struct config *c, const char *key, const char *value, struc
 	return 0;
 }
 
+/* ---- rules */
+
+const struct config_rule *config_rules(const struct config *c, size_t *ret_count)
+{
+	*ret_count = c->rule_count;
+	return c->rules;
+}
+
+/* Where the line is that says this key of this rule, else behind the rule's last line; *ret_found, *ret_known: there is it, there is the rule. */
+static size_t rule_place(const struct config *c, const char *name, const char *key, bool *ret_found, bool *ret_known)
+{
+	size_t at = c->rule_count;
+
+	*ret_found = *ret_known = false;
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const struct config_rule *r = &c->rules[i];
+
+		if (strcmp(r->name, name))
+			continue;
+		*ret_known = true;
+		at = i + 1;
+		if (key ? r->key && !strcmp(r->key, key) : !r->key) {
+			*ret_found = true;
+			return i;
+		}
+	}
+	return at;
+}
+
+static int rule_line_make(const char *name, const char *key, const char *value, const char *place, struct config_rule *ret)
+{
+	struct config_rule r = { .name = strdup(name), .place = strdup(place), .key = key ? strdup(key) : NULL, .value = key ? strdup(value) : NULL };
+	struct buffer pair = BUFFER_INIT;
+
+	buffer_printf(&pair, CONFIG_RULE_PREFIX "%s%s%s", name, key ? "." : "", key ? key : "");
+	r.pair = buffer_take(&pair, NULL);
+	if (!r.name || !r.place || !r.pair || (key && (!r.key || !r.value))) {
+		rule_release(&r);
+		return -ENOMEM;
+	}
+	*ret = r;
+	return 0;
+}
+
+static int rule_line_put(struct config *c, const char *name, const char *key, const char *value, const char *place, struct error *e)
+{
+	bool found, known;
+	size_t at = rule_place(c, name, key, &found, &known);
+	struct config_rule line, *larger;
+
+	if (found && !key)
+		return 0; /* opened before */
+	if (!found && c->rule_count == RULE_LINES_MAX)
+		return error_set(e, EINVAL, "the rules have more than %d lines", RULE_LINES_MAX);
+	if (rule_line_make(name, key, value, place, &line) < 0)
+		return error_set(e, ENOMEM, "out of memory");
+	if (found) {
+		rule_release(&c->rules[at]);
+		c->rules[at] = line;
+		return 0;
+	}
+	larger = reallocarray(c->rules, c->rule_count + 1, sizeof *larger);
+	if (!larger) {
+		rule_release(&line);
+		return error_set(e, ENOMEM, "out of memory");
+	}
+	c->rules = larger;
+	memmove(&larger[at + 1], &larger[at], (c->rule_count - at) * sizeof *larger);
+	larger[at] = line;
+	c->rule_count++;
+	return 0;
+}
+
+static bool rule_name_good(const char *name, size_t length)
+{
+	return length && length <= RULE_NAME_BYTES &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") >= length;
+}
+
+/* What config_print writes must be read back as it is: a comment, a line's end or a line that is too long would cut it. */
+static const char *rule_value_wanted(const char *key, const char *value)
+{
+	size_t length = strlen(value);
+
+	if (!length)
+		return "has no value";
+	if (value[0] == ' ' || value[0] == '\t' || value[length - 1] == ' ' || value[length - 1] == '\t')
+		return "begins or ends with a space";
+	for (const char *p = value; *p; p++)
+		if ((unsigned char)*p < ' ' || *p == 0x7f)
+			return "holds a control character";
+	if (value[0] == ';' || strstr(value, " ;"))
+		return "holds \" ;\", where a comment begins";
+	return strlen(key) + 3 + length + 1 > CONFIG_LINE_BYTES ? "is too long (a line has 190 bytes at most)" : NULL;
+}
+
+/* key NULL: only the section is there so far. */
+static int rule_set(struct config *c, const char *name, const char *key, const char *value, const char *place, struct error *e)
+{
+	const char *wrong = key ? rule_value_wanted(key, value) : NULL;
+	int err;
+
+	if (!rule_name_good(name, strlen(name)))
+		return error_set(e, EINVAL, "a rule's name has 1 to %d letters, digits, '.', '_' or '-', not \"%.60s\"", RULE_NAME_BYTES, name);
+	if (key && (!*key || strlen(key) > RULE_KEY_BYTES))
+		return error_set(e, EINVAL, "rule %s has no key \"%.60s\"", name, key);
+	if (wrong)
+		return error_set(e, EINVAL, "%s of rule %s %s", key, name, wrong);
+	err = rule_line_put(c, name, NULL, NULL, place, e);
+	return err < 0 || !key ? err : rule_line_put(c, name, key, value, place, e);
+}
+
+/* "suppress.NAME.KEY": a name may hold dots, a key has none. */
+static int rule_assign(struct config *c, char *text, const char *value, struct error *e)
+{
+	char *name = text + strlen(CONFIG_RULE_PREFIX), *dot = strrchr(name, '.');
+
+	if (!dot)
+		return error_set(e, EINVAL, "%.120s has to be " CONFIG_RULE_PREFIX "NAME.KEY", text);
+	*dot = '\0';
+	return rule_set(c, name, dot + 1, value, "--set", e);
+}
+
 int config_assign(struct config *c, const char *assignment, struct error *e)
 {
 	const char *equals = strchr(assignment, '=');
@@ -203,7 +346,10 @@ int config_assign(struct config *c, const char *assignment, struct error *e)
 	key = strndup(assignment, (size_t)(equals - assignment));
 	if (!key)
 		return error_set(e, ENOMEM, "out of memory");
-	err = value_set(c, key, equals + 1, &why);
+	if (!strncmp(key, CONFIG_RULE_PREFIX, strlen(CONFIG_RULE_PREFIX)))
+		err = rule_assign(c, key, equals + 1, &why);
+	else
+		err = value_set(c, key, equals + 1, &why);
 	free(key);
 	return err < 0 ? error_set(e, -err, "--set: %s", why.text) : 0;
 }
@@ -219,6 +365,14 @@ struct reading {
 	int code;
 };
 
+#define PLACE_BYTES 512
+
+static const char *reading_place(const struct reading *r, char room[PLACE_BYTES])
+{
+	snprintf(room, PLACE_BYTES, "%.480s:%d", r->path, r->line);
+	return room;
+}
+
 static void reading_failed(struct reading *r, int code, const char *why)
 {
 	if (r->failed_line)
@@ -228,14 +382,34 @@ static void reading_failed(struct reading *r, int code, const char *why)
 	error_set(&r->failed, -code, "%s:%d: %s", r->path, r->line, why);
 }
 
+/* A section is checked here, because inih tells of it only with its first key, and cuts a long name. */
+static void reading_section(struct reading *r, const char *text, size_t length)
+{
+	struct error why = ERROR_INIT;
+	char place[PLACE_BYTES], *name;
+	int err = 0;
+
+	if (section_known(text, length))
+		return;
+	name = strndup(text, length);
+	if (!name)
+		err = error_set(&why, ENOMEM, "out of memory");
+	else if (strncmp(name, RULE_SECTION, strlen(RULE_SECTION)))
+		err = error_set(&why, EINVAL, "there is no section [%.80s] (see abidrift run --print-config)", name);
+	else
+		err = rule_set(r->config, name + strlen(RULE_SECTION), NULL, NULL, reading_place(r, place), &why);
+	free(name);
+	if (err < 0)
+		reading_failed(r, err, why.text);
+}
+
 /*
- * A line for inih. Indentation goes, or inih takes the line for a continuation of the one before. A section is checked
- * here, because inih tells of it only with its first key.
+ * A line for inih. Indentation goes, or inih takes the line for a continuation of the one before.
  */
 static char *reading_line(char *room, int size, void *context)
 {
 	struct reading *r = context;
-	char *line = NULL, *text, why[160];
+	char *line = NULL, *text;
 	size_t allocated = 0, length;
 
 	if (getline(&line, &allocated, r->file) < 0) {
@@ -254,11 +428,8 @@ static char *reading_line(char *room, int size, void *context)
 	if (*text == '[') {
 		size_t name = strcspn(text + 1, "]\n");
 
-		if (text[1 + name] == ']' && !section_known(text + 1, name)) {
-			snprintf(why, sizeof why, "there is no section [%.*s] (see abidrift run --print-config)",
-				 (int)(name > 80 ? 80 : name), text + 1);
-			reading_failed(r, -EINVAL, why);
-		}
+		if (text[1 + name] == ']')
+			reading_section(r, text + 1, name);
 	}
 	memcpy(room, text, length + 1);
 	free(line);
@@ -269,11 +440,13 @@ static int reading_pair(void *context, const char *section, const char *name, co
 {
 	struct reading *r = context;
 	struct error why = ERROR_INIT;
-	char key[256];
+	char key[256], place[PLACE_BYTES];
 	int err;
 
 	snprintf(key, sizeof key, "%s.%s", section, name);
-	if (!*section)
+	if (!strncmp(section, RULE_SECTION, strlen(RULE_SECTION)))
+		err = rule_set(r->config, section + strlen(RULE_SECTION), name, value, reading_place(r, place), &why);
+	else if (!*section)
 		err = error_set(&why, EINVAL, "%.120s stands before the first [section]", name);
 	else
 		err = value_set(r->config, key, value, &why);
@@ -370,15 +543,30 @@ void config_print(const struct config *c, struct buffer *out)
 		buffer_printf(out, "# %s\n# default: %s\n%s = %s\n", rows[i].meaning, rows[i].fallback, dot + 1,
 			      config_get(c, rows[i].key));
 	}
+	for (size_t i = 0; i < c->rule_count; i++) {
+		const struct config_rule *r = &c->rules[i];
+
+		if (r->key)
+			buffer_printf(out, "%s = %s\n", r->key, r->value);
+		else
+			buffer_printf(out, "\n[" RULE_SECTION "%s]\n", r->name);
+	}
 }
 
 const char **config_pairs(const struct config *c)
 {
-	const char **list = calloc(2 * ROWS + 1, sizeof *list);
+	const char **list = calloc(2 * (ROWS + c->rule_count) + 1, sizeof *list);
+	size_t at = 2 * ROWS;
 
 	for (size_t i = 0; list && i < ROWS; i++) {
 		list[2 * i] = rows[i].key;
 		list[2 * i + 1] = config_get(c, rows[i].key);
+	}
+	for (size_t i = 0; list && i < c->rule_count; i++) {
+		if (!c->rules[i].key)
+			continue;
+		list[at++] = c->rules[i].pair;
+		list[at++] = c->rules[i].value;
 	}
 	return list;
 }

@@ -13,6 +13,7 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
+#include "userspace/drift/suppress.h"
 #include "userspace/judge.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
@@ -131,19 +132,23 @@ int verb_accept(const struct options *o)
 	struct store *store = NULL;
 	struct side side = SIDE_INIT;
 	struct store_baseline baseline = { 0 };
+	struct suppressions *rules = NULL;
 	char room[32];
 	json_t *model = NULL;
 	int64_t expires;
 	int err = usage_check(o, &expires, &e);
 
 	if (err >= 0)
+		err = settings_suppressions(o, NULL, &rules, &e);
+	if (err >= 0)
 		err = settings_store(o, STORE_WRITE, &store, &e);
 	if (err >= 0)
 		err = guest_ready(store, o, &side, &e);
 	if (err >= 0 && o->undo)
-		err = judge_undo(store, &side.guest, person(room, sizeof room), o->reason, settings_now(), &baseline, &e);
+		err = judge_undo(store, &side.guest, rules, person(room, sizeof room), o->reason, settings_now(), &baseline, &e);
 	else if (err >= 0)
-		err = judge_accept(store, &side.guest, person(room, sizeof room), o->reason, expires, settings_now(), &baseline, &e);
+		err = judge_accept(store, &side.guest, rules, person(room, sizeof room), o->reason, expires, settings_now(), &baseline,
+				   &e);
 	if (err >= 0)
 		model = accept_json(&side.guest, &baseline, o->undo);
 	else if (!*e.text)
@@ -151,5 +156,6 @@ int verb_accept(const struct options *o)
 	store_baseline_release(&baseline);
 	side_release(&side);
 	store_close(store);
+	suppressions_free(rules);
 	return err < 0 ? output_error(o, "%s", e.text) : accept_print(o, model);
 }

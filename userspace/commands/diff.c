@@ -6,6 +6,7 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
+#include "userspace/drift/suppress.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
 
@@ -22,16 +23,21 @@ int verb_diff(const struct options *o)
 	struct error e = ERROR_INIT;
 	struct buffer text = BUFFER_INIT;
 	enum severity least = SEVERITY_NONE;
+	struct suppressions *suppressions = NULL;
 	struct store *store = NULL;
 	json_t *model = NULL;
 	int code, result, err = compare_severity(o, &least, &e);
 
 	settings_pci_names();
+	if (err >= 0)
+		err = settings_suppressions(o, NULL, &suppressions, &e);
 	if (err >= 0 && needs_store(o))
 		err = settings_store(o, STORE_READ, &store, &e);
 	if (err >= 0)
-		err = api_diff(store, o->arguments[0], o->argument_count > 1 ? o->arguments[1] : NULL, (int)least, &model, &result, &e);
+		err = api_diff(store, o->arguments[0], o->argument_count > 1 ? o->arguments[1] : NULL,
+			       &(struct api_rules){ .suppress = suppressions, .at = settings_now() }, (int)least, &model, &result, &e);
 	store_close(store);
+	suppressions_free(suppressions);
 	if (err < 0)
 		return output_error(o, "%s", e.text);
 	if (o->json) {

@@ -17,6 +17,7 @@
 #include "userspace/commands/scratch.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
+#include "userspace/drift/suppress.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
 #include "userspace/stream/trace.h"
@@ -25,6 +26,8 @@ struct replay {
 	const struct options *options;
 	const char *path;
 	struct config *config;
+	struct suppressions *suppressions;
+	int64_t ended_at; /* the trace's last time: rules that end are taken as they were then */
 	enum severity least;
 	bool incomplete; /* the trace says so itself, or ends within a record */
 	bool unknown; /* facts were lost, or a facet fell from complete */
@@ -88,6 +91,7 @@ static int analyse(struct replay *r, struct store *store, struct trace_reader *r
 		.settle_max_ns = config_ns(r->config, "monitor.settle_max"),
 		.baseline_auto = !strcmp(config_get(r->config, "monitor.baseline"), "auto"),
 		.replay = true,
+		.suppress = r->suppressions,
 		.say = said,
 		.context = r,
 	};
@@ -100,6 +104,7 @@ static int analyse(struct replay *r, struct store *store, struct trace_reader *r
 		err = analyst_end(a, false, e);
 	if (err >= 0)
 		r->unknown = analyst_unknown(a);
+	r->ended_at = analyst_now(a);
 	analyst_free(a);
 	return err;
 }
@@ -113,7 +118,7 @@ static int results(struct replay *r, struct store *store, struct error *e)
 		return err;
 	r->guests = json_incref(json_object_get(listed, "guests"));
 	json_decref(listed);
-	return api_diff_all(store, (int)r->least, &r->diffs, e);
+	return api_diff_all(store, &(struct api_rules){ .suppress = r->suppressions, .at = r->ended_at }, (int)r->least, &r->diffs, e);
 }
 
 /*
@@ -244,12 +249,15 @@ int verb_replay(const struct options *o)
 	if (err >= 0)
 		err = settings_load(o, &r.config, &e);
 	if (err >= 0)
+		err = settings_suppressions(o, r.config, &r.suppressions, &e);
+	if (err >= 0)
 		err = replay(&r, &e);
 	code = err < 0 ? output_error(o, "%s", *e.text ? e.text : strerror(-err)) : replay_print(&r);
 	if (!code)
 		code = replay_code(&r);
 	json_decref(r.guests);
 	json_decref(r.diffs);
+	suppressions_free(r.suppressions);
 	config_free(r.config);
 	return code;
 }

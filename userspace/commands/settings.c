@@ -14,9 +14,51 @@
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/commands/options.h"
+#include "userspace/drift/suppress.h"
 
 #define PCI_IDS "/usr/share/misc/pci.ids"
 #define PCI_IDS_MAX (64 << 20)
+
+static const char *rule_place(const struct config_rule *rules, size_t count, const char *name)
+{
+	for (size_t i = 0; name && i < count; i++)
+		if (!strcmp(rules[i].name, name))
+			return rules[i].place;
+	return "configuration";
+}
+
+static int rules_make(const struct config *c, struct suppressions **ret, struct error *e)
+{
+	struct suppressions *s = suppressions_new();
+	struct error why = ERROR_INIT;
+	const char *place = NULL, *name = NULL;
+	const struct config_rule *rules;
+	size_t count;
+	int err = s ? 0 : -ENOMEM;
+
+	rules = config_rules(c, &count);
+	for (size_t i = 0; err >= 0 && i < count; i++) {
+		place = rules[i].place;
+		err = suppressions_set(s, rules[i].name, rules[i].key, rules[i].value, &why);
+	}
+	if (err >= 0 && (err = suppressions_check(s, &name, &why)) < 0)
+		place = rule_place(rules, count, name);
+	if (err < 0) {
+		suppressions_free(s);
+		return place ? error_set(e, -err, "%s: %s", place, why.text) : error_set(e, ENOMEM, "out of memory");
+	}
+	*ret = s;
+	return 0;
+}
+
+static int rules_check(const struct config *c, struct error *e)
+{
+	struct suppressions *s = NULL;
+	int err = rules_make(c, &s, e);
+
+	suppressions_free(s);
+	return err;
+}
 
 int settings_load(const struct options *o, struct config **ret, struct error *e)
 {
@@ -25,12 +67,25 @@ int settings_load(const struct options *o, struct config **ret, struct error *e)
 
 	for (size_t i = 0; err >= 0 && i < o->set_count; i++)
 		err = config_assign(c, o->sets[i], e);
+	if (err >= 0)
+		err = rules_check(c, e);
 	if (err < 0) {
 		config_free(c);
 		return err;
 	}
 	*ret = c;
 	return 0;
+}
+
+int settings_suppressions(const struct options *o, const struct config *config, struct suppressions **ret, struct error *e)
+{
+	struct config *own = NULL;
+	int err = config ? 0 : settings_load(o, &own, e);
+
+	if (err >= 0)
+		err = rules_make(config ? config : own, ret, e);
+	config_free(own);
+	return err;
 }
 
 int settings_store_url(const struct options *o, const struct config *config, char **ret, struct error *e)

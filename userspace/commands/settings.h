@@ -10,9 +10,12 @@
 struct config;
 struct error;
 struct options;
+struct suppressions;
 
-/* Configuration with --set over it. */
+/* Configuration with --set over it. Its rules are checked. */
 int settings_load(const struct options *o, struct config **ret, struct error *e);
+/* The suppression rules of a configuration (config NULL: it is read for this). suppressions_free() them. */
+int settings_suppressions(const struct options *o, const struct config *config, struct suppressions **ret, struct error *e);
 /* --store, else ABIDRIFT_STORE, else store.url of the configuration (config NULL: it is read for this). free() it. */
 int settings_store_url(const struct options *o, const struct config *config, char **ret, struct error *e);
 /* Opens that store. */

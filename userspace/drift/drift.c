@@ -100,6 +100,17 @@ static void change_release(struct drift_change *change)
 	free(change->suppressed_by);
 }
 
+void drift_suppressions_clear(struct drift *d)
+{
+	for (size_t i = 0; i < d->suppression_count; i++) {
+		free(d->suppressions[i].rule);
+		free(d->suppressions[i].reason);
+	}
+	free(d->suppressions);
+	d->suppressions = NULL;
+	d->suppression_count = 0;
+}
+
 void drift_release(struct drift *d)
 {
 	if (!d)
@@ -121,6 +132,7 @@ void drift_release(struct drift *d)
 	free(d->context);
 	free(d->vmm);
 	free(d->machine);
+	drift_suppressions_clear(d);
 	*d = (struct drift)DRIFT_INIT;
 }
 

@@ -83,6 +83,14 @@ struct drift_factor {
 	char *to;
 };
 
+/* A suppression rule that fits changes of this drift. */
+struct drift_suppression {
+	char *rule, *reason;
+	size_t changes;   /* that it fits, as far as no rule before it hid them */
+	uint64_t at_most; /* 0: any number */
+	bool applied;     /* false: there are more than at_most, so it hides none */
+};
+
 struct drift {
 	struct drift_change *changes;
 	size_t change_count;
@@ -95,6 +103,8 @@ struct drift {
 	/* Of the later side, for words: `vmm.kind` and `machine`; NULL: not known. */
 	char *vmm;
 	char *machine;
+	struct drift_suppression *suppressions; /* drift_judge's; in the order of the rules */
+	size_t suppression_count;
 };
 
 #define DRIFT_INIT { 0 }
@@ -107,6 +117,7 @@ struct drift_options {
 };
 
 void drift_release(struct drift *d);
+void drift_suppressions_clear(struct drift *d);
 /* from_context, to_context may be NULL. Entries sorted. 0 or -ENOMEM. */
 int drift_compare(const struct abi_entries *from, const struct context *from_context, const struct abi_entries *to,
 		  const struct context *to_context, const struct drift_options *options, struct drift *ret);

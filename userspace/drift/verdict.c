@@ -200,5 +200,5 @@ int drift_judge(struct drift *d, const struct drift_circumstances *c)
 
 	for (size_t i = 0; r >= 0 && i < d->change_count; i++)
 		r = change_judge(d, &d->changes[i], c);
-	return r < 0 || !c->suppress ? r : suppress(d, c);
+	return r < 0 ? r : suppress(d, c);
 }

@@ -25,7 +25,7 @@ struct drift_circumstances {
 	const struct abi_entries *now;   /* the side `to`; NULL: not at hand */
 	const struct guest_facts *facts; /* of `to`, for evidence of hot-plug; NULL: not at hand */
 	const struct suppressions *suppress; /* NULL: none */
-	const char *guest;               /* name or id, for suppression; NULL */
+	const char *guest, *name;        /* id and name, for suppression; NULL */
 	int64_t at;                      /* CLOCK_REALTIME ns, for rules that end */
 };
 

@@ -108,8 +108,23 @@ static json_t *context_json(const struct drift *d)
 	return array;
 }
 
+static json_t *suppressed_json(const struct drift *d)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; array && i < d->suppression_count; i++) {
+		const struct drift_suppression *s = &d->suppressions[i];
+
+		array = appended(array, json_pack("{s:o, s:o, s:I, s:o, s:b}", "rule", text_or_null(s->rule), "reason", text_or_null(s->reason),
+						  "changes", (json_int_t)s->changes, "at_most",
+						  s->at_most ? json_integer((json_int_t)s->at_most) : json_null(), "applied", s->applied));
+	}
+	return array;
+}
+
 json_t *drift_json(const struct drift *d, int min_severity)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "result", drift_result_name(drift_result(d, min_severity)), "vmm",
-			 text_or_null(d->vmm), "machine", text_or_null(d->machine), "context", context_json(d), "changes", changes_json(d), "moved", moved_json(d->moved, d->moved_count), "unknown", unknown_json(d));
+	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "result", drift_result_name(drift_result(d, min_severity)), "vmm",
+			 text_or_null(d->vmm), "machine", text_or_null(d->machine), "context", context_json(d), "changes", changes_json(d),
+			 "moved", moved_json(d->moved, d->moved_count), "unknown", unknown_json(d), "suppressed", suppressed_json(d));
 }

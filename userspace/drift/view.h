@@ -9,7 +9,10 @@
 struct buffer;
 struct drift;
 
-/* {"result","vmm","machine","context":[…],"changes":[…],"moved":[…],"unknown":[…]}; caller adds "from" and "to". NULL: out of memory. */
+/*
+ * {"result","vmm","machine","context":[…],"changes":[…],"moved":[…],"unknown":[…],
+ * "suppressed":[{"rule","reason","changes","at_most","applied"}]}; caller adds "from" and "to". NULL: out of memory.
+ */
 json_t *drift_json(const struct drift *d, int min_severity);
 /* Text of that object (with from and to where they are there), for a person; `color` allows SGR sequences. */
 void drift_text(const json_t *diff, bool color, struct buffer *out);

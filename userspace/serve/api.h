@@ -13,6 +13,13 @@
 struct buffer;
 struct error;
 struct store;
+struct suppressions;
+
+/* The rules that a comparison is made by, and the time for those that end. All zero: none. */
+struct api_rules {
+	const struct suppressions *suppress; /* NULL: none */
+	int64_t at;                          /* CLOCK_REALTIME ns */
+};
 
 /*
  * Every guest: one object per instance that runs, or its last one. A guest that was never seen to run is there as well. What is
@@ -29,9 +36,9 @@ int api_fingerprint(struct store *s, const char *side, struct buffer *out, struc
  * b NULL: baseline of a against its now (a = GUEST), or a (GUEST@REV…) against its guest's now. *ret_result: enum drift_result;
  * a guest without a baseline yet is DRIFT_UNKNOWN with that reason in "unknown" (facet null).
  */
-int api_diff(struct store *s, const char *a, const char *b, int min_severity, json_t **ret, int *ret_result, struct error *e);
+int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e);
 /* Baseline against now of every guest that has both: an array of such objects. */
-int api_diff_all(struct store *s, int min_severity, json_t **ret, struct error *e);
+int api_diff_all(struct store *s, const struct api_rules *rules, int min_severity, json_t **ret, struct error *e);
 /* guest NULL = all; since in CLOCK_REALTIME ns, 0 = all. */
 int api_history(struct store *s, const char *guest, int64_t since, json_t **ret, struct error *e);
 

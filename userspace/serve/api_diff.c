@@ -36,16 +36,18 @@ static int conclude(json_t *diff, const struct side *from, const struct side *to
 
 static int not_known(const struct side *from, const struct side *to, const char *reason, json_t **ret, int *ret_result, struct error *e)
 {
-	json_t *diff = json_pack("{s:n, s:n, s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "vmm", "machine", "context", "changes", "moved", "unknown", "facet", "key",
-				 "reason", json_text(reason));
+	json_t *diff = json_pack("{s:n, s:n, s:[], s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "vmm", "machine", "context", "changes", "moved",
+				 "suppressed", "unknown", "facet", "key", "reason", json_text(reason));
 	return conclude(diff, from, to, DRIFT_UNKNOWN, ret, ret_result, e);
 }
 
-static bool severe_enough(const json_t *change, int min_severity)
+static bool that_counts(const json_t *change, int min_severity)
 {
 	const char *name = json_string_value(json_object_get(change, "severity"));
 	enum severity severity;
 
+	if (json_is_string(json_object_get(change, "suppressed_by")))
+		return false;
 	return !name || severity_parse(name, &severity) < 0 || (int)severity >= min_severity;
 }
 
@@ -66,7 +68,7 @@ static int compare_learning(struct store *s, const struct side *from, const stru
 	free(text);
 	changes = json_object_get(open, "changes");
 	for (size_t i = 0; i < json_array_size(changes) && !counts; i++)
-		counts = severe_enough(json_array_get(changes, i), min_severity);
+		counts = that_counts(json_array_get(changes, i), min_severity);
 	if (counts)
 		return conclude(open, from, to, DRIFT_DRIFT, ret, ret_result, e);
 	json_decref(open);
@@ -99,7 +101,7 @@ static int coverage_of_now(struct side *side)
 	return 0;
 }
 
-static int compare(struct store *s, struct side *from, struct side *to, int min_severity, json_t **ret, int *ret_result, struct error *e)
+static int compare(struct store *s, struct side *from, struct side *to, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct drift_options options = { .facets = DRIFT_ALL_FACETS };
 	struct drift drift = DRIFT_INIT;
@@ -119,7 +121,8 @@ static int compare(struct store *s, struct side *from, struct side *to, int min_
 	if (err >= 0)
 		err = drift_judge(&drift, &(struct drift_circumstances){ .from = from->has_context ? &from->context : NULL,
 									 .to = to->has_context ? &to->context : NULL, .now = &to->entries,
-									 .guest = to->guest.id });
+									 .suppress = rules->suppress, .guest = to->guest.id, .name = to->guest.name,
+									 .at = rules->at });
 	if (err < 0) {
 		drift_release(&drift);
 		return error_set(e, -err, "out of memory");
@@ -131,7 +134,7 @@ static int compare(struct store *s, struct side *from, struct side *to, int min_
 }
 
 /* One side was named: baseline against now, or what was named against its guest's now. */
-static int compare_one(struct store *s, struct side *named, int min_severity, json_t **ret, int *ret_result, struct error *e)
+static int compare_one(struct store *s, struct side *named, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct side other = SIDE_INIT, *from = named, *to = &other;
 	char reason[400];
@@ -159,13 +162,13 @@ static int compare_one(struct store *s, struct side *named, int min_severity, js
 		if (err >= 0)
 			err = compare_learning(s, from, to, min_severity, ret, ret_result, e);
 	} else {
-		err = compare(s, from, to, min_severity, ret, ret_result, e);
+		err = compare(s, from, to, rules, min_severity, ret, ret_result, e);
 	}
 	side_release(&other);
 	return err;
 }
 
-int api_diff(struct store *s, const char *a, const char *b, int min_severity, json_t **ret, int *ret_result, struct error *e)
+int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct side from = SIDE_INIT, to = SIDE_INIT;
 	int err = side_find(s, a, &from, e);
@@ -173,14 +176,14 @@ int api_diff(struct store *s, const char *a, const char *b, int min_severity, js
 	if (err >= 0 && b)
 		err = side_find(s, b, &to, e);
 	if (err >= 0)
-		err = b ? compare(s, &from, &to, min_severity, ret, ret_result, e)
-			: compare_one(s, &from, min_severity, ret, ret_result, e);
+		err = b ? compare(s, &from, &to, rules, min_severity, ret, ret_result, e)
+			: compare_one(s, &from, rules, min_severity, ret, ret_result, e);
 	side_release(&from);
 	side_release(&to);
 	return err;
 }
 
-static int diff_guest(struct store *s, int64_t guest, int min_severity, json_t *list, struct error *e)
+static int diff_guest(struct store *s, int64_t guest, const struct api_rules *rules, int min_severity, json_t *list, struct error *e)
 {
 	struct side now = SIDE_INIT, baseline = SIDE_INIT;
 	json_t *diff = NULL;
@@ -189,7 +192,7 @@ static int diff_guest(struct store *s, int64_t guest, int min_severity, json_t *
 	if (err >= 0)
 		err = side_sibling(s, &now, SIDE_BASELINE, &baseline, e);
 	if (err >= 0 && baseline.number && now.number) {
-		err = compare_one(s, &now, min_severity, &diff, &result, e);
+		err = compare_one(s, &now, rules, min_severity, &diff, &result, e);
 		if (err >= 0)
 			json_array_append_new(list, diff);
 	}
@@ -198,7 +201,7 @@ static int diff_guest(struct store *s, int64_t guest, int min_severity, json_t *
 	return err;
 }
 
-int api_diff_all(struct store *s, int min_severity, json_t **ret, struct error *e)
+int api_diff_all(struct store *s, const struct api_rules *rules, int min_severity, json_t **ret, struct error *e)
 {
 	struct store_guest *guests = NULL;
 	json_t *list = json_array();
@@ -208,7 +211,7 @@ int api_diff_all(struct store *s, int min_severity, json_t **ret, struct error *
 	if (err < 0)
 		err = error_set(e, -err, "%s", store_error(s));
 	for (size_t i = 0; err >= 0 && i < count; i++)
-		err = diff_guest(s, guests[i].row, min_severity, list, e);
+		err = diff_guest(s, guests[i].row, rules, min_severity, list, e);
 	for (size_t i = 0; i < count; i++)
 		store_guest_release(&guests[i]);
 	free(guests);
