@@ -7,7 +7,7 @@
 
 #include "userspace/abi/hotplug.h"
 #include "userspace/base/buffer.h"
-#include "userspace/base/text.h"
+#include "userspace/base/glob.h"
 #include "userspace/drift/causes.h"
 #include "userspace/drift/impact.h"
 #include "userspace/drift/list.h"
@@ -15,6 +15,7 @@
 #include "userspace/drift/suppress.h"
 
 #define HOTPLUG_FACTOR "hotplug"
+#define OTHER_OBSERVER "seen by another version of abidrift"
 
 static void change_reset(struct drift_change *c)
 {
@@ -48,45 +49,47 @@ static bool changed_in_boot(const struct drift_change *c, const struct abi_entri
 
 /* ---- what a running guest trips over */
 
+/* Single bits there that promise nothing: how a cache is built, which counters are missing. */
+#define NO_FEATURES "0x00000004.*|0x8000001d.*|0x0000000a.*"
+
 static bool bit_lost(const struct drift_change *c)
 {
 	for (size_t i = 0; i < c->fields.count; i++) {
 		const struct abi_field *f = &c->fields.items[i];
 
-		if (!strchr(f->bits, ':') && f->from && f->to && strcmp(f->from, "1") == 0 && strcmp(f->to, "0") == 0)
+		if (!strchr(f->bits, ':') && f->from && strcmp(f->from, "1") == 0 && (!f->to || strcmp(f->to, "0") == 0))
 			return true;
 	}
 	return false;
 }
 
-static uint64_t size_of(const char *value)
+static bool feature_lost(const struct drift_change *c)
 {
-	const char *size = value ? strstr(value, "size=") : NULL;
-	char number[24];
-	uint64_t bytes;
-	size_t length;
+	/* `/vcpu.N` and `/seen` stand beside a register: one that went says that all agree again. */
+	if (c->kind == CHANGE_LOST && strchr(c->key, '/'))
+		return false;
+	return bit_lost(c) && !glob_match(NO_FEATURES, c->key);
+}
 
-	if (!size)
-		return 0;
-	size += strlen("size=");
-	length = strcspn(size, " ");
-	if (length >= sizeof(number))
-		return 0;
-	memcpy(number, size, length);
-	number[length] = '\0';
-	return text_u64(number, &bytes) < 0 ? 0 : bytes;
+/* Gone, smaller, or another one. */
+static bool device_lost(const struct drift_change *c)
+{
+	if (glob_match("*/id|*/class|*/bar?", c->key))
+		return c->kind == CHANGE_LOST || (c->kind == CHANGE_CHANGED && impact_how(c->from, c->to) != (IMPACT_CHANGED | IMPACT_MORE));
+	return c->kind == CHANGE_LOST || (impact_how(c->from, c->to) & IMPACT_LESS);
 }
 
 static bool is_loss(const struct drift_change *c)
 {
 	switch (c->facet) {
 	case FACET_CPUID:
-		return c->kind == CHANGE_LOST || bit_lost(c);
+		return feature_lost(c);
 	case FACET_MSR:
 		return c->kind == CHANGE_LOST || (c->to && strcmp(c->to, "#GP") == 0) || bit_lost(c);
 	case FACET_PCI:
+		return device_lost(c);
 	case FACET_MEMORY:
-		return c->kind == CHANGE_LOST || size_of(c->to) < size_of(c->from);
+		return c->kind == CHANGE_LOST || (impact_how(c->from, c->to) & IMPACT_LESS);
 	case FACET_PORTS:
 	case FACET_MMIO:
 		return c->kind == CHANGE_LOST || (c->to && strcmp(c->to, "absent") == 0);
@@ -131,45 +134,80 @@ static int hotplug_cause(struct drift_change *c, const struct drift_circumstance
 	return cause->factor && cause->to ? 0 : -ENOMEM;
 }
 
-static void verdict_set(struct drift_change *c, const struct drift_circumstances *circumstances)
+/*
+ * Which cause decides: of those that explain equally well, one that may change a guest, else one that is excused, else the first.
+ * A change that an option accounts for is no violation because the VMM was replaced too.
+ */
+static const struct drift_cause *decisive_cause(const struct drift_change *c, const struct drift_circumstances *circumstances,
+						const char **ret_excuse)
 {
-	const struct drift_cause *best = c->cause_count ? &c->causes[0] : NULL;
-	enum factor_class class = best ? factor_class_of(best->factor) : FACTOR_NONE;
+	const struct drift_cause *first = NULL, *excused = NULL;
 
-	if (!best) {
-		c->verdict = VERDICT_UNEXPLAINED;
-		return;
+	*ret_excuse = NULL;
+	for (size_t i = 0; i < c->cause_count; i++) {
+		const struct drift_cause *cause = &c->causes[i];
+		enum factor_class class = factor_class_of(cause->factor);
+		const char *excuse;
+
+		if (class == FACTOR_NONE || (first && cause->strength < first->strength))
+			continue;
+		if (class == FACTOR_VISIBLE) {
+			*ret_excuse = NULL;
+			return cause;
+		}
+		first = first ? first : cause;
+		excuse = class == FACTOR_OBSERVER ? OTHER_OBSERVER : stability_excuse(c, cause, circumstances->from, circumstances->to);
+		if (excuse && !excused) {
+			excused = cause;
+			*ret_excuse = excuse;
+		}
 	}
-	c->firmware = class == FACTOR_FIRMWARE;
-	if (class == FACTOR_VISIBLE) {
-		c->verdict = VERDICT_INTENDED;
-		return;
-	}
-	c->why = stability_excuse(c, best, circumstances->from, circumstances->to);
-	if (!c->why && class == FACTOR_OBSERVER)
-		c->why = "seen by another version of abidrift";
-	c->verdict = c->why ? VERDICT_EXEMPT : VERDICT_VIOLATION;
+	return excused ? excused : first;
 }
 
-static void severity_set(struct drift_change *c)
+static void verdict_set(struct drift_change *c, const struct drift_circumstances *circumstances)
 {
-	const struct impact *impact = impact_of(c);
+	const char *excuse;
+	const struct drift_cause *cause = decisive_cause(c, circumstances, &excuse);
+	enum factor_class class = cause ? factor_class_of(cause->factor) : FACTOR_NONE;
+
+	c->firmware = class == FACTOR_FIRMWARE;
+	c->why = excuse;
+	if (!cause)
+		c->verdict = VERDICT_UNEXPLAINED;
+	else if (class == FACTOR_VISIBLE)
+		c->verdict = VERDICT_INTENDED;
+	else
+		c->verdict = excuse ? VERDICT_EXEMPT : VERDICT_VIOLATION;
+}
+
+/* Of what nothing excuses. */
+static enum severity unexcused(const struct drift_change *c, const struct impact *impact, bool contexts)
+{
+	enum severity severity = impact ? impact->severity : c->firmware ? SEVERITY_INFO : SEVERITY_WARNING;
+
+	/* That nothing around the guest changed is known only where both sides' contexts are. */
+	if (c->verdict == VERDICT_UNEXPLAINED && contexts && severity < SEVERITY_WARNING && !(impact && impact->follows))
+		return SEVERITY_WARNING;
+	return severity;
+}
+
+static void severity_set(const struct drift *d, struct drift_change *c, const struct drift_circumstances *circumstances)
+{
+	const struct impact_scene scene = { .drift = d, .now = circumstances->now };
+	const struct impact *impact = impact_of(&scene, c);
 
 	c->impact = impact ? impact->sentence : NULL;
-	if (c->while_running && is_loss(c)) {
+	if (c->while_running && is_loss(c))
 		c->severity = SEVERITY_CRITICAL;
-		return;
-	}
-	switch (c->verdict) {
-	case VERDICT_INTENDED:
+	else if (impact && impact->running)
+		c->severity = impact->severity;
+	else if (c->verdict == VERDICT_INTENDED)
 		c->severity = SEVERITY_INFO;
-		return;
-	case VERDICT_EXEMPT:
+	else if (c->verdict == VERDICT_EXEMPT)
 		c->severity = impact && impact->severity == SEVERITY_CRITICAL ? SEVERITY_WARNING : SEVERITY_INFO;
-		return;
-	default:
-		c->severity = impact ? impact->severity : c->firmware ? SEVERITY_INFO : SEVERITY_WARNING;
-	}
+	else
+		c->severity = unexcused(c, impact, circumstances->from && circumstances->to);
 }
 
 static int change_judge(struct drift *d, struct drift_change *c, const struct drift_circumstances *circumstances)
@@ -190,8 +228,68 @@ static int change_judge(struct drift *d, struct drift_change *c, const struct dr
 		return 0;
 	}
 	verdict_set(c, circumstances);
-	severity_set(c);
+	severity_set(d, c, circumstances);
 	return 0;
+}
+
+/* ---- what belongs together */
+
+/* The part of a key of pci that names the function; 0: none. */
+static size_t function_length(const struct drift_change *c)
+{
+	const char *slash = c->facet == FACET_PCI ? strrchr(c->key, '/') : NULL;
+
+	return slash ? (size_t)(slash - c->key) : 0;
+}
+
+static bool is_part(const struct drift_change *c, const char *name)
+{
+	return strcmp(c->key + function_length(c), name) == 0;
+}
+
+/*
+ * A PCI function that came or went is one thing, though each of its keys is a change: its id and its class tell of it, with what
+ * the class is known to break. BARs, header and pin go with it and alarm nobody a second time.
+ */
+static void function_settle(struct drift_change *id, struct drift_change *begin, struct drift_change *end)
+{
+	size_t length = function_length(id);
+	struct drift_change *class = NULL;
+
+	for (struct drift_change *c = begin; c < end; c++) {
+		if (c == id || c->kind != id->kind || function_length(c) != length || strncmp(c->key, id->key, length) != 0)
+			continue;
+		if (is_part(c, "/class")) {
+			class = c;
+			continue;
+		}
+		c->severity = SEVERITY_INFO;
+		c->impact = NULL;
+	}
+	if (!class)
+		return;
+	if (class->impact && class->severity >= id->severity)
+		id->impact = class->impact;
+	else
+		class->impact = id->impact;
+	id->severity = class->severity = class->severity > id->severity ? class->severity : id->severity;
+}
+
+/* Keys of pci stand in order, so those of a function lie between the first and last that begin as its id does. */
+static void functions_settle(struct drift *d)
+{
+	for (size_t i = 0; i < d->change_count; i++) {
+		struct drift_change *id = &d->changes[i], *begin = id, *end = id + 1;
+		size_t length = function_length(id);
+
+		if (!length || id->kind == CHANGE_CHANGED || !is_part(id, "/id"))
+			continue;
+		while (begin > d->changes && begin[-1].facet == FACET_PCI && strncmp(begin[-1].key, id->key, length) == 0)
+			begin--;
+		while (end < d->changes + d->change_count && end->facet == FACET_PCI && strncmp(end->key, id->key, length) == 0)
+			end++;
+		function_settle(id, begin, end);
+	}
 }
 
 int drift_judge(struct drift *d, const struct drift_circumstances *c)
@@ -200,5 +298,7 @@ int drift_judge(struct drift *d, const struct drift_circumstances *c)
 
 	for (size_t i = 0; r >= 0 && i < d->change_count; i++)
 		r = change_judge(d, &d->changes[i], c);
+	if (r >= 0)
+		functions_settle(d);
 	return r < 0 ? r : suppress(d, c);
 }
