@@ -80,8 +80,8 @@ static const struct example examples[] = {
 
 	/* ---- pci */
 	{ "pci", "0000:00:05.0/class", "010802", NULL, false, CRITICAL, "disk controller" },
-	{ "pci", "0000:00:03.0/class", "020000", NULL, false, WARNING, "adapter is gone" },
-	{ "pci", "0000:00:04.0/class", NULL, "020000", false, WARNING, "adapter came" },
+	{ "pci", "0000:00:03.0/class", "020000", NULL, false, WARNING, "network adapter is gone" },
+	{ "pci", "0000:00:04.0/class", NULL, "020000", false, WARNING, "network adapter came" },
 	{ "pci", "0000:00:02.0/class", "030000", NULL, false, WARNING, "display adapter" },
 	{ "pci", "0000:00:1d.7/class", "0c0320", NULL, false, WARNING, "USB controller" },
 	{ "pci", "0000:00:04.0/class", "060400", NULL, false, WARNING, "bridge is gone" },
@@ -120,7 +120,7 @@ static const struct example examples[] = {
 	{ "acpi", "DSDT/_SB.PCI0._UID", "1", "0", false, WARNING, "all PCI devices for new" },
 	{ "acpi", "SSDT.0/_SB.VGEN._CID", "VM_Gen_Counter", NULL, false, WARNING, "cloned or rolled back" },
 	{ "acpi", "DSDT/_SB.PCI0.PHPR._CRS", "io 0xae00-0xae13", "io 0xae00-0xae17", false, WARNING, "ejected otherwise" },
-	{ "acpi", "DSDT/_SB.PCI0.SF8.KBD", "Device", NULL, false, WARNING, "console may be dead" },
+	{ "acpi", "DSDT/_SB.PCI0.SF8.KBD", "Device", NULL, false, WARNING, "Keyboard and mouse of the guest" },
 	{ "acpi", "DSDT/_SB.PCI0.SF8.COM1._CRS", "io 0x3f8-0x3ff, irq 4", "io 0x2f8-0x2ff, irq 3", false, WARNING, "serial console may fall silent" },
 	{ "acpi", "DSDT/_SB.LNKA._HID", "PNP0C0F", "PNP0C0E", false, WARNING, "Another driver, or none" },
 	{ "acpi", "DSDT/_SB.PCI0.SMB0", "Device", NULL, false, WARNING, "platform device is gone" },
