@@ -133,11 +133,11 @@ static const struct example examples[] = {
 	{ "acpi", "DMAR/flags", "0x01", "0x00", false, WARNING, "IOMMU" },
 	{ "acpi", "TPM2/start_method", "6", NULL, false, CRITICAL, "no TPM any more" },
 	{ "acpi", "TPM2/start_method", "6", "7", false, WARNING, "finds its TPM otherwise" },
-	{ "acpi", "DSDT/body", "sha256:00", "sha256:01", false, INFO, "told beside it" },
+	{ "acpi", "DSDT/body", "sha256:00", "sha256:01", false, INFO, "Bytes of the table" },
 	{ "acpi", "RSDT/revision", "1", "2", false, INFO, "operating systems print" },
 
 	/* ---- smbios */
-	{ "smbios", "type1.0/manufacturer", "QEMU", "Red Hat", false, WARNING, "cloud-init" },
+	{ "smbios", "type1.0/manufacturer", "QEMU", "Red Hat", false, WARNING, "knows the machine by its name" },
 	{ "smbios", "type4.0/core_count", "2", "4", false, WARNING, "reckoned anew." },
 	{ "smbios", "type41.0/type_instance", "1", "2", false, WARNING, "eno1" },
 	{ "smbios", "entry_point", "SMBIOS 2.8 32-bit", "SMBIOS 3.0.0 64-bit", false, WARNING, "finds no SMBIOS" },
