@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * VMM command lines: QEMU's options and property lists ("a=b,c=d", a comma in a value doubled), other VMMs' long options.
- * Everything here is hostile text. Private to this folder.
+ * Everything here is hostile text. For this folder, and for drift/, which looks into the options of a context.
  */
 #ifndef ABIDRIFT_ABI_OPTIONS_H
 #define ABIDRIFT_ABI_OPTIONS_H

@@ -12,8 +12,10 @@
 #include "userspace/abi/context.h"
 #include "userspace/drift/drift.h"
 
+struct drift_circumstances;
+
 struct stability_reason {
-	const char *code; /* static: machine-alias cpu-host cpu-unsafe host-phys-bits vfio vhost-user; vmm-replaced kernel-installed */
+	const char *code; /* static: machine-alias machine-unversioned cpu-host cpu-unsafe host-phys-bits vfio vhost-user; vmm-replaced kernel-installed */
 	char *text;       /* a sentence for people, hostile text in it escaped by whoever prints it */
 	bool next_boot;   /* not unstable by itself: its next cold boot meets another host side */
 };
@@ -30,10 +32,10 @@ int stability_derive(const struct context *c, struct stability *ret);
 void stability_release(struct stability *s);
 
 /*
- * Does a known exception excuse this change, given its best cause? The sentence (static), or NULL. Contexts may be NULL.
+ * Does a known exception excuse this change of `d`, given its best cause (NULL: no factor explains it)? The phrase (static), or NULL.
  * "Another CPU vendor" is one of them, though it makes no guest unstable by itself.
  */
-const char *stability_excuse(const struct drift_change *change, const struct drift_cause *cause, const struct context *from,
-			     const struct context *to);
+const char *stability_excuse(const struct drift *d, const struct drift_change *change, const struct drift_cause *cause,
+			     const struct drift_circumstances *c);
 
 #endif

@@ -138,7 +138,7 @@ static int hotplug_cause(struct drift_change *c, const struct drift_circumstance
  * Which cause decides: of those that explain equally well, one that may change a guest, else one that is excused, else the first.
  * A change that an option accounts for is no violation because the VMM was replaced too.
  */
-static const struct drift_cause *decisive_cause(const struct drift_change *c, const struct drift_circumstances *circumstances,
+static const struct drift_cause *decisive_cause(const struct drift *d, const struct drift_change *c, const struct drift_circumstances *circumstances,
 						const char **ret_excuse)
 {
 	const struct drift_cause *first = NULL, *excused = NULL;
@@ -156,7 +156,7 @@ static const struct drift_cause *decisive_cause(const struct drift_change *c, co
 			return cause;
 		}
 		first = first ? first : cause;
-		excuse = class == FACTOR_OBSERVER ? OTHER_OBSERVER : stability_excuse(c, cause, circumstances->from, circumstances->to);
+		excuse = class == FACTOR_OBSERVER ? OTHER_OBSERVER : stability_excuse(d, c, cause, circumstances);
 		if (excuse && !excused) {
 			excused = cause;
 			*ret_excuse = excuse;
@@ -165,16 +165,19 @@ static const struct drift_cause *decisive_cause(const struct drift_change *c, co
 	return excused ? excused : first;
 }
 
-static void verdict_set(struct drift_change *c, const struct drift_circumstances *circumstances)
+static void verdict_set(const struct drift *d, struct drift_change *c, const struct drift_circumstances *circumstances)
 {
 	const char *excuse;
-	const struct drift_cause *cause = decisive_cause(c, circumstances, &excuse);
+	const struct drift_cause *cause = decisive_cause(d, c, circumstances, &excuse);
 	enum factor_class class = cause ? factor_class_of(cause->factor) : FACTOR_NONE;
 
+	/* What is the host's own device, or another process's, changes without a factor that could tell. */
+	if (!cause)
+		excuse = stability_excuse(d, c, NULL, circumstances);
 	c->firmware = class == FACTOR_FIRMWARE;
 	c->why = excuse;
 	if (!cause)
-		c->verdict = VERDICT_UNEXPLAINED;
+		c->verdict = excuse ? VERDICT_EXEMPT : VERDICT_UNEXPLAINED;
 	else if (class == FACTOR_VISIBLE)
 		c->verdict = VERDICT_INTENDED;
 	else
@@ -227,7 +230,7 @@ static int change_judge(struct drift *d, struct drift_change *c, const struct dr
 		c->severity = SEVERITY_INFO;
 		return 0;
 	}
-	verdict_set(c, circumstances);
+	verdict_set(d, c, circumstances);
 	severity_set(d, c, circumstances);
 	return 0;
 }
