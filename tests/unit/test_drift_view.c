@@ -235,20 +235,121 @@ static void an_alert_says_it_in_one_line(void **state)
 	char *line = summary_of(diff, COLUMNS);
 
 	(void)state;
-	assert_string_equal(line, "drift: cpuid cx16 lost; pci 0000:00:03.0 → 0000:00:04.0");
+	assert_string_equal(line, "drift. CPUID: lost cx16; PCI: 0000:00:03.0 → 0000:00:04.0.");
 	free(line);
 	json_decref(diff);
 	diff = diff_of("# coverage pci complete\npci 0000:00:03.0/id 8086:100e\n# coverage memory complete\nmemory 0x0 a\n",
 		       "# coverage pci complete\npci 0000:00:04.0/id 1af4:1000\n# coverage memory complete\nmemory 0x0 b\n");
 	line = summary_of(diff, COLUMNS);
-	assert_string_equal(line, "drift: memory 0x0 changed; pci 0000:00:03.0 lost (8086:100e), 0000:00:04.0 gained (1af4:1000)");
+	assert_string_equal(line, "drift. memory: 0x0 a → b; PCI: lost 0000:00:03.0 (8086:100e), gained 0000:00:04.0 (1af4:1000).");
 	free(line);
 	json_decref(diff);
 	diff = diff_of("# coverage pci complete\n", "# coverage pci none no BPF\n");
 	line = summary_of(diff, COLUMNS);
-	assert_string_equal(line, "unknown: pci no BPF");
+	assert_string_equal(line, "unknown: PCI no BPF");
 	free(line);
 	json_decref(diff);
+}
+
+/* A change as drift_judge leaves it. rest: members with a comma before each. */
+#define JUDGED(facet, key, change, from, to, fields, verdict, severity, causes, rest) \
+	"{\"facet\":\"" facet "\",\"key\":\"" key "\",\"change\":\"" change "\",\"from\":" from ",\"to\":" to ",\"fields\":[" fields "]," \
+	"\"verdict\":\"" verdict "\",\"severity\":\"" severity "\",\"cause\":[" causes "]" rest "}"
+#define CAUSE(factor, from, to, why) "{\"factor\":\"" factor "\",\"from\":" from ",\"to\":" to ",\"why\":\"" why "\"}"
+#define BIT(name, bits, from, to) "{\"name\":\"" name "\",\"bits\":\"" bits "\",\"from\":\"" from "\",\"to\":\"" to "\"}"
+#define BY_VMM \
+	CAUSE("vmm.version", "\"5.2.0 (Debian 1:5.2)\"", "\"7.2.22 (Debian 1:7.2)\"", "the VMM writes the ACPI tables") "," \
+	CAUSE("vmm.build_id", "\"aa\"", "\"bb\"", "the VMM writes the ACPI tables")
+#define BY_CPU CAUSE("cpu", "\"EPYC\"", "\"EPYC,-cx16\"", "it says which features the guest gets")
+#define BY_BIOS CAUSE("firmware./usr/share/seabios/bios-256k.bin", "\"262144 aa\"", "\"262144 bb\"", "it is this file")
+#define LICENCE ",\"impact\":\"Windows may ask for its licence again.\""
+#define KEYBOARD ",\"impact\":\"The keyboard may be found another way.\""
+#define TABLE_ID(table) \
+	JUDGED("acpi", table "/oem_table_id", "changed", "\"BXPC" table "\"", "\"BXPC\"", "", "violation", "warning", BY_VMM, LICENCE)
+#define UPGRADE_ACPI \
+	JUDGED("acpi", "APIC/body", "changed", "\"sha256:1\"", "\"sha256:2\"", "", "violation", "info", BY_VMM, "") "," \
+	TABLE_ID("APIC") "," \
+	JUDGED("acpi", "APIC/revision", "changed", "\"1\"", "\"3\"", "", "violation", "info", BY_VMM, "") "," \
+	JUDGED("acpi", "FACP/boot_arch", "changed", "\"0x0000\"", "\"0x0002\"", BIT("8042", "boot_arch[1]", "0", "1"), "violation", "warning", \
+	       BY_VMM, KEYBOARD) "," \
+	TABLE_ID("FACP") "," TABLE_ID("HPET")
+#define DIFF_OF(changes) "{\"result\":\"drift\",\"vmm\":\"qemu\",\"machine\":\"pc-q35-5.2\",\"changes\":[" changes "]}"
+
+static void expect_summary(const char *json, size_t width, const char *expected)
+{
+	json_t *diff = diff_read(json);
+	char *line = summary_of(diff, width);
+
+	assert_string_equal(line, expected);
+	free(line);
+	json_decref(diff);
+}
+
+/* Who is woken by it must see what happened, why, and what to fear, before anything is opened. */
+static void an_alert_says_why_and_what_it_breaks(void **state)
+{
+	(void)state;
+	expect_summary(DIFF_OF(UPGRADE_ACPI), 400,
+		       "drift, violation, warning. QEMU 5.2.0 → 7.2.22 under pc-q35-5.2 changed ACPI: OEM table ids BXPCAPIC → BXPC … (3 tables), "
+		       "FADT boot_arch gained 8042, MADT revision 1 → 3, MADT contents. Impact: Windows may ask for its licence again. "
+		       "The keyboard may be found another way.");
+	/* On a short line, what changed goes before what it means. */
+	expect_summary(DIFF_OF(UPGRADE_ACPI), 130,
+		       "drift, violation, warning. QEMU 5.2.0 → 7.2.22 changed ACPI: OEM table ids BXPCAPIC → BXPC … (3 tables) … and 3 more.");
+}
+
+static void the_worst_cause_is_told_first_and_others_by_their_own_verdict(void **state)
+{
+	(void)state;
+	expect_summary(DIFF_OF(JUDGED("cpuid", "0x00000001.0.ecx", "changed", "\"0x2000\"", "\"0x0\"", BIT("cx16", "ecx[13]", "1", "0"), "intended",
+				      "info", BY_CPU, "") ","
+			       JUDGED("memory", "0x0000000000100000", "changed", "\"size=0x10 ram\"", "\"size=0x20 ram\"", "", "unexplained",
+				      "warning", "", "") ","
+			       JUDGED("smbios", "type0.0/version", "changed", "\"1.14\"", "\"1.16\"", "", "violation", "info", BY_BIOS,
+				      ",\"firmware\":true")),
+		       400,
+		       "drift, violation, warning. Unexplained: memory: 0x100000 size=0x10 → size=0x20. firmware bios-256k.bin changed SMBIOS: "
+		       "BIOS version 1.14 → 1.16. Intended: -cpu EPYC → EPYC,-cx16 changed CPUID: lost cx16.");
+}
+
+static void only_what_changed_under_a_running_guest_is_said_to_have(void **state)
+{
+	(void)state;
+	expect_summary(DIFF_OF(JUDGED("cpuid", "0x00000001.0.ecx", "changed", "\"0x2000\"", "\"0x0\"", BIT("cx16", "ecx[13]", "1", "0"), "violation",
+				      "critical", CAUSE("kvm.kvm_intel.nested", "\"Y\"", "\"N\"", ""), ",\"running\":true") ","
+			       JUDGED("cpuid", "0x00000001.0.edx", "changed", "\"0x1\"", "\"0x0\"", BIT("fpu", "edx[0]", "1", "0"), "violation",
+				      "warning", CAUSE("kvm.kvm_intel.nested", "\"Y\"", "\"N\"", ""), "")),
+		       200,
+		       "drift, violation, critical. While it ran, kvm_intel.nested Y → N changed CPUID: lost cx16. kvm_intel.nested Y → N changed CPUID: "
+		       "lost fpu.");
+	expect_summary(DIFF_OF(JUDGED("pci", "0000:00:05.0/id", "gained", "null", "\"1af4:1000\"", "", "intended", "info",
+				      CAUSE("hotplug", "null", "\"the guest read its id\"", "the guest found it while it ran"), ",\"running\":true")),
+		       200, "drift, intended, info. While it ran, hot-plug changed PCI: gained 0000:00:05.0 (1af4:1000).");
+}
+
+/* What differs of a long option line is one word of it. */
+static void of_options_only_what_differs_is_told(void **state)
+{
+	(void)state;
+	expect_summary(DIFF_OF(JUDGED("pci", "0000:00:03.0/id", "lost", "\"8086:100e\"", "null", "", "intended", "info",
+				      CAUSE("option.device", "\"e1000,addr=3,romfile=,mac=52:54:00:12:34:56\"", "null", ""), "") ","
+			       JUDGED("pci", "0000:00:05.0/id", "gained", "null", "\"8086:100e\"", "", "intended", "info",
+				      CAUSE("option.device", "null", "\"e1000,addr=5,romfile=,mac=52:54:00:12:34:56\"", ""), "")),
+		       200, "drift, intended, info. -device e1000,addr=3 → e1000,addr=5 changed PCI: 0000:00:03.0 → 0000:00:05.0.");
+	expect_summary(DIFF_OF(JUDGED("pci", "0000:00:05.0/id", "gained", "null", "\"8086:100e\"", "", "intended", "info",
+				      CAUSE("option.device", "null", "\"e1000,addr=5\"", ""), "")),
+		       200, "drift, intended, info. adding -device e1000,addr=5 changed PCI: gained 0000:00:05.0 (8086:100e).");
+}
+
+/* What a rule hides must not make the line that wakes people. */
+static void what_is_suppressed_is_in_no_alert(void **state)
+{
+	(void)state;
+	expect_summary(DIFF_OF(JUDGED("cpuid", "0x1.0.ecx", "changed", "\"0x2000\"", "\"0x0\"", BIT("cx16", "ecx[13]", "1", "0"), "violation", "critical",
+				      BY_VMM, ",\"suppressed_by\":\"known\"") ","
+			       JUDGED("cpuid", "0x1.0.edx", "changed", "\"0x1\"", "\"0x0\"", BIT("fpu", "edx[0]", "1", "0"), "exempt", "info",
+				      CAUSE("host_cpu", "\"A\"", "\"B\"", ""), ",\"reason\":\"-cpu host follows the host\"")),
+		       200, "drift, exempt, info. host CPU A → B (-cpu host follows the host) changed CPUID: lost fpu.");
 }
 
 static size_t columns(const char *line)
@@ -398,6 +499,11 @@ int main(void)
 		cmocka_unit_test(digests_are_cut_within_a_value_too),
 		cmocka_unit_test(colour_comes_only_when_asked),
 		cmocka_unit_test(an_alert_says_it_in_one_line),
+		cmocka_unit_test(an_alert_says_why_and_what_it_breaks),
+		cmocka_unit_test(the_worst_cause_is_told_first_and_others_by_their_own_verdict),
+		cmocka_unit_test(only_what_changed_under_a_running_guest_is_said_to_have),
+		cmocka_unit_test(of_options_only_what_differs_is_told),
+		cmocka_unit_test(what_is_suppressed_is_in_no_alert),
 		cmocka_unit_test(a_summary_stays_within_its_width),
 		cmocka_unit_test(a_report_fits_its_columns),
 		cmocka_unit_test(what_came_or_went_as_a_whole_is_one_row),

@@ -5,224 +5,230 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/blame.h"
 #include "userspace/drift/group.h"
+#include "userspace/drift/items.h"
 #include "userspace/drift/page.h"
+#include "userspace/drift/words.h"
 
-#define ELLIPSIS "\xe2\x80\xa6"
-#define ARROW "\xe2\x86\x92"
-/* Nobody reads a longer line; and pairs of functions are looked for only among so many. */
-#define ITEMS_MAX 64
-#define CHANGES_PAIRED 512
-#define MORE_COLUMNS 16 /* " … and 12345 more" fits here */
+#define MORE_COLUMNS 18 /* " … and 12345 more." fits here */
+#define VALUE_COLUMNS WORDS_PLENTY
+#define VALUE_COLUMNS_NARROW 24
+#define REASON_COLUMNS 64
+/* A shorter line has no room to say what it means beside what it is. */
+#define IMPACT_WIDTH_MIN 140
+#define IMPACTS_SHOWN 2
+#define BLAME_COLUMNS_MIN 48 /* less says nothing of another cause */
+#define BLAMES_SPARED 2      /* for so many the ones before leave room */
 
-struct item {
-	const char *facet;
-	struct buffer text;
+struct line {
+	const json_t *diff;
+	struct buffer *out;
+	size_t width;
 };
 
-struct summary {
-	const json_t *changes;
-	struct item items[ITEMS_MAX];
-	size_t count; /* of all items, those beyond ITEMS_MAX too */
-};
+static size_t columns(const struct buffer *b) { return b->data ? page_width(b->data) : 0; }
 
-static struct buffer *item_new(struct summary *s, const char *facet)
-{
-	struct buffer *text = NULL;
+static void put(struct buffer *out, const char *text) { text_terminal(out, text, strlen(text)); }
 
-	if (s->count < ITEMS_MAX) {
-		s->items[s->count].facet = facet;
-		text = &s->items[s->count].text;
-		*text = (struct buffer)BUFFER_INIT;
-	}
-	s->count++;
-	return text;
-}
+/* ---- what changed, within so many columns */
 
-static void put(struct buffer *out, const char *text)
-{
-	text_terminal(out, text, strlen(text));
-}
-
-/* "cx16 lost", "physical_address_bits 40 → 39". */
-static void add_field(struct summary *s, const char *facet, const json_t *field)
-{
-	struct buffer *out = item_new(s, facet);
-	const char *from = member_text(field, "from"), *to = member_text(field, "to");
-	bool bit = !strchr(member_text(field, "bits"), ':');
-
-	if (!out)
-		return;
-	put(out, member_text(field, "name"));
-	if (bit && strcmp(from, "1") == 0 && strcmp(to, "0") == 0) {
-		buffer_string(out, " lost");
-	} else if (bit && strcmp(from, "0") == 0 && strcmp(to, "1") == 0) {
-		buffer_string(out, " gained");
-	} else {
-		buffer_string(out, " ");
-		put(out, from[0] ? from : "none");
-		buffer_string(out, " " ARROW " ");
-		put(out, to[0] ? to : "none");
-	}
-}
-
-/* The lost function with this id as gained elsewhere: a device in another slot. */
-static bool find_pair(const json_t *changes, const struct group *lost, size_t cursor, struct group *ret)
-{
-	for (size_t i = 0; i < ITEMS_MAX && group_next(changes, &cursor, ret); i++)
-		if (ret->id && strcmp(ret->kind, lost->kind) != 0 &&
-		    strcmp(member_text(ret->id, "from"), member_text(lost->id, "to")) == 0 &&
-		    strcmp(member_text(ret->id, "to"), member_text(lost->id, "from")) == 0)
-			return true;
-	return false;
-}
-
-static void put_subject(struct buffer *out, const struct group *g)
-{
-	text_terminal(out, g->key, g->subject);
-}
-
-/* A function: "0000:00:03.0 lost (8086:100e)", or with its other half "0000:00:03.0 → 0000:00:04.0". */
-static void add_function(struct summary *s, const struct group *g, bool *done)
-{
-	bool lost = strcmp(g->kind, "lost") == 0;
-	struct buffer *out;
-	struct group pair;
-
-	if (g->begin < CHANGES_PAIRED && done[g->begin])
-		return;
-	out = item_new(s, g->facet);
-	if (!out)
-		return;
-	if (find_pair(s->changes, g, g->end, &pair) && pair.begin < CHANGES_PAIRED && !done[pair.begin]) {
-		done[pair.begin] = true;
-		put_subject(out, lost ? g : &pair);
-		buffer_string(out, " " ARROW " ");
-		put_subject(out, lost ? &pair : g);
-		return;
-	}
-	put_subject(out, g);
-	buffer_string(out, " ");
-	put(out, g->kind);
-	buffer_string(out, " (");
-	put(out, member_text(g->id, lost ? "from" : "to"));
-	buffer_string(out, ")");
-}
-
-static void add_group(struct summary *s, const struct group *g, bool *done)
-{
-	size_t named = 0;
-	struct buffer *out;
-
-	if (g->id) {
-		add_function(s, g, done);
-		return;
-	}
-	for (size_t i = g->begin; strcmp(g->kind, "changed") == 0 && i < g->end; i++) {
-		const json_t *fields = json_object_get(json_array_get(s->changes, i), "fields");
-
-		for (size_t j = 0; j < json_array_size(fields); j++, named++)
-			add_field(s, g->facet, json_array_get(fields, j));
-	}
-	if (named)
-		return;
-	out = item_new(s, g->facet);
-	if (!out)
-		return;
-	put_subject(out, g);
-	buffer_string(out, " ");
-	put(out, g->kind);
-}
-
-static void add_unknown(struct summary *s, const json_t *unknown)
-{
-	for (size_t i = 0; i < json_array_size(unknown); i++) {
-		const json_t *u = json_array_get(unknown, i);
-		struct buffer *out;
-
-		if (member_is_text(u, "key"))
-			continue;
-		out = item_new(s, member_text(u, "facet"));
-		if (out)
-			put(out, member_text(u, "reason"));
-	}
-}
-
-/* Whole items as long as they and the count of the rest fit. */
-static void put_items(const struct summary *s, size_t width, struct buffer *line)
+/* "ACPI: FADT revision 1 → 3, …; CPUID: …": whole items as long as they and the count of the rest fit. */
+static void put_items(const struct items *items, size_t end, struct buffer *out)
 {
 	const char *facet = NULL;
-	size_t i, shown = s->count < ITEMS_MAX ? s->count : ITEMS_MAX;
+	size_t i, left = items->left_out;
 
-	for (i = 0; i < shown; i++) {
-		const struct item *item = &s->items[i];
-		bool same = facet && strcmp(facet, item->facet) == 0;
+	for (i = 0; i < items->count; i++) {
+		const struct item *item = &items->list[i];
+		bool same = facet && strcmp(facet, item->facet) == 0, last = i + 1 == items->count && !items->left_out, fits;
 		struct buffer next = BUFFER_INIT;
-		bool fits;
 
-		buffer_string(&next, !facet ? ": " : same ? ", " : "; ");
+		buffer_string(&next, !facet ? "" : same ? ", " : "; ");
 		if (!same) {
-			put(&next, item->facet);
-			buffer_string(&next, item->facet[0] ? " " : "");
+			put(&next, words_facet(item->facet));
+			buffer_string(&next, ": ");
 		}
-		buffer_append(&next, item->text.data, item->text.size);
-		fits = !buffer_failed(&next) && page_width(line->data ? line->data : "") + page_width(next.data) +
-		       (i + 1 < s->count ? MORE_COLUMNS : 0) <= width;
+		item_put(item, &next);
+		out->failed |= buffer_failed(&next);
+		fits = columns(out) + columns(&next) + (last ? 1 : MORE_COLUMNS) <= end;
 		/* The first one is shown in any case: it is cut rather than missing. */
 		if (fits || i == 0)
-			buffer_append(line, next.data, next.size);
+			buffer_append(out, next.data, next.size);
 		buffer_release(&next);
 		if (!fits && i > 0)
 			break;
 		facet = item->facet;
 	}
-	if (i < s->count)
-		buffer_printf(line, " " ELLIPSIS " and %zu more", s->count - i);
+	for (; i < items->count; i++)
+		left += items->list[i].count;
+	if (left)
+		buffer_printf(out, " \xe2\x80\xa6 and %zu more", left);
 }
 
-static void put_bounded(const char *line, size_t width, struct buffer *out)
-{
-	size_t columns = 0, end = 0;
+/* ---- a sentence for each cause */
 
-	if (page_width(line) <= width) {
-		buffer_string(out, line);
+static void put_capital(struct buffer *out, const char *text)
+{
+	char first[2] = { text[0] >= 'a' && text[0] <= 'z' ? (char)(text[0] - 'a' + 'A') : text[0] };
+
+	buffer_string(out, first);
+	buffer_string(out, text[0] ? text + 1 : "");
+}
+
+static void put_blame(const struct line *l, const struct blame *b, enum verdict told)
+{
+	if (b->verdict == VERDICT_NONE)
+		return;
+	if (b->verdict != told) {
+		put_capital(l->out, verdict_name(b->verdict));
+		buffer_string(l->out, b->running ? " while it ran: " : ": ");
+	} else if (b->running) {
+		buffer_string(l->out, "While it ran, ");
+	}
+	if (!b->factor[0]) {
+		if (b->verdict == told)
+			buffer_string(l->out, b->running ? "no known cause for " : "No known cause for ");
 		return;
 	}
-	if (width == 0)
-		return;
-	for (; line[end]; end++)
-		if (((unsigned char)line[end] & 0xc0) != 0x80 && ++columns == width)
+	words_blame(l->diff, b, l->width < IMPACT_WIDTH_MIN ? VALUE_COLUMNS_NARROW : VALUE_COLUMNS, l->out);
+	if (b->reason[0] && l->width >= IMPACT_WIDTH_MIN) {
+		buffer_string(l->out, " (");
+		words_cut(b->reason, REASON_COLUMNS, l->out);
+		buffer_string(l->out, ")");
+	}
+	buffer_string(l->out, " changed ");
+}
+
+/* False: there is no room for it, and it is not the first. */
+static bool put_sentence(const struct line *l, const struct blame *b, enum verdict told, bool first, size_t width)
+{
+	struct buffer text = BUFFER_INIT;
+	struct line sentence = { .diff = l->diff, .out = &text, .width = l->width };
+	struct items items;
+	bool fits;
+
+	buffer_string(&text, " ");
+	put_blame(&sentence, b, told);
+	items_make(b->changes, &items);
+	put_items(&items, width, &text);
+	buffer_string(&text, ".");
+	items_release(&items);
+	fits = first || columns(&text) <= width;
+	if (fits)
+		buffer_append(l->out, text.data, text.size);
+	l->out->failed |= buffer_failed(&text);
+	buffer_release(&text);
+	return fits;
+}
+
+/* As many causes as there is room for, worst first. Each leaves some to those after it. */
+static void put_sentences(const struct line *l, const struct blames *b, size_t end)
+{
+	size_t left = 0, i;
+
+	for (i = 0; i < b->count; i++) {
+		size_t used = columns(l->out) + (i + 1 < b->count ? MORE_COLUMNS : 0), room = end > used ? end - used : 0;
+		size_t others = b->count - i - 1 < BLAMES_SPARED ? b->count - i - 1 : BLAMES_SPARED;
+
+		if (room > 2 * others * BLAME_COLUMNS_MIN)
+			room -= others * BLAME_COLUMNS_MIN;
+		if (!put_sentence(l, &b->items[i], b->verdict, i == 0, room))
 			break;
-	buffer_append(out, line, end);
-	buffer_string(out, ELLIPSIS);
+	}
+	for (; i < b->count; i++)
+		left += json_array_size(b->items[i].changes);
+	if (left)
+		buffer_printf(l->out, " And %zu more.", left);
+}
+
+/* ---- what it means */
+
+static bool said(const char *const *sentences, size_t count, const char *sentence)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcmp(sentences[i], sentence) == 0)
+			return true;
+	return false;
+}
+
+/* The worst sentences. Blames are in that order, and within each their impacts. */
+static size_t impacts_of(const struct blames *b, const char *ret[IMPACTS_SHOWN])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < b->count; i++)
+		for (size_t j = 0; j < b->items[i].impact_count && count < IMPACTS_SHOWN; j++)
+			if (!said(ret, count, b->items[i].impacts[j].sentence))
+				ret[count++] = b->items[i].impacts[j].sentence;
+	return count;
+}
+
+static void put_drift(struct line *l, const struct blames *b)
+{
+	const char *impacts[IMPACTS_SHOWN] = { NULL };
+	size_t count = l->width < IMPACT_WIDTH_MIN ? 0 : impacts_of(b, impacts);
+	struct buffer impact = BUFFER_INIT;
+
+	if (b->verdict)
+		buffer_printf(l->out, ", %s, %s", verdict_name(b->verdict), severity_name(b->severity));
+	buffer_string(l->out, ".");
+	if (count) {
+		buffer_string(&impact, " Impact: ");
+		words_cut(impacts[0], l->width / 3, &impact);
+	}
+	put_sentences(l, b, l->width - columns(&impact));
+	buffer_append(l->out, impact.data, impact.size);
+	/* Where the changes left room. */
+	for (size_t i = 1; i < count && columns(l->out) + 1 + page_width(impacts[i]) <= l->width; i++) {
+		buffer_string(l->out, " ");
+		put(l->out, impacts[i]);
+	}
+	l->out->failed |= buffer_failed(&impact);
+	buffer_release(&impact);
+}
+
+/* ---- no drift */
+
+static void put_unknown(const struct line *l, const json_t *unknown)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(unknown) && columns(l->out) <= l->width; i++) {
+		const json_t *u = json_array_get(unknown, i);
+
+		if (member_is_text(u, "key"))
+			continue;
+		buffer_string(l->out, count++ ? "; " : ": ");
+		put(l->out, words_facet(member_text(u, "facet")));
+		buffer_string(l->out, member_text(u, "facet")[0] ? " " : "");
+		put(l->out, member_text(u, "reason"));
+	}
 }
 
 void drift_summary(const json_t *diff, size_t width, struct buffer *out)
 {
-	bool done[CHANGES_PAIRED] = { false };
 	json_t *changes = group_order(json_object_get(diff, "changes"));
-	struct summary s = { .changes = changes };
-	struct buffer line = BUFFER_INIT;
-	struct group g;
+	const char *result = member_text(diff, "result");
+	struct blames blames = BLAMES_INIT;
+	struct buffer text = BUFFER_INIT;
+	struct line l = { .diff = diff, .out = &text, .width = width };
 
-	if (!changes) {
+	if (!changes || blames_part(changes, &blames) < 0) {
 		out->failed = true;
+		json_decref(changes);
 		return;
 	}
-
-	for (size_t cursor = 0; group_next(s.changes, &cursor, &g);)
-		add_group(&s, &g, done);
-	if (s.count == 0)
-		add_unknown(&s, json_object_get(diff, "unknown"));
-	text_terminal(&line, member_text(diff, "result"), strlen(member_text(diff, "result")));
-	if (!buffer_failed(&line) && strcmp(member_text(diff, "result"), "same") != 0)
-		put_items(&s, width, &line);
-	if (buffer_failed(&line))
+	put(&text, result);
+	if (blames.count && strcmp(result, drift_result_name(DRIFT_SAME)) != 0)
+		put_drift(&l, &blames);
+	else if (strcmp(result, drift_result_name(DRIFT_UNKNOWN)) == 0)
+		put_unknown(&l, json_object_get(diff, "unknown"));
+	if (buffer_failed(&text))
 		out->failed = true;
 	else
-		put_bounded(line.data ? line.data : "", width, out);
-	for (size_t i = 0; i < s.count && i < ITEMS_MAX; i++)
-		buffer_release(&s.items[i].text);
-	buffer_release(&line);
+		words_bound(text.size ? text.data : "", width, out);
+	buffer_release(&text);
+	blames_release(&blames);
 	json_decref(changes);
 }

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/drift/items.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/base/text.h"
+#include "userspace/drift/group.h"
+#include "userspace/drift/words.h"
+
+#define ARROW " \xe2\x86\x92 "
+#define ELLIPSIS "\xe2\x80\xa6"
+#define NAMES_SHOWN 4
+#define VALUE_COLUMNS 24
+/* Pairs of functions are looked for only among so many. */
+#define CHANGES_PAIRED 512
+/* Of one list of names, few enough to be worth reading one by one. */
+#define PAIRS_TRIED 64
+
+static void put(struct buffer *out, const char *text) { text_terminal(out, text, strlen(text)); }
+
+void items_release(struct items *items)
+{
+	for (size_t i = 0; i < items->count; i++) {
+		buffer_release(&items->list[i].fold);
+		buffer_release(&items->list[i].subject);
+		buffer_release(&items->list[i].shared);
+		buffer_release(&items->list[i].text);
+	}
+	items->count = 0;
+}
+
+/* The item that folds what has this key: a new one, or one that is there. NULL: no room. Takes over fold. */
+static struct item *item_of(struct items *s, const char *facet, enum severity severity, struct buffer *fold)
+{
+	struct item *item;
+	size_t i;
+
+	for (i = 0; i < s->count; i++)
+		if (strcmp(s->list[i].facet, facet) == 0 && s->list[i].fold.size == fold->size && fold->size &&
+		    memcmp(s->list[i].fold.data, fold->data, fold->size) == 0)
+			break;
+	if (i == ITEMS_MAX) {
+		s->left_out++;
+		buffer_release(fold);
+		return NULL;
+	}
+	item = &s->list[i];
+	if (i == s->count) {
+		*item = (struct item){ .facet = facet, .place = i, .fold = *fold };
+		s->count++;
+	} else {
+		buffer_release(fold);
+	}
+	*fold = (struct buffer)BUFFER_INIT;
+	if (severity > item->severity)
+		item->severity = severity;
+	item->count++;
+	return item;
+}
+
+/* ---- lists of names: "lost cx16, avx" */
+
+/* The place for one more name in the list of this subject and verb; NULL: it is only counted. */
+static struct buffer *name_place(struct items *s, const char *facet, enum severity severity, const char *subject, const char *verb)
+{
+	struct buffer fold = BUFFER_INIT;
+	struct item *item;
+
+	buffer_printf(&fold, "%s\n%s", verb, subject);
+	item = item_of(s, facet, severity, &fold);
+	if (!item)
+		return NULL;
+	if (item->count == 1) {
+		item->verb = verb;
+		buffer_string(&item->subject, subject);
+	}
+	if (item->count > NAMES_SHOWN)
+		return NULL;
+	buffer_string(&item->text, item->count > 1 ? ", " : "");
+	return &item->text;
+}
+
+static const char *kind_of(const char *kind) { return strcmp(kind, "lost") == 0 ? "lost" : "gained"; }
+
+/* ---- values: "FADT revision 1 → 3" */
+
+static bool is_derived(const char *facet, const char *key)
+{
+	const char *field = strchr(key, '/');
+
+	return strcmp(facet, "acpi") == 0 && field && (strcmp(field, "/body") == 0 || strcmp(field, "/length") == 0);
+}
+
+static void add_value(struct items *s, const json_t *change, enum severity severity)
+{
+	const char *facet = member_text(change, "facet"), *key = member_text(change, "key"), *to = member_text(change, "to"), *unit = NULL;
+	struct buffer fold = BUFFER_INIT, shared = BUFFER_INIT, values = BUFFER_INIT;
+	bool derived = is_derived(facet, key);
+	bool folds = words_shared(facet, key, &shared, &unit);
+	struct item *item;
+
+	buffer_printf(&fold, "=%s\n%s", folds ? shared.data : key, folds && derived ? "" : to);
+	words_values(member_text(change, "from"), to, VALUE_COLUMNS, &values);
+	item = item_of(s, facet, severity, &fold);
+	if (item && item->count == 1) {
+		item->derived = derived;
+		item->unit = unit;
+		words_subject(facet, key, &item->subject);
+		item->shared = shared;
+		item->text = values;
+		return;
+	}
+	if (item && (values.size != item->text.size || (values.size && memcmp(values.data, item->text.data, values.size) != 0)))
+		item->various = true;
+	buffer_release(&shared);
+	buffer_release(&values);
+}
+
+/* "cx16" to those that were lost, or "physical_address_bits 40 → 39". */
+static void add_field(struct items *s, const json_t *change, const json_t *field, enum severity severity)
+{
+	const char *facet = member_text(change, "facet"), *from = member_text(field, "from"), *to = member_text(field, "to");
+	const char *name = member_text(field, "name");
+	bool bit = !strchr(member_text(field, "bits"), ':');
+	bool lost = bit && strcmp(from, "1") == 0 && strcmp(to, "0") == 0, gained = bit && strcmp(from, "0") == 0 && strcmp(to, "1") == 0;
+	struct buffer subject = BUFFER_INIT, fold = BUFFER_INIT, *text;
+	struct item *item;
+
+	/* What CPUID's bits are called says enough. */
+	if (strcmp(facet, "cpuid") != 0)
+		words_subject(facet, member_text(change, "key"), &subject);
+	if (lost || gained) {
+		text = name_place(s, facet, severity, subject.size ? subject.data : "", lost ? "lost" : "gained");
+		if (text)
+			put(text, name);
+		buffer_release(&subject);
+		return;
+	}
+	buffer_printf(&fold, "=%s\n%s", member_text(change, "key"), name);
+	item = item_of(s, facet, severity, &fold);
+	if (item && item->count == 1) {
+		item->subject = subject;
+		buffer_string(&item->subject, subject.size ? " " : "");
+		put(&item->subject, name);
+		words_values(from[0] ? from : "none", to[0] ? to : "none", VALUE_COLUMNS, &item->text);
+		return;
+	}
+	buffer_release(&subject);
+}
+
+/* ---- groups of changes */
+
+static enum severity severity_of(const json_t *changes, const struct group *g)
+{
+	enum severity worst = SEVERITY_NONE, one;
+
+	for (size_t i = g->begin; i < g->end; i++)
+		if (severity_parse(member_text(json_array_get(changes, i), "severity"), &one) == 0 && one > worst)
+			worst = one;
+	return worst;
+}
+
+static void put_subject(struct buffer *out, const struct group *g)
+{
+	text_terminal(out, g->key, g->subject);
+}
+
+/* The lost function with this id as gained elsewhere: a device in another slot. */
+static bool find_pair(const json_t *changes, const struct group *lost, size_t cursor, struct group *ret)
+{
+	for (size_t i = 0; i < PAIRS_TRIED && group_next(changes, &cursor, ret); i++)
+		if (ret->id && strcmp(ret->kind, lost->kind) != 0 &&
+		    strcmp(member_text(ret->id, "from"), member_text(lost->id, "to")) == 0 &&
+		    strcmp(member_text(ret->id, "to"), member_text(lost->id, "from")) == 0)
+			return true;
+	return false;
+}
+
+/* A function: "lost 0000:00:03.0 (8086:100e)", or with its other half "0000:00:03.0 → 0000:00:04.0". */
+static void add_function(struct items *s, const struct group *g, enum severity severity, bool *done)
+{
+	bool lost = strcmp(g->kind, "lost") == 0;
+	struct buffer *out;
+	struct group pair;
+
+	if (g->begin < CHANGES_PAIRED && done[g->begin])
+		return;
+	if (find_pair(s->changes, g, g->end, &pair) && pair.begin < CHANGES_PAIRED && !done[pair.begin]) {
+		done[pair.begin] = true;
+		out = name_place(s, g->facet, severity, "", "");
+		if (!out)
+			return;
+		put_subject(out, lost ? g : &pair);
+		buffer_string(out, ARROW);
+		put_subject(out, lost ? &pair : g);
+		return;
+	}
+	out = name_place(s, g->facet, severity, "", kind_of(g->kind));
+	if (!out)
+		return;
+	put_subject(out, g);
+	buffer_string(out, " (");
+	put(out, member_text(g->id, lost ? "from" : "to"));
+	buffer_string(out, ")");
+}
+
+static void add_came_or_went(struct items *s, const struct group *g, enum severity severity)
+{
+	struct buffer *out = name_place(s, g->facet, severity, "", kind_of(g->kind));
+	struct buffer key = BUFFER_INIT;
+
+	if (!out)
+		return;
+	buffer_append(&key, g->key, g->subject);
+	words_subject(g->facet, key.size ? key.data : "", out);
+	buffer_release(&key);
+}
+
+static void add_group(struct items *s, const struct group *g, bool *done)
+{
+	enum severity severity = severity_of(s->changes, g);
+
+	if (g->id) {
+		add_function(s, g, severity, done);
+		return;
+	}
+	if (strcmp(g->kind, "changed") != 0) {
+		add_came_or_went(s, g, severity);
+		return;
+	}
+	for (size_t i = g->begin; i < g->end; i++) {
+		const json_t *change = json_array_get(s->changes, i), *fields = json_object_get(change, "fields");
+
+		for (size_t j = 0; j < json_array_size(fields); j++)
+			add_field(s, change, json_array_get(fields, j), severity);
+		if (json_array_size(fields) == 0)
+			add_value(s, change, severity);
+	}
+}
+
+/* ---- the order in which they are told */
+
+static int item_compare(const void *va, const void *vb)
+{
+	const struct item *a = va, *b = vb;
+
+	if (a->facet_severity != b->facet_severity)
+		return a->facet_severity < b->facet_severity ? 1 : -1;
+	if (a->facet_place != b->facet_place)
+		return a->facet_place < b->facet_place ? -1 : 1;
+	if (a->severity != b->severity)
+		return a->severity < b->severity ? 1 : -1;
+	if (a->derived != b->derived)
+		return a->derived ? 1 : -1;
+	return (a->place > b->place) - (a->place < b->place);
+}
+
+static void order(struct items *s)
+{
+	for (size_t i = 0; i < s->count; i++) {
+		struct item *item = &s->list[i];
+
+		item->facet_place = i;
+		for (size_t j = 0; j < s->count; j++) {
+			if (strcmp(s->list[j].facet, item->facet) != 0)
+				continue;
+			if (j < item->facet_place)
+				item->facet_place = j;
+			if (s->list[j].severity > item->facet_severity)
+				item->facet_severity = s->list[j].severity;
+		}
+	}
+	qsort(s->list, s->count, sizeof(s->list[0]), item_compare);
+}
+
+void items_make(const json_t *changes, struct items *ret)
+{
+	bool done[CHANGES_PAIRED] = { false };
+	struct group g;
+
+	ret->changes = changes;
+	ret->count = ret->left_out = 0;
+	for (size_t cursor = 0; group_next(changes, &cursor, &g);)
+		add_group(ret, &g, done);
+	order(ret);
+}
+
+static void append(struct buffer *out, const struct buffer *text)
+{
+	out->failed |= buffer_failed(text);
+	buffer_append(out, text->data, text->size);
+}
+
+void item_put(const struct item *item, struct buffer *out)
+{
+	const struct buffer *about = item->shared.size && item->count > 1 ? &item->shared : &item->subject;
+
+	append(out, about);
+	if (item->verb) {
+		buffer_string(out, about->size ? " " : "");
+		buffer_string(out, item->verb);
+		buffer_string(out, item->verb[0] ? " " : "");
+		append(out, &item->text);
+		if (item->count > NAMES_SHOWN)
+			buffer_printf(out, " and %zu more", item->count - NAMES_SHOWN);
+		return;
+	}
+	buffer_string(out, item->text.size ? " " : "");
+	append(out, &item->text);
+	if (item->count > 1 && item->unit)
+		buffer_printf(out, "%s (%zu %s)", item->various && item->text.size ? " " ELLIPSIS : "", item->count, item->unit);
+}

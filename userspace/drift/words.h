@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What is to blame, and what changed, as a person would say it. All of it is escaped for a terminal. */
+#ifndef ABIDRIFT_DRIFT_WORDS_H
+#define ABIDRIFT_DRIFT_WORDS_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct blame;
+struct buffer;
+
+#define WORDS_PLENTY 40
+
+/* A text escaped, and cut with an ellipsis to so many columns. */
+void words_cut(const char *text, size_t columns, struct buffer *out);
+/* The same of a text that is escaped already. */
+void words_bound(const char *line, size_t columns, struct buffer *out);
+/*
+ * "QEMU 5.2.0 → 7.2.22 under pc-q35-5.2", "-cpu EPYC → EPYC,-cx16"; diff gives "vmm" and "machine". `value`: columns of one value;
+ * the machine is named only where these are plenty.
+ */
+void words_blame(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
+/* What else may have done it: "kernel 6.1.0-18 → 6.1.0-21, microcode 0x1 → 0x2"; nothing where there is nothing else. */
+void words_besides(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
+
+/* "ACPI", "CPUID", …: how a facet is called in a sentence. */
+const char *words_facet(const char *facet);
+/* What a change of a value is about: "FADT OEM table id", "BIOS version"; the key where nobody has a better name for it. */
+void words_subject(const char *facet, const char *key, struct buffer *out);
+/* The part that like changes of several tables, structures or functions share, and how these are called: "OEM table ids", "tables". */
+bool words_shared(const char *facet, const char *key, struct buffer *name, const char **ret_unit);
+/* "1 → 3"; of values with several words only those that differ; nothing for digests, which tell a person nothing. */
+void words_values(const char *from, const char *to, size_t columns, struct buffer *out);
+
+#endif
