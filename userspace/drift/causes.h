@@ -6,6 +6,7 @@
 #ifndef ABIDRIFT_DRIFT_CAUSES_H
 #define ABIDRIFT_DRIFT_CAUSES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "userspace/drift/drift.h"
@@ -21,19 +22,41 @@ enum factor_class {
 	FACTOR_OBSERVER, /* abidrift: the machine did not change, the look at it did */
 };
 
+/* What more must be so for a rule to fit. */
+enum cause_when {
+	CAUSE_ALWAYS,
+	CAUSE_NAMED,   /* the element names this very thing: the PCI function by its address or kind, the SMBIOS type */
+	CAUSE_MOVABLE, /* the function came, went or is another one now; or the element has no address of its own */
+};
+
+/*
+ * For each factor that differs (of a list of options: for each element that differs) the first row that fits counts; one that
+ * says CAUSE_NONE keeps later ones away.
+ */
 struct cause_rule {
 	const char *facet;  /* glob over facet names, "a|b" for either */
-	const char *key;    /* glob over the key, "a|b" for either; "*" */
-	const char *factor; /* glob over the factor's name */
+	/* Glob over the key, "a|b" for either; "KEY#FIELD": over the key and the names of the change's fields (where they are not the
+	 * only ones that differ, the cause is at best likely). */
+	const char *key;
+	const char *factor; /* glob over the factor's name; "NAME=ELEMENT": and one element of its list that differs */
 	enum cause_strength strength;
-	const char *why;    /* a sentence without a full stop; told to people */
+	const char *why;    /* a sentence without a full stop; told to people. NULL with CAUSE_NONE */
+	const char *unless; /* glob: another factor that differs, and tells more; NULL */
+	enum cause_when when;
 };
 
 extern const struct cause_rule cause_rules[];
 extern const size_t cause_rule_count;
 
 enum factor_class factor_class_of(const char *factor);
-/* Fills change->causes from d->context, best first. Of causes beside a CERTAIN one only certain ones stay. -ENOMEM. */
+
+/* The factors of a drift, taken apart once for all of its changes. Borrows the drift. */
+struct causes;
+int causes_prepare(const struct drift *d, struct causes **ret); /* -ENOMEM */
+void causes_free(struct causes *c);
+/* Fills change->causes, best first. Of causes beside a CERTAIN one only certain ones stay. `change` is one of the drift's. -ENOMEM. */
+int causes_fill(const struct causes *c, struct drift_change *change);
+/* The three together, for one change. */
 int causes_find(const struct drift *d, struct drift_change *change);
 
 #endif

@@ -213,14 +213,15 @@ static void severity_set(const struct drift *d, struct drift_change *c, const st
 		c->severity = unexcused(c, impact, circumstances->from && circumstances->to);
 }
 
-static int change_judge(struct drift *d, struct drift_change *c, const struct drift_circumstances *circumstances)
+static int change_judge(struct drift *d, const struct causes *causes, struct drift_change *c,
+			const struct drift_circumstances *circumstances)
 {
 	bool hotplug = false;
 	int r;
 
 	change_reset(c);
 	c->while_running = changed_in_boot(c, circumstances->boot_began);
-	r = causes_find(d, c);
+	r = causes_fill(causes, c);
 	if (r >= 0)
 		r = hotplug_cause(c, circumstances, &hotplug);
 	if (r < 0)
@@ -297,10 +298,14 @@ static void functions_settle(struct drift *d)
 
 int drift_judge(struct drift *d, const struct drift_circumstances *c)
 {
-	int r = 0;
+	struct causes *causes;
+	int r = causes_prepare(d, &causes);
 
+	if (r < 0)
+		return r;
 	for (size_t i = 0; r >= 0 && i < d->change_count; i++)
-		r = change_judge(d, &d->changes[i], c);
+		r = change_judge(d, causes, &d->changes[i], c);
+	causes_free(causes);
 	if (r >= 0)
 		functions_settle(d);
 	return r < 0 ? r : suppress(d, c);
