@@ -1109,6 +1109,9 @@ static void tell(struct analyst *a, struct instance *in, const struct judge_outc
 		if (out->no_baseline)
 			say(a, 0, "%s: fingerprinted, revision %" PRIu32 " %.19s, no baseline yet: `abidrift accept` makes it one", called(in),
 			    in->row.revision, out->digest.text);
+		else if (out->suppressed && !strcmp(in->row.state, "same"))
+			say(a, 0, "%s: fingerprinted, revision %" PRIu32 " %.19s, same as its baseline but for %zu suppressed change%s", called(in),
+			    in->row.revision, out->digest.text, out->suppressed, out->suppressed == 1 ? "" : "s");
 		else /* where less is seen the digest is not the revision's */
 			say(a, 0, "%s: fingerprinted, revision %" PRIu32 "%s%.19s, %s", called(in), in->row.revision, out->fell ? "" : " ",
 			    out->fell ? "" : out->digest.text, !strcmp(in->row.state, "same") ? "same as its baseline" : in->row.state);
@@ -1320,9 +1323,9 @@ static int take_rules(struct analyst *a, const void *body, size_t bytes, struct 
 			return error_set(e, ENOMEM, "out of memory");
 		suppressions_free(a->own_rules);
 		a->rules = a->own_rules = rules;
+		a->rule_end = suppressions_next_end(a->rules, now_real(a));
 		rules_tell(a);
 	}
-	a->rule_end = suppressions_next_end(a->rules, now_real(a));
 	return 0;
 }
 
@@ -1497,6 +1500,7 @@ static int take_tick(struct analyst *a, const void *body, bool hello, struct err
 	a->realtime_offset = tick.realtime_ns - (int64_t)a->now_ns;
 	a->hello |= hello;
 	if (hello) {
+		a->rule_end = suppressions_next_end(a->rules, now_real(a));
 		if (!a->pruned_ns)
 			a->pruned_ns = a->now_ns;
 		return 0;

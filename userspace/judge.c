@@ -673,6 +673,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 	}
 	if (err >= 0) {
 		ret->fell = drift_fell(&drift);
+		ret->suppressed = json_array_size(json_object_get(diff, "changes")) - counted(json_object_get(diff, "changes"));
 		overrun_tell(&drift, ret);
 		ret->no_baseline = !baseline;
 		err = instance_conclude(in, diff, baseline != 0, ret->fell);

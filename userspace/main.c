@@ -16,7 +16,7 @@ static const struct verb verbs[] = {
 	{ "run", "watch every guest of this host, in the foreground",
 	  "[--config FILE] [--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN | OPTION_PRINT_CONFIG, 0, 0, verb_run },
-	{ "doctor", "what can be seen on this host, facet by facet, and how to get the rest", "", 0, 0, 0, verb_doctor },
+	{ "doctor", "what can be seen on this host, facet by facet, and how to get the rest", "", OPTION_CONFIG | OPTION_SET, 0, 0, verb_doctor },
 	{ "ls", "list guests and their state", "", OPTION_CONFIG, 0, 0, verb_ls },
 	{ "show", "a fingerprint, decoded", "GUEST[@REV] [--facet F] [--fingerprint]", OPTION_CONFIG | OPTION_FACET | OPTION_FINGERPRINT, 1,
 	  1, verb_show },

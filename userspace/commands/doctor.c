@@ -15,6 +15,7 @@
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/privilege.h"
+#include "userspace/commands/rules.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/table.h"
 #include "userspace/commands/verbs.h"
@@ -321,6 +322,7 @@ static void doctor_text(const json_t *model, bool more, struct buffer *out)
 	table_end(t, "", out);
 	buffer_string(out, "\n");
 	remedies_text(facets, out);
+	rules_text(model, out);
 	buffer_printf(out, "%s\n",
 		      json_is_true(json_object_get(model, "ok")) ? "All that this version knows can be seen here."
 								 : "Not everything can be seen here; abidrift replay works everywhere.");
@@ -341,7 +343,7 @@ int verb_doctor(const struct options *o)
 	struct kernel_options defaults = { 0 };
 	struct host host = { .why = ERROR_INIT };
 	struct buffer text = BUFFER_INIT;
-	json_t *model;
+	json_t *model, *rules;
 	int code;
 
 	host.failed = privilege_check("doctor", &host.why);
@@ -349,6 +351,12 @@ int verb_doctor(const struct options *o)
 		host.failed = kernel_new(&defaults, &host.kernel, &host.why);
 	host.memory = memory_switched_off(o) ? "monitor.guest_memory is off" : privilege_memory();
 	model = doctor_json(&host);
+	rules = rules_json(o);
+	if (json_object_update(model, rules) < 0) {
+		json_decref(model);
+		model = NULL;
+	}
+	json_decref(rules);
 	kernel_free(host.kernel);
 	if (!model || o->json)
 		return output_json(o, model);

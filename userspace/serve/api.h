@@ -39,6 +39,13 @@ int api_fingerprint(struct store *s, const char *side, struct buffer *out, struc
 int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e);
 /* Baseline against now of every guest that has both: an array of such objects. */
 int api_diff_all(struct store *s, const struct api_rules *rules, int min_severity, json_t **ret, struct error *e);
+/*
+ * What each rule does to the guests as they are now, in the order of rules:
+ * [{"rule","state","reason","until","at_most","changes","guests","over":[{"guest","changes"}],"last_at"}]. `changes` of `guests` it hides;
+ * `over`: where it fits more than at_most. state: "ended", "not applied" (to those in `over`), "applied", "idle" (it hid something
+ * once), "never matched"; "unknown" where there is no store (s NULL).
+ */
+int api_suppressions(struct store *s, const struct api_rules *rules, json_t **ret, struct error *e);
 /* guest NULL = all; since in CLOCK_REALTIME ns, 0 = all. */
 int api_history(struct store *s, const char *guest, int64_t since, json_t **ret, struct error *e);
 
