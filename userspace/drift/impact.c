@@ -48,7 +48,7 @@ const struct impact impacts[] = {
 	  .sentence = "The guest still reckons with the frequency that it found at its boot: its clock runs too fast or too slow." },
 	{ "cpuid", "*/vcpu.*", .how = GAINED, .running = true, .severity = CRITICAL,
 	  .sentence = "The guest's CPUs are no longer alike: a program that is moved from one to another dies of an illegal instruction." },
-	{ "cpuid", "*", .field = "*", .how = LOST, .running = true, .severity = CRITICAL,
+	{ "cpuid", FEATURE_LEAVES, .field = "*", .how = LOST, .running = true, .severity = CRITICAL,
 	  .sentence = "The guest was told of this CPU feature at its boot: what it built on it fails, up to a crash of its kernel." },
 	{ "msr", "*", .to = "#GP", .running = true, .severity = CRITICAL,
 	  .sentence = "The guest's kernel faults on a register that it has used before: the driver that reads it fails, or the kernel crashes." },
@@ -56,7 +56,7 @@ const struct impact impacts[] = {
 	  .sentence = "Memory that the guest uses is not there any more: it crashes as soon as it touches it." },
 	{ "pci", "*/id|*/class", .how = LOST | CHANGED, .running = true, .severity = CRITICAL,
 	  .sentence = "The device went without the guest having let go of it: its driver hangs or fails, and disks or network behind it with it." },
-	{ "pci", "*/bar?", .how = LOST | CHANGED, .running = true, .severity = CRITICAL,
+	{ "pci", "*/bar?", .how = LOST | LESS, .running = true, .severity = CRITICAL,
 	  .sentence = "The guest's driver uses the device's registers as it found them at its boot: it reads nothing, or another device." },
 	/* Virtio 1.2, 3.1.1: features are negotiated once, at the driver's start. */
 	{ "mmio", "*.virtio_mmio*", .running = true, .severity = CRITICAL,
