@@ -349,6 +349,7 @@ SUBPROGRAM int boot_begin(struct subject *s, __u32 reason)
 	vm->ioapic_select[0] = 0;
 	vm->ioapic_select[1] = 0;
 	vm->fwcfg_item = 0;
+	vm->eject_bus = 0;
 	forget_caches();
 	return bounce ? 0 : signal_vm(s, OBSERVE_NEWS_BOOT);
 }

@@ -15,7 +15,7 @@
 #include <linux/types.h>
 #endif
 
-#define OBSERVE_LAYOUT 2
+#define OBSERVE_LAYOUT 3
 
 /* What a fact is about; decides what selector, address and data mean. */
 enum observe_kind {
@@ -29,9 +29,26 @@ enum observe_kind {
 	OBSERVE_REGISTER = 8,   /* a register outside PCI configuration that identifies: selector = enum observe_space | index << 8 (registers behind an index register, else 0), address = gpa or port, width = bytes; data[0..1] = what was read */
 	OBSERVE_FWCFG = 9,      /* fw_cfg, read through its data register: selector = item, address = offset, 8-byte aligned; data[0..1] = the bytes in `known` (bit n = byte n) */
 	OBSERVE_PCI_ABSENT = 10,/* selector = bus, address = function number; data[0] bit n = device n answered all ones while nothing else was known of it in this boot */
+	OBSERVE_EJECT = 11,     /* what the guest did about a hot-plug. selector = port that was written, address = bus that was selected (PCI), data[0] = all bits written there in this boot (PCI: slots ejected; CPU, memory: enum observe_plug). Or selector = OBSERVE_EJECT_SLOT | bdf of a PCI Express port: data[0] = its Slot Control as last written, power only */
 };
 
-#define OBSERVE_KIND_LAST OBSERVE_PCI_ABSENT
+#define OBSERVE_KIND_LAST OBSERVE_EJECT
+
+#define OBSERVE_EJECT_SLOT 0x10000u
+#define OBSERVE_SLOT_INDICATOR_OFF 0x300u /* Slot Control, power indicator: both bits = off */
+#define OBSERVE_SLOT_POWER_OFF 0x400u
+/* QEMU's hot-plug registers (docs/specs/acpi_pci_hotplug, acpi_cpu_hotplug, acpi_mem_hotplug; hw/i386, hw/acpi). */
+#define OBSERVE_EJECT_PCI_PIIX 0xae08u
+#define OBSERVE_EJECT_PCI_ICH9 0xcc8u
+#define OBSERVE_EJECT_CPU_PIIX 0xaf04u
+#define OBSERVE_EJECT_CPU_ICH9 0xcdcu
+#define OBSERVE_EJECT_MEMORY 0xa14u
+
+/* Control bits of QEMU's CPU and memory hot-plug. */
+enum observe_plug {
+	OBSERVE_PLUG_INSERTED = 1 << 1, /* the guest took note of one that came */
+	OBSERVE_PLUG_EJECTED = 1 << 3,
+};
 
 /* Where a register of OBSERVE_REGISTER is. */
 enum observe_space {
@@ -49,7 +66,7 @@ enum observe_class {
 	OBSERVE_CLASS_PCI_ABSENT, /* functions that answered all ones */
 	OBSERVE_CLASS_PCI_PLACED,
 	OBSERVE_CLASS_MSR,
-	OBSERVE_CLASS_REGISTER, /* OBSERVE_REGISTER, OBSERVE_FWCFG */
+	OBSERVE_CLASS_REGISTER, /* OBSERVE_REGISTER, OBSERVE_FWCFG, OBSERVE_EJECT */
 	OBSERVE_CLASSES,
 };
 

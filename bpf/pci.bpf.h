@@ -24,6 +24,9 @@
 #define PCI_REG_EXTENDED 0x100
 #define PCI_CLASS_BRIDGE_PCI 0x0604
 #define PCI_STATUS_CAP_LIST (1u << 20) /* in the dword of command and status */
+#define PCI_CAP_EXPRESS 0x10
+#define PCIE_SLOT_CONTROL 0x18     /* from the beginning of that capability */
+#define PCIE_SLOT_PRESENT (1u << 24) /* in its first dword: the port has a slot */
 #define Q35_DEVICE 0x29c0          /* 82G33 host bridge: the q35 machine's 00:00.0 */
 #define Q35_PCIEXBAR 0x60
 
@@ -355,6 +358,44 @@ static __noinline int pci_read(struct subject *s, __u32 where, __u32 width, __u3
 	return a.known ? pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER) : 0;
 }
 
+/* What the guest did about a thing that was plugged or is to go. `joins`: bits only become more within a boot. */
+static __noinline int eject_take(struct subject *s, __u32 selector, __u32 address, __u32 bits, bool joins)
+{
+	struct observe_value in = { 0 }, *v;
+	struct observe_key key;
+
+	pci_key(&key, s, OBSERVE_EJECT, selector, address);
+	in.data[0] = bits;
+	observed(s, &in);
+	v = first_sight(s, &key, &in, OBSERVE_CLASS_REGISTER);
+	if (!v)
+		return 0;
+	if (joins)
+		bits |= v->data[0];
+	if (bits == v->data[0])
+		return 0;
+	v->data[0] = bits;
+	return changed(s, &key, v);
+}
+
+/*
+ * Is it Slot Control of a PCI Express port? Whoever writes there has read the capability, which begins 0x18 before it. Only what
+ * switches the slot's power is kept.
+ */
+static __noinline int pci_slot_write(struct subject *s, const struct pci_access *a)
+{
+	struct observe_value *capability;
+	__u32 bits;
+
+	if (!(a->known & 2) || !pci_is_bridge(s, a->bdf))
+		return 0;
+	capability = pci_known(s, a->bdf, a->reg - PCIE_SLOT_CONTROL);
+	if (!capability || (capability->data[0] & 0xff) != PCI_CAP_EXPRESS || !(capability->data[0] & PCIE_SLOT_PRESENT))
+		return 0;
+	bits = a->data & (OBSERVE_SLOT_POWER_OFF | OBSERVE_SLOT_INDICATOR_OFF);
+	return eject_take(s, OBSERVE_EJECT_SLOT | a->bdf, 0, bits, false);
+}
+
 /* q35 tells where its ECAM window is: bit 0 enable, bits 2:1 length (256, 128, 64 MiB). Other chipsets have other things there. */
 static __noinline int q35_pciexbar(struct subject *s, const struct pci_access *a)
 {
@@ -391,6 +432,8 @@ static __noinline int pci_write(struct subject *s, __u32 where, __u32 width, __u
 	pci_access_of(&a, where, width, raw);
 	if (a.bdf == 0 && (a.reg == Q35_PCIEXBAR || a.reg == Q35_PCIEXBAR + 4))
 		return q35_pciexbar(s, &a);
+	if (a.reg >= PCI_REG_BODY + PCIE_SLOT_CONTROL && a.reg < PCI_REG_EXTENDED)
+		return pci_slot_write(s, &a);
 	if (a.reg < PCI_REG_BAR0 || a.reg > PCI_REG_ROM_BRIDGE)
 		return 0;
 	id = pci_known(s, a.bdf, PCI_REG_ID);

@@ -23,6 +23,12 @@
 #define FWCFG_DIRECTORY_BYTES 4100u /* kept: a count and 64 files */
 #define FWCFG_STRING_CHUNKS 129     /* a string IN is at most 1 KiB */
 
+/* Where QEMU's ACPI hot-plug of PCI is, and which of its registers selects a bus. */
+#define PORT_HOTPLUG_PCI_ICH9 0xcc0
+#define PORT_HOTPLUG_PCI_PIIX 0xae00
+#define HOTPLUG_PCI_SELECT 0x10
+#define HOTPLUG_BUSES 256u
+
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, CACHE_CPUS);
@@ -179,13 +185,45 @@ static __noinline bool is_absent_port(struct subject *s, __u32 port)
 	return is_now(s, v) && !(v->flags & OBSERVE_ANSWERED);
 }
 
+static __always_inline bool is_hotplug_port(__u32 port)
+{
+	switch (port) {
+	case PORT_HOTPLUG_PCI_PIIX + HOTPLUG_PCI_SELECT:
+	case PORT_HOTPLUG_PCI_ICH9 + HOTPLUG_PCI_SELECT:
+	case OBSERVE_EJECT_PCI_PIIX:
+	case OBSERVE_EJECT_PCI_ICH9:
+	case OBSERVE_EJECT_CPU_PIIX:
+	case OBSERVE_EJECT_CPU_ICH9:
+	case OBSERVE_EJECT_MEMORY:
+		return true;
+	}
+	return false;
+}
+
+static __noinline int hotplug_write(struct subject *s, __u32 port, __u32 size, __u32 value)
+{
+	if (!s->vm)
+		return 0;
+	if (port == PORT_HOTPLUG_PCI_PIIX + HOTPLUG_PCI_SELECT || port == PORT_HOTPLUG_PCI_ICH9 + HOTPLUG_PCI_SELECT) {
+		s->vm->eject_bus = value;
+		return 0;
+	}
+	if (port == OBSERVE_EJECT_PCI_PIIX || port == OBSERVE_EJECT_PCI_ICH9) {
+		if (size != 4 || !value || s->vm->eject_bus >= HOTPLUG_BUSES)
+			return 0;
+		return eject_take(s, port, s->vm->eject_bus, value, true);
+	}
+	value &= OBSERVE_PLUG_INSERTED | OBSERVE_PLUG_EJECTED;
+	return value ? eject_take(s, port, 0, value, true) : 0;
+}
+
 static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu)
 {
 	__u32 port = ctx->args[1], size = ctx->args[2], value = 0, where;
 	struct subject s;
 
 	if (port != PORT_KEYBOARD && port != PORT_SYSTEM_CONTROL && (port < PORT_PCI_ADDRESS || port > PORT_PCI_DATA + 3) &&
-	    (port < PORT_FWCFG || port > PORT_FWCFG_LAST))
+	    (port < PORT_FWCFG || port > PORT_FWCFG_LAST) && !is_hotplug_port(port))
 		return 0;
 	if (!vcpu) {
 		count(OBSERVE_COUNT_NO_VCPU);
@@ -194,6 +232,8 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	value = read_answer(data_of(ctx->args[4]), size);
 	if (port >= PORT_FWCFG && port <= PORT_FWCFG_LAST)
 		return enter(&s, vcpu) ? fwcfg_write(&s, port, size, value) : 0;
+	if (is_hotplug_port(port))
+		return enter(&s, vcpu) ? hotplug_write(&s, port, size, value) : 0;
 	/* Not an address of PCI: byte and word writes from 0xcf8 to 0xcfb go to other registers. */
 	if (port < PORT_PCI_DATA && size != 4) {
 		if (size != 1 || !resets(port, value) || !enter(&s, vcpu) || is_absent_port(&s, port))

@@ -183,6 +183,8 @@ static unsigned facets_of(const struct record_fact *fact)
 		return bit(FACET_MMIO) | bit(FACET_PORTS) | bit(FACET_IDENTITY);
 	case OBSERVE_FWCFG:
 		return bit(FACET_PORTS);
+	case OBSERVE_EJECT: /* why something came or went */
+		return bit(FACET_PCI) | bit(FACET_MEMORY) | bit(FACET_NUMA);
 	default:
 		return 0;
 	}

@@ -155,6 +155,8 @@ static bool may_join(const struct merge *m, const struct record_fact *fact)
 		return register_agrees(m, fact);
 	case OBSERVE_PCI_ABSENT:
 		return fact->key.selector < PCI_BUSES && bus_agrees(&m->known_buses, &m->now_buses, fact->key.selector);
+	case OBSERVE_EJECT: /* tells of its own boot only */
+		return false;
 	default:
 		return true;
 	}

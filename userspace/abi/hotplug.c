@@ -1,8 +1,128 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/abi/hotplug.h"
 
+#include <string.h>
+
+#include "userspace/abi/facts.h"
+#include "userspace/abi/pci_tree.h"
+#include "userspace/base/buffer.h"
+
+#define MAC_KEY "mac/"
+
+/* Length of the path of `fn` in `key`, if the key is about that function or anything behind it; 0 = it is not. */
+static size_t path_in_key(const struct pci_function *fn, const char *key)
+{
+	size_t digit = strlen(fn->path) - 1;
+
+	/* All functions of a device come and go with its function 0. */
+	if (strncmp(key, fn->path, digit) != 0 || !key[digit])
+		return 0;
+	if (key[digit] != fn->path[digit] && fn->path[digit] != '0')
+		return 0;
+	return key[digit + 1] == '/' || !key[digit + 1] ? digit + 1 : 0;
+}
+
+static bool was_absent(const struct guest_facts *facts, uint16_t bdf)
+{
+	const struct record_fact *id = facts_find(facts, OBSERVE_PCI, bdf, PCI_REG_ID, 0);
+	const struct record_fact *nobody = facts_find(facts, OBSERVE_PCI_ABSENT, bdf >> 8, bdf % PCI_FUNCTIONS, 0);
+
+	return (id && id->value.changes) || (nobody && nobody->value.data[0] & 1u << bdf / PCI_FUNCTIONS % PCI_DEVICES);
+}
+
+/*
+ * Which bus a number selects only the guest's ACPI tables say, but the root bus of an i440fx is 0, and no other one is. So of other
+ * buses the slot alone has to agree.
+ */
+static bool ejected_by_port(const struct guest_facts *facts, uint16_t bdf, struct buffer *out)
+{
+	static const uint32_t ports[] = { OBSERVE_EJECT_PCI_PIIX, OBSERVE_EJECT_PCI_ICH9 };
+	const struct record_fact *fact;
+
+	for (size_t i = 0; i < sizeof(ports) / sizeof(ports[0]); i++) {
+		size_t cursor = 0;
+
+		while ((fact = facts_next_of(facts, OBSERVE_EJECT, ports[i], &cursor)) != NULL) {
+			if (!(fact->value.data[0] & 1u << bdf / PCI_FUNCTIONS % PCI_DEVICES))
+				continue;
+			if (ports[i] == OBSERVE_EJECT_PCI_PIIX && (fact->key.address == 0) != (bdf >> 8 == 0))
+				continue;
+			buffer_printf(out, "eject port 0x%x", ports[i]);
+			return true;
+		}
+	}
+	return false;
+}
+
+/* The port above switched its slot off. One that keeps switching says nothing: its last word may be missing. */
+static bool ejected_by_slot(const struct guest_facts *facts, const struct pci_tree *tree, uint16_t bdf, struct buffer *out)
+{
+	for (size_t i = 0; i < tree->count; i++) {
+		const struct pci_function *port = &tree->functions[i];
+		const struct record_fact *fact;
+		uint32_t control;
+
+		if (port->presence != PCI_PRESENT || !port->bridge || !port->secondary || port->secondary != bdf >> 8)
+			continue;
+		fact = facts_find(facts, OBSERVE_EJECT, OBSERVE_EJECT_SLOT | port->bdf, 0, 0);
+		if (!fact || fact->value.flags & OBSERVE_VOLATILE)
+			continue;
+		control = fact->value.data[0];
+		if (!(control & OBSERVE_SLOT_POWER_OFF) && (control & OBSERVE_SLOT_INDICATOR_OFF) != OBSERVE_SLOT_INDICATOR_OFF)
+			continue;
+		buffer_printf(out, "slot control of %s", port->path);
+		return true;
+	}
+	return false;
+}
+
+static bool pci_evidence(const struct guest_facts *facts, const char *key, bool came, struct buffer *out)
+{
+	struct pci_tree tree = PCI_TREE_INIT;
+	bool found = false;
+
+	if (pci_tree_derive(facts, &tree) < 0)
+		return false;
+	for (size_t i = 0; i < tree.count && !found; i++) {
+		const struct pci_function *fn = &tree.functions[i];
+
+		if (!path_in_key(fn, key))
+			continue;
+		if (came && fn->presence == PCI_PRESENT && was_absent(facts, fn->bdf)) {
+			buffer_string(out, "scanned by the guest");
+			found = true;
+		} else if (!came && fn->presence == PCI_ABSENT) {
+			found = ejected_by_port(facts, fn->bdf, out) || ejected_by_slot(facts, &tree, fn->bdf, out);
+		}
+	}
+	pci_tree_release(&tree);
+	return found;
+}
+
+/* CPUs and memory: the guest's control register has a bit for what it took note of, and one for what it let go. */
+static bool port_evidence(const struct guest_facts *facts, uint32_t port, bool came, struct buffer *out)
+{
+	const struct record_fact *fact = facts_find(facts, OBSERVE_EJECT, port, 0, 0);
+
+	if (!fact || !(fact->value.data[0] & (came ? OBSERVE_PLUG_INSERTED : OBSERVE_PLUG_EJECTED)))
+		return false;
+	buffer_printf(out, "%s port 0x%x", came ? "hot-plug" : "eject", port);
+	return true;
+}
+
 bool hotplug_evidence(const struct guest_facts *facts, enum facet_id facet, const char *key, bool came, struct buffer *out)
 {
-	(void)facts, (void)facet, (void)key, (void)came, (void)out;
-	return false;
+	switch (facet) {
+	case FACET_PCI:
+		return pci_evidence(facts, key, came, out);
+	case FACET_IDENTITY:
+		return strncmp(key, MAC_KEY, strlen(MAC_KEY)) == 0 && pci_evidence(facts, key + strlen(MAC_KEY), came, out);
+	case FACET_MEMORY:
+		return port_evidence(facts, OBSERVE_EJECT_MEMORY, came, out);
+	case FACET_CPUID:
+	case FACET_NUMA:
+		return port_evidence(facts, OBSERVE_EJECT_CPU_PIIX, came, out) || port_evidence(facts, OBSERVE_EJECT_CPU_ICH9, came, out);
+	default:
+		return false;
+	}
 }

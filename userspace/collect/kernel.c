@@ -438,6 +438,7 @@ const char *kernel_blind(const struct kernel *k, enum observe_kind kind)
 	case OBSERVE_PCI_SIZE:
 	case OBSERVE_PCI_PLACED:
 	case OBSERVE_PCI_ABSENT:
+	case OBSERVE_EJECT:
 		return ports ? ports : reason_of(k, PROGRAM_MMIO);
 	case OBSERVE_MSR:
 		return reason_of(k, PROGRAM_MSR);
