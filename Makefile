@@ -170,8 +170,12 @@ test-hosts: deps
 soak: deps
 	@$(MAKE) --no-print-directory fuzz-build
 	@tests/fuzz/soak
+	@tests/alarms/run
+alarms: deps
+	@$(MAKE) --no-print-directory tests-build
+	@tests/alarms/run
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench test-hosts soak fuzz-build tests-build clean
+.PHONY: all deps run test demo bench test-hosts soak alarms fuzz-build tests-build clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

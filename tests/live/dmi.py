@@ -187,8 +187,8 @@ def chassis(s, out):
 
 def processor(s, out):
     out["Socket Designation"], out["Type"] = s.string("socket"), s.said("processor_type")
-    wide = s.has("family_2") and s.number("family") == 0xfe
-    out["Family"] = s.said("family_2" if wide else "family")
+    family = "family_2" if s.has("family_2") and s.number("family") == 0xfe else "family"
+    out["Family"] = "<OUT OF SPEC>" if s.number(family) == 0xfe else s.said(family)  # 0xfe sends on to family_2
     s.used.add("family_2")
     out["Manufacturer"] = s.string("manufacturer")
     out["ID"] = " ".join("%02X" % b for b in s.number("processor_id").to_bytes(8, "little"))

@@ -103,7 +103,7 @@ class PciLive(Live):
         """A guest that has walked its configuration space: (guest, dump)."""
         path = self.folder.file(f"dump-{len(os.listdir(self.folder.path))}")
         guest = self.qemu(machine, *devices, "-kernel", self.walker, "-append", said, "-debugcon", f"file:{path}", **kw)
-        wait_for("the walk to end", lambda: os.path.exists(path) and open(path, errors="replace").read().endswith("END\n"))
+        wait_for("the walk to end", lambda: os.path.exists(path) and open(path, errors="replace").read().endswith("END\n"), 400)
         return guest, Dump(path)
 
     def walked(self, monitor, guest):
