@@ -88,9 +88,11 @@ static int make_contexts(struct context *from, struct context *to)
 	struct buffer devices[2] = { BUFFER_INIT, BUFFER_INIT };
 	int r = 0;
 
-	for (unsigned i = 0; i < 64; i++)
+	/* Sixteen devices, two of which moved. */
+	for (unsigned i = 0; i < 16; i++)
 		for (unsigned side = 0; side < 2; side++)
-			buffer_printf(&devices[side], "%se1000,id=net%u,bus=pcie.0,addr=0x%x,mac=52:54:00:00:00:%02x", i ? "; " : "", i, i + (i > 32 && side), i);
+			buffer_printf(&devices[side], "%se1000,id=net%u,bus=pcie.0,addr=0x%x,mac=52:54:00:00:00:%02x", i ? "; " : "", i,
+				      i + (i > 13 ? side : 0), i);
 	for (size_t i = 0; r >= 0 && i < sizeof(factors) / sizeof(*factors); i++) {
 		r = context_set(from, factors[i].factor, factors[i].from);
 		if (r >= 0)
