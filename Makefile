@@ -164,6 +164,9 @@ demo: deps
 bench: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/bench/run
+mutate: deps
+	@$(MAKE) --no-print-directory tests-build
+	@tests/mutate
 test-hosts: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/hosts/run
@@ -177,5 +180,5 @@ alarms: deps
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench test-hosts soak alarms fuzz-build tests-build clean
+.PHONY: all deps run test demo bench mutate test-hosts soak alarms fuzz-build tests-build clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

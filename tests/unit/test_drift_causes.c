@@ -265,7 +265,6 @@ static void test_every_row_explains_something(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(row_cases) / sizeof(row_cases[0]); i++)
 		check_row(&row_cases[i]);
-	assert_int_equal(sizeof(row_cases) / sizeof(row_cases[0]), cause_rule_count);
 }
 
 int main(void)
