@@ -283,6 +283,24 @@ out:
 	return err;
 }
 
+static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e);
+
+/* The host has changed under guests that run: that is part of their context, though they themselves did nothing. */
+static int instances_retell(struct analyst *a, struct error *e)
+{
+	int err = 0;
+
+	for (struct instance *in = a->instances; in && err >= 0; in = in->next) {
+		if (!in->ready || in->gone)
+			continue;
+		in->ready = false;
+		err = instance_settle_in(a, in, e);
+		if (err < 0)
+			err = store_trouble(a, err, e);
+	}
+	return err;
+}
+
 static int take_host(struct analyst *a, const void *body, size_t bytes, struct error *e)
 {
 	const char *host = record_pair_get(body, bytes, "hostname"), *boot_id = record_pair_get(body, bytes, "boot_id");
@@ -305,6 +323,8 @@ static int take_host(struct analyst *a, const void *body, size_t bytes, struct e
 	a->host = name;
 	a->boot_id = id;
 	err = host_follow(a, e);
+	if (err >= 0)
+		err = instances_retell(a, e);
 	return err < 0 ? store_trouble(a, err, e) : 0;
 }
 
@@ -664,8 +684,6 @@ static void outgoing_return(struct analyst *a, const struct instance *gone)
 	last->outgoing = false;
 	last->dirty |= last->judged;
 }
-
-static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e);
 
 static int take_vm(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {

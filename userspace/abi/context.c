@@ -421,6 +421,7 @@ static const struct name host_names[] = {
 	{ "hostname", "host" },
 	{ "kernel.release", "kernel" },
 	{ "kernel.version", "kernel.version" },
+	{ "kernel.installed", "kernel.installed" },
 	{ "cpu.model", "host_cpu" },
 	{ "cpu.vendor", "host_cpu.vendor" },
 	{ "cpu.signature", "host_cpu.signature" },

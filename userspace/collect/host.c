@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
+#include <unistd.h>
 
 #include "userspace/base/buffer.h"
 #include "userspace/collect/files.h"
@@ -15,6 +17,8 @@
 #define SMALL_FILE_BYTES 4096u
 #define CPUINFO_BYTES 16384u /* the first processor only */
 #define MODULES "/sys/module"
+#define KERNEL_PREFIX "vmlinuz-"
+#define KERNELS_MAX 4096u /* names of a folder that are looked at */
 
 static void pair_of_file(struct buffer *pairs, const char *key, const char *path)
 {
@@ -100,9 +104,121 @@ static void describe_kvm(struct buffer *pairs)
 	free_names(modules, module_count);
 }
 
+/* ---- the kernel that boots next */
+
+/* Not kernels that a boot loader takes by itself: package managers' copies, and RHEL's rescue image. */
+static int kernel_name(const char *name)
+{
+	static const char *const others[] = { ".old", ".bak", ".dpkg-", ".rpm", "~", ".sig", ".hmac", "-rescue-", "-recovery" };
+	size_t prefix = sizeof(KERNEL_PREFIX) - 1;
+
+	if (strncmp(name, KERNEL_PREFIX, prefix) || name[prefix] < '0' || name[prefix] > '9')
+		return 0;
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+		if (strstr(name, others[i]))
+			return 0;
+	return 1;
+}
+
+/* Does the text at `at` begin a candidate's mark ("-rc6" sorts before the release it leads to)? */
+static int rank(const char *at)
+{
+	return !strncmp(at, "-rc", 3) ? -1 : *at ? 1 : 0;
+}
+
+/* Runs of digits as numbers, as boot loaders sort releases. */
+static int release_compare(const char *a, const char *b)
+{
+	for (;;) {
+		size_t m = strspn(a, "0123456789"), n = strspn(b, "0123456789");
+
+		if (m && n) {
+			for (; m > 1 && *a == '0'; m--)
+				a++;
+			for (; n > 1 && *b == '0'; n--)
+				b++;
+			if (m != n || memcmp(a, b, m))
+				return m != n ? (m > n ? 1 : -1) : memcmp(a, b, m);
+			a += m;
+			b += n;
+		} else if (*a != *b || rank(a) != rank(b)) {
+			return rank(a) != rank(b) ? rank(a) - rank(b) : (unsigned char)*a - (unsigned char)*b;
+		} else if (!*a) {
+			return 0;
+		} else {
+			a++;
+			b++;
+		}
+	}
+}
+
+static int release_keep(const char *name, char *ret, size_t size)
+{
+	const char *release = name + sizeof(KERNEL_PREFIX) - 1;
+
+	if (strlen(release) >= size)
+		return -ENAMETOOLONG;
+	memcpy(ret, release, strlen(release) + 1);
+	return 0;
+}
+
+/* What the link names, if a kernel of that name is there. */
+static int kernel_linked(const char *root, const char *link, char *ret, size_t size)
+{
+	char path[4096], target[1024];
+	const char *name;
+	struct stat there;
+	ssize_t n;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/%s", root, link) >= sizeof(path))
+		return -ENAMETOOLONG;
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return -errno;
+	target[n] = '\0';
+	name = strrchr(target, '/');
+	name = name ? name + 1 : target;
+	if (!kernel_name(name) || (size_t)snprintf(path, sizeof(path), "%s/boot/%s", root, name) >= sizeof(path))
+		return -ENOENT;
+	if (lstat(path, &there) < 0 || !S_ISREG(there.st_mode))
+		return -ENOENT;
+	return release_keep(name, ret, size);
+}
+
+static int kernel_newest(const char *root, char *ret, size_t size)
+{
+	char path[4096], best[256] = "";
+	struct dirent *entry;
+	DIR *folder;
+
+	if ((size_t)snprintf(path, sizeof(path), "%s/boot", root) >= sizeof(path))
+		return -ENAMETOOLONG;
+	folder = opendir(path);
+	if (!folder)
+		return -errno;
+	for (unsigned i = 0; i < KERNELS_MAX && (entry = readdir(folder)); i++)
+		if (kernel_name(entry->d_name) && (entry->d_type == DT_REG || entry->d_type == DT_UNKNOWN) &&
+		    (!best[0] || release_compare(entry->d_name, best) > 0))
+			snprintf(best, sizeof(best), "%s", entry->d_name);
+	closedir(folder);
+	return best[0] ? release_keep(best, ret, size) : -ENOENT;
+}
+
+int host_kernel_installed(const char *root, char *ret, size_t size)
+{
+	int err = kernel_linked(root, "vmlinuz", ret, size);
+
+	if (err < 0)
+		err = kernel_linked(root, "boot/vmlinuz", ret, size);
+	if (err < 0)
+		err = kernel_newest(root, ret, size);
+	return err < 0 ? -ENOENT : 0;
+}
+
 int host_describe(struct buffer *pairs)
 {
 	struct buffer cpuinfo = BUFFER_INIT;
+	char installed[256];
 	struct utsname u;
 
 	if (uname(&u) == 0) {
@@ -111,6 +227,8 @@ int host_describe(struct buffer *pairs)
 		record_pair_put(pairs, "kernel.release", u.release);
 		record_pair_put(pairs, "kernel.version", u.version);
 	}
+	if (host_kernel_installed("", installed, sizeof(installed)) >= 0)
+		record_pair_put(pairs, "kernel.installed", installed);
 	pair_of_file(pairs, "machine_id", "/etc/machine-id");
 	pair_of_file(pairs, "boot_id", "/proc/sys/kernel/random/boot_id");
 	if (files_read("/proc/cpuinfo", CPUINFO_BYTES, &cpuinfo) >= 0 && cpuinfo.size)

@@ -2,12 +2,18 @@
 #include "userspace/commands/listing.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/table.h"
+
+/* Marks behind the state, and what they say below the table. */
+#define MARK_UNSTABLE "*"
+#define MARK_NEXT_BOOT "+"
+#define NAMES_TOLD 3
 
 /* "sha256:" and so many digits tell fingerprints of one store apart; `show`, `diff` and -v have the rest. */
 #define DIGEST_SHORT 12
@@ -28,7 +34,8 @@ void listing_vmm(const json_t *guest, bool package, struct buffer *out)
 		buffer_string(out, " ");
 		text_terminal(out, version, package ? strlen(version) : strcspn(version, " "));
 	}
-	if (json_is_true(json_object_get(vmm, "replaced")))
+	/* In brief a mark says it. */
+	if (package && json_is_true(json_object_get(vmm, "replaced")))
 		buffer_string(out, " (replaced on disk)");
 }
 
@@ -53,6 +60,12 @@ static void state(const json_t *guest, struct buffer *out)
 		output_member(out, guest, "severity");
 		buffer_string(out, ")");
 	}
+	if (json_array_size(json_object_get(guest, "unstable")) || json_array_size(json_object_get(guest, "next_boot")))
+		buffer_string(out, " ");
+	if (json_array_size(json_object_get(guest, "unstable")))
+		buffer_string(out, MARK_UNSTABLE);
+	if (json_array_size(json_object_get(guest, "next_boot")))
+		buffer_string(out, MARK_NEXT_BOOT);
 }
 
 static void vmm_in_full(const json_t *guest, struct buffer *out)
@@ -89,6 +102,81 @@ static bool past(const json_t *guest)
 	return json_is_true(json_object_get(guest, "anonymous")) && !json_is_true(json_object_get(guest, "running"));
 }
 
+/* ---- what the marks mean, and for whom */
+
+struct told {
+	const char *reason;
+	struct buffer names;
+	size_t count;
+};
+
+static struct told *told_find(struct told *told, size_t *count, const char *reason)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (strcmp(told[i].reason, reason) == 0)
+			return &told[i];
+	told[*count] = (struct told){ .reason = reason };
+	return &told[(*count)++];
+}
+
+static void told_add(struct told *told, const json_t *guest)
+{
+	if (told->count++ >= NAMES_TOLD)
+		return;
+	buffer_string(&told->names, told->names.size ? ", " : "");
+	listing_name(guest, &told->names);
+}
+
+static void told_rows(struct told *told, size_t count, struct buffer *out)
+{
+	static const char *const two[] = { "GUESTS", "WHY", NULL };
+	struct table *t = table_new(two, true);
+	struct buffer why = BUFFER_INIT;
+
+	for (size_t i = 0; i < count; i++) {
+		if (told[i].count > NAMES_TOLD)
+			buffer_printf(&told[i].names, " and %zu more", told[i].count - NAMES_TOLD);
+		table_cell(t, told[i].names.data ? told[i].names.data : "");
+		buffer_clear(&why);
+		text_terminal(&why, told[i].reason, strlen(told[i].reason));
+		table_cell(t, why.data ? why.data : "");
+	}
+	buffer_release(&why);
+	table_end(t, "  ", out);
+}
+
+/* Each reason once, with the guests that it is true of. */
+static void told_text(const json_t *guests, bool more, const char *list, const char *title, struct buffer *out)
+{
+	const json_t *guest, *reason;
+	struct told *told;
+	size_t room = 0, count = 0, i, r;
+
+	json_array_foreach(guests, i, guest) room += json_array_size(json_object_get(guest, list));
+	told = room ? calloc(room, sizeof(*told)) : NULL;
+	if (!told)
+		return;
+	json_array_foreach(guests, i, guest)
+	{
+		if (!more && past(guest))
+			continue;
+		json_array_foreach(json_object_get(guest, list), r, reason)
+		{
+			const char *text = output_string(reason, "reason");
+
+			if (text)
+				told_add(told_find(told, &count, text), guest);
+		}
+	}
+	if (count) {
+		buffer_printf(out, "\n%s\n", title);
+		told_rows(told, count, out);
+	}
+	for (i = 0; i < count; i++)
+		buffer_release(&told[i].names);
+	free(told);
+}
+
 void listing_text(const json_t *guests, bool more, struct buffer *out)
 {
 	static const char *const few[] = { "GUEST", "VMM", "MACHINE", "PID", "BOOT", "STATE", "CHANGES", "BASELINE", "NOW", NULL };
@@ -122,4 +210,6 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 	if (left_out)
 		buffer_printf(out, "(%zu without name or UUID that %s gone: -v lists %s too)\n", left_out, left_out == 1 ? "is" : "are",
 			      left_out == 1 ? "it" : "them");
+	told_text(guests, more, "unstable", MARK_UNSTABLE " no stable Guest ABI:", out);
+	told_text(guests, more, "next_boot", MARK_NEXT_BOOT " the next cold boot meets another host side:", out);
 }

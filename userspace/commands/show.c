@@ -59,6 +59,21 @@ static void earlier_rows(struct table *t, const json_t *context)
 	head_member(t, "machine", context, "machine");
 }
 
+/* One row for each reason; the first one has the name. */
+static void reason_rows(struct table *t, const char *name, const json_t *reasons)
+{
+	const json_t *reason;
+	size_t i;
+
+	json_array_foreach(reasons, i, reason)
+	{
+		struct buffer value = BUFFER_INIT;
+
+		output_member(&value, reason, "reason");
+		head_cell(t, i ? "" : name, &value);
+	}
+}
+
 static void current_rows(struct table *t, const json_t *guest)
 {
 	struct buffer value = BUFFER_INIT;
@@ -73,6 +88,10 @@ static void current_rows(struct table *t, const json_t *guest)
 	head_member(t, "pid", guest, "pid");
 	head_member(t, "boot", guest, "boot");
 	head_member(t, "state", guest, "state");
+	reason_rows(t, "not stable", json_object_get(guest, "unstable"));
+	if (json_is_true(json_object_get(guest, "stable")))
+		head_member(t, "stable", guest, "stable");
+	reason_rows(t, "next boot", json_object_get(guest, "next_boot"));
 }
 
 static void head_text(const json_t *model, struct buffer *out)

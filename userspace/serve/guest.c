@@ -2,9 +2,13 @@
 #include "userspace/serve/guest.h"
 
 #include <errno.h>
+#include <string.h>
 
+#include "userspace/abi/context.h"
 #include "userspace/base/error.h"
+#include "userspace/drift/stability.h"
 #include "userspace/serve/json.h"
+#include "userspace/store/revision.h"
 #include "userspace/store/store.h"
 
 static json_t *vmm_json(const struct store_instance *i)
@@ -70,6 +74,48 @@ static int current_json(struct store *s, const struct store_guest *guest, const 
 	return 0;
 }
 
+/* Of its newest life, else of its newest revision. False: nothing is known of it. */
+static bool context_of(struct store *s, const struct store_guest *guest, const struct store_instance *i, struct context *ret)
+{
+	struct store_revision revision = { 0 };
+	bool known;
+
+	if (i && i->context)
+		return context_parse(i->context, strlen(i->context), ret) >= 0;
+	known = guest->revisions && store_revision_get(s, guest->row, guest->revisions, &revision) >= 0 &&
+		store_revision_context(&revision, ret) >= 0;
+	store_revision_release(&revision);
+	return known;
+}
+
+/* Sets "stable" (null: not known), "unstable" and "next_boot". */
+static int stability_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t *model)
+{
+	json_t *unstable = json_array(), *next_boot = json_array();
+	struct stability stability = STABILITY_INIT;
+	struct context context = CONTEXT_INIT;
+	bool known = context_of(s, guest, i, &context);
+	int err = known ? stability_derive(&context, &stability) : 0;
+
+	for (size_t r = 0; r < stability.count && err >= 0; r++) {
+		const struct stability_reason *reason = &stability.items[r];
+
+		err = json_array_append_new(reason->next_boot ? next_boot : unstable,
+					    json_pack("{s:s, s:o}", "code", reason->code, "reason", json_text(reason->text)));
+	}
+	if (err >= 0)
+		err = json_object_set_new(model, "stable", known ? json_boolean(!json_array_size(unstable)) : json_null());
+	if (err >= 0)
+		err = json_object_set(model, "unstable", unstable);
+	if (err >= 0)
+		err = json_object_set(model, "next_boot", next_boot);
+	json_decref(unstable);
+	json_decref(next_boot);
+	stability_release(&stability);
+	context_release(&context);
+	return err < 0 ? -ENOMEM : 0;
+}
+
 int guest_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
 {
 	json_t *baseline = NULL, *current = NULL, *model;
@@ -87,8 +133,10 @@ int guest_json(struct store *s, const struct store_guest *guest, const struct st
 			  i && i->running, "boot", json_number(i ? i->boot : 0), "settled", i && i->settled, "state",
 			  i && i->state ? i->state : "unknown", "severity", severity_name(i ? i->severity : SEVERITY_NONE), "changes",
 			  (json_int_t)(i ? i->changes : 0), "baseline", baseline, "current", current, "coverage", coverage_json(i));
-	if (!model)
+	if (!model || stability_json(s, guest, i, model) < 0) {
+		json_decref(model);
 		return error_set(e, ENOMEM, "out of memory");
+	}
 	*ret = model;
 	return 0;
 }

@@ -147,7 +147,7 @@ struct record_loss {
  * (in order). Values are as the host gave them, hostile, at most
  * RECORD_VALUE_MAX bytes each (cut there).
  *
- * HOST keys: hostname, machine_id, boot_id, arch, kernel.release, kernel.version, cpu.model,
+ * HOST keys: hostname, machine_id, boot_id, arch, kernel.release, kernel.version, kernel.installed, cpu.model,
  *   cpu.vendor, cpu.signature (family-model-stepping), cpu.microcode,
  *   kvm.PARAM (one per /sys/module/kvm*: MODULE/parameters/PARAM as
  *   "kvm.MODULE.PARAM"), abidrift (version).
