@@ -170,6 +170,9 @@ mutate: deps
 test-hosts: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/hosts/run
+upgrade: deps
+	@$(MAKE) --no-print-directory tests-build
+	@tests/upgrade/run
 soak: deps
 	@$(MAKE) --no-print-directory fuzz-build
 	@tests/fuzz/soak
@@ -180,5 +183,5 @@ alarms: deps
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench mutate test-hosts soak alarms fuzz-build tests-build clean
+.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms fuzz-build tests-build clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
