@@ -7,7 +7,7 @@
 #include "userspace/drift/drift.h"
 #include "userspace/drift/view.h"
 
-#define COLUMNS 100
+#define COLUMNS 80
 
 static json_t *diff_of(const char *from, const char *to)
 {
@@ -41,7 +41,7 @@ static char *text_of(const json_t *diff, bool color)
 {
 	struct buffer out = BUFFER_INIT;
 
-	drift_text(diff, color, &out);
+	drift_text(diff, &(struct drift_text_options){ .color = color }, &out);
 	return buffer_take(&out, NULL);
 }
 
@@ -129,14 +129,14 @@ static void a_person_reads_which_feature_and_which_slots(void **state)
 {
 	(void)state;
 	expect_text(STORY,
+		    "drift: 5 changes (1 changed, 2 lost, 2 gained), 3 moved\n"
 		    "  cpuid  0x00000001.0  changed  cx16 1 → 0 (ecx[13])\n"
 		    "  pci    0000:00:03.0  lost     8086:100e Intel 82540EM\n"
 		    "                                class 020000\n"
 		    "                                (2 placement changes folded)\n"
 		    "  pci    0000:00:04.0  gained   8086:100e Intel 82540EM\n"
 		    "                                class 020000\n"
-		    "                                (1 placement change folded)\n"
-		    "drift: 5 changes (1 changed, 2 lost, 2 gained), 3 moved\n");
+		    "                                (1 placement change folded)\n");
 }
 
 static void a_bit_without_a_name_is_not_hidden_behind_one_with_a_name(void **state)
@@ -147,10 +147,10 @@ static void a_bit_without_a_name_is_not_hidden_behind_one_with_a_name(void **sta
 			   "{\"name\":\"cx16\",\"bits\":\"ecx[13]\",\"from\":\"1\",\"to\":\"0\"}", "null", "") ","
 		    CHANGE("cpuid", "0x80000008.0.eax", "changed", "\"0x00003028\"", "\"0x00003027\"",
 			   "{\"name\":\"physical_address_bits\",\"bits\":\"eax[7:0]\",\"from\":\"40\",\"to\":\"39\"}", "null", "") "]}",
+		    "drift: 2 changes (2 changed)\n"
 		    "  cpuid  0x00000001.0  changed  cx16 1 → 0 (ecx[13])\n"
 		    "                                ecx 0x00002001 → 0x00000000\n"
-		    "  cpuid  0x80000008.0  changed  physical_address_bits 40 → 39 (eax[7:0])\n"
-		    "drift: 2 changes (2 changed)\n");
+		    "  cpuid  0x80000008.0  changed  physical_address_bits 40 → 39 (eax[7:0])\n");
 }
 
 static void the_two_sides_the_host_and_the_unknown_are_told(void **state)
@@ -165,6 +165,7 @@ static void the_two_sides_the_host_and_the_unknown_are_told(void **state)
 		    "\"reason\":\"attached late\"},"
 		    "{\"facet\":\"ports\",\"key\":\"p2\",\"reason\":\"not seen since\"},{\"facet\":null,\"key\":null,\"reason\":\"no baseline yet\"}]}",
 		    "web01 revision 1 sha256:05c9d4df0f4f → web01 revision 2\n"
+		    "unknown: no change, 1 moved, 4 unknown\n"
 		    "  moved 0000:00:02.0/bar0 0xf0000000 → 0xe0000000\n"
 		    "changed on the host side:\n"
 		    "  kernel         6.1 → 6.12\n"
@@ -175,8 +176,7 @@ static void the_two_sides_the_host_and_the_unknown_are_told(void **state)
 		    "unknown, so not compared:\n"
 		    "  ports  2 not seen since: p1, p2\n"
 		    "  pci    attached late\n"
-		    "         no baseline yet\n"
-		    "unknown: no change, 1 moved, 4 unknown\n");
+		    "         no baseline yet\n");
 }
 
 static void same_is_one_short_line(void **state)
@@ -208,10 +208,10 @@ static void digests_are_cut_within_a_value_too(void **state)
 	(void)state;
 	expect_text("{\"result\":\"drift\",\"changes\":[{\"facet\":\"firmware\",\"key\":\"rom/0x1\",\"change\":\"changed\",\"from\":\"size=0x40000"
 		    " sha256=" HALF HALF "\",\"to\":\"size=0x80000 sha256=1" HALF HALF "\",\"meaning\":\"firmware, 512 KiB\"}]}",
+		    "drift: 1 change (1 changed)\n"
 		    "  firmware  rom/0x1  changed  size=0x40000 sha256=0123456789ab \xe2\x86\x92 size=0x80000\n"
 		    "                              sha256=1" HALF HALF "\n"
-		    "                              (firmware, 512 KiB)\n"
-		    "drift: 1 change (1 changed)\n");
+		    "                              (firmware, 512 KiB)\n");
 }
 
 static void colour_comes_only_when_asked(void **state)
@@ -232,7 +232,7 @@ static void colour_comes_only_when_asked(void **state)
 static void an_alert_says_it_in_one_line(void **state)
 {
 	json_t *diff = diff_read(STORY);
-	char *line = summary_of(diff, COLUMNS);
+	char *line = summary_of(diff, 100);
 
 	(void)state;
 	assert_string_equal(line, "drift. CPUID: lost cx16; PCI: 0000:00:03.0 → 0000:00:04.0.");
@@ -240,12 +240,12 @@ static void an_alert_says_it_in_one_line(void **state)
 	json_decref(diff);
 	diff = diff_of("# coverage pci complete\npci 0000:00:03.0/id 8086:100e\n# coverage memory complete\nmemory 0x0 a\n",
 		       "# coverage pci complete\npci 0000:00:04.0/id 1af4:1000\n# coverage memory complete\nmemory 0x0 b\n");
-	line = summary_of(diff, COLUMNS);
+	line = summary_of(diff, 100);
 	assert_string_equal(line, "drift. memory: 0x0 a → b; PCI: lost 0000:00:03.0 (8086:100e), gained 0000:00:04.0 (1af4:1000).");
 	free(line);
 	json_decref(diff);
 	diff = diff_of("# coverage pci complete\n", "# coverage pci none no BPF\n");
-	line = summary_of(diff, COLUMNS);
+	line = summary_of(diff, 100);
 	assert_string_equal(line, "unknown: PCI no BPF");
 	free(line);
 	json_decref(diff);
@@ -350,6 +350,98 @@ static void what_is_suppressed_is_in_no_alert(void **state)
 			       JUDGED("cpuid", "0x1.0.edx", "changed", "\"0x1\"", "\"0x0\"", BIT("fpu", "edx[0]", "1", "0"), "exempt", "info",
 				      CAUSE("host_cpu", "\"A\"", "\"B\"", ""), ",\"reason\":\"-cpu host follows the host\"")),
 		       200, "drift, exempt, info. host CPU A → B (-cpu host follows the host) changed CPUID: lost fpu.");
+}
+
+/* An upgrade of 100 changes must fit on a screen, sorted by what to do about it. */
+static void a_report_goes_by_cause_with_what_it_means(void **state)
+{
+	(void)state;
+	expect_text("{\"result\":\"drift\",\"vmm\":\"qemu\",\"machine\":\"pc-q35-5.2\",\"context\":["
+		    "{\"factor\":\"vmm.version\",\"from\":\"5.2.0\",\"to\":\"7.2.22\"},"
+		    "{\"factor\":\"vmm.path\",\"from\":\"/a\",\"to\":\"/b\"}],\"suppressed\":["
+		    "{\"rule\":\"bios\",\"reason\":\"its date is known\",\"changes\":1,\"at_most\":null,\"applied\":true},"
+		    "{\"rule\":\"wide\",\"reason\":\"x\",\"changes\":7,\"at_most\":3,\"applied\":false}],\"changes\":["
+		    JUDGED("cpuid", "0x00000001.0.ecx", "changed", "\"0x2000\"", "\"0x0000\"", BIT("cx16", "ecx[13]", "1", "0"), "intended", "info", BY_CPU,
+			   "") ","
+		    UPGRADE_ACPI ","
+		    JUDGED("smbios", "type0.0/release_date", "changed", "\"a\"", "\"b\"", "", "violation", "info", BY_BIOS,
+			   ",\"firmware\":true,\"suppressed_by\":\"bios\"") ","
+		    JUDGED("smbios", "type0.0/version", "changed", "\"1.14\"", "\"1.16\"", "", "violation", "info", BY_BIOS, ",\"firmware\":true") "]}",
+		    "drift, violation, warning: 8 changes (7 violation, 1 intended), 1 suppressed\n"
+		    "\n"
+		    "violation, warning (!): QEMU 5.2.0 → 7.2.22 under pc-q35-5.2\n"
+		    "  because  the VMM writes the ACPI tables\n"
+		    "  impact   Windows may ask for its licence again.\n"
+		    "  impact   The keyboard may be found another way.\n"
+		    "  acpi  APIC/body          changed  sha256:1 → sha256:2\n"
+		    "! acpi  */oem_table_id     changed  BXPCAPIC, BXPCFACP, BXPCHPET → BXPC in APIC,\n"
+		    "                                    FACP, HPET\n"
+		    "  acpi  APIC/revision      changed  1 → 3\n"
+		    "! acpi  FACP/boot_arch     changed  0x0000 → 0x0002\n"
+		    "                                    8042 0 → 1 (boot_arch[1])\n"
+		    "\n"
+		    "violation, info: firmware bios-256k.bin\n"
+		    "  because  it is this file\n"
+		    "  note     it arrived with firmware: the machine itself is the same\n"
+		    "  smbios  type0.0/version  changed  1.14 → 1.16\n"
+		    "\n"
+		    "intended, info: -cpu EPYC → EPYC,-cx16\n"
+		    "  because  it says which features the guest gets\n"
+		    "  cpuid  0x00000001.0  changed  cx16 1 → 0 (ecx[13])\n"
+		    "\n"
+		    "suppression rule wide is not applied: it says at most 3, and 7 fit\n"
+		    "\n"
+		    "suppressed, so not counted (-v lists them):\n"
+		    "  1 change by bios: its date is known\n"
+		    "\n"
+		    "also changed on the host side:\n"
+		    "  vmm.path  /a → /b\n");
+}
+
+static void running_exempt_and_unexplained_are_told_apart(void **state)
+{
+	(void)state;
+	expect_text(DIFF_OF(JUDGED("cpuid", "0x00000001.0.ecx", "changed", "\"0x2000\"", "\"0x0000\"", BIT("cx16", "ecx[13]", "1", "0"), "exempt", "critical",
+				   CAUSE("host_cpu", "\"A\"", "\"B\"", "KVM passes it on") "," CAUSE("microcode", "\"0x1\"", "\"0x2\"", "x"),
+				   ",\"running\":true,\"reason\":\"-cpu host follows the host\",\"impact\":\"It crashes.\"") ","
+			    JUDGED("memory", "0x0", "lost", "\"a\"", "null", "", "unexplained", "warning", "", ",\"impact\":\"It crashes.\"")),
+		    "drift, unexplained, critical: 2 changes (1 unexplained, 1 exempt)\n"
+		    "\n"
+		    "exempt, critical, while the guest ran: host CPU A → B\n"
+		    "  because  KVM passes it on\n"
+		    "  or by    microcode 0x1 → 0x2\n"
+		    "  exempt   -cpu host follows the host\n"
+		    "  impact   It crashes.\n"
+		    "  cpuid  0x00000001.0  changed  cx16 1 → 0 (ecx[13])\n"
+		    "\n"
+		    "unexplained, warning: no factor that abidrift knows changed\n"
+		    "  memory  0x0  lost     a\n");
+}
+
+static void expect_advice(const char *to, const char *expected)
+{
+	struct buffer json = BUFFER_INIT, out = BUFFER_INIT;
+	json_t *diff;
+
+	buffer_printf(&json, "{\"result\":\"drift\",\"from\":{\"name\":\"a\"},\"to\":{\"guest\":%s},\"changes\":[{\"facet\":\"msr\",\"key\":\"k\"}]}", to);
+	diff = diff_read(json.data);
+	drift_text(diff, &(struct drift_text_options){ .advice = true }, &out);
+	if (expected ? !strstr(out.data, expected) : strstr(out.data, "accept") != NULL)
+		fail_msg("%s", out.data);
+	json_decref(diff);
+	buffer_release(&json);
+	buffer_release(&out);
+}
+
+/* What is copied from a screen into a root shell must do what it says, whatever a guest is called. */
+static void advice_can_be_typed_as_it_is(void **state)
+{
+	(void)state;
+	expect_advice("{\"id\":\"i-1\",\"name\":\"web-01\"}", "abidrift accept web-01 --reason \"…\"\n");
+	expect_advice("{\"id\":\"i-1\",\"name\":\"$(reboot)\"}", "abidrift accept i-1 --reason");
+	expect_advice("{\"id\":\"i-1\",\"name\":\"--undo\"}", "abidrift accept i-1 --reason");
+	expect_advice("{\"id\":\"a b\",\"name\":\"\"}", NULL);
+	expect_advice("null", NULL);
 }
 
 static size_t columns(const char *line)
@@ -504,6 +596,9 @@ int main(void)
 		cmocka_unit_test(only_what_changed_under_a_running_guest_is_said_to_have),
 		cmocka_unit_test(of_options_only_what_differs_is_told),
 		cmocka_unit_test(what_is_suppressed_is_in_no_alert),
+		cmocka_unit_test(a_report_goes_by_cause_with_what_it_means),
+		cmocka_unit_test(running_exempt_and_unexplained_are_told_apart),
+		cmocka_unit_test(advice_can_be_typed_as_it_is),
 		cmocka_unit_test(a_summary_stays_within_its_width),
 		cmocka_unit_test(a_report_fits_its_columns),
 		cmocka_unit_test(what_came_or_went_as_a_whole_is_one_row),

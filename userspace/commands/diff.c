@@ -45,7 +45,7 @@ int verb_diff(const struct options *o)
 		return code ? code : compare_code((enum drift_result)result);
 	}
 	if (!o->quiet)
-		drift_text(model, output_color(o), &text);
+		drift_text(model, &(struct drift_text_options){ .color = output_color(o), .more = o->verbose, .advice = o->argument_count == 1 }, &text);
 	code = output_text(o, &text);
 	buffer_release(&text);
 	json_decref(model);

@@ -216,7 +216,7 @@ static void replay_text(const struct replay *r, struct buffer *out)
 		if (result && !strcmp(result, drift_result_name(DRIFT_SAME)) && !json_array_size(json_object_get(diff, "changes")))
 			continue;
 		buffer_string(out, "\n");
-		drift_text(diff, color, out);
+		drift_text(diff, &(struct drift_text_options){ .color = color, .more = r->options->verbose }, out);
 	}
 	if (r->incomplete)
 		buffer_string(out, "\nthe trace is INCOMPLETE: its recording was not finished, so something may be missing\n");

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Words on lines of 100 columns: wrapped at spaces, escaped for a terminal, coloured if asked. */
+/* Words on lines of 80 columns: wrapped at spaces, escaped for a terminal, coloured if asked. */
 #ifndef ABIDRIFT_DRIFT_PAGE_H
 #define ABIDRIFT_DRIFT_PAGE_H
 
@@ -8,7 +8,7 @@
 
 struct buffer;
 
-#define PAGE_COLUMNS 100
+#define PAGE_COLUMNS 80
 
 enum page_style {
 	PAGE_PLAIN,

@@ -5,41 +5,48 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/blame.h"
 #include "userspace/drift/group.h"
 #include "userspace/drift/page.h"
+#include "userspace/drift/rows.h"
+#include "userspace/drift/words.h"
 
 #define ARROW "\xe2\x86\x92"
-#define MARGIN 2
-#define SUBJECT_MAX 26 /* longer ones push their own line only */
-#define DIGEST_SIZE 71 /* "sha256:" and 64 digits */
-#define DIGEST_SHOWN 19 /* and 12 digits */
+#define MARGIN ROWS_MARGIN
+#define FACTOR_MAX 26 /* longer ones push their own line only */
+#define DIGEST_SHOWN 19 /* "sha256:" and 12 digits */
 #define KEYS_SHOWN 4
 #define REASONS_MAX 64
 #define MOVED_SHOWN 10
+#define LABEL_WIDTH 7
+#define VALUE_COLUMNS 60
+#define IMPACTS_MAX 64 /* told once each; more than anybody reads */
+#define RULES_MAX 32
 
 struct report {
 	struct page page;
 	const json_t *diff;
 	const json_t *changes; /* of the diff, in the order of groups */
-	size_t facet_width, subject_width;
+	struct blames blames;
+	bool more;
+	const char *impacts[IMPACTS_MAX]; /* told already */
+	size_t impact_count;
 };
 
-static const struct kind_style {
-	const char *kind;
+static const struct severity_style {
+	enum severity severity;
 	enum page_style style;
-} kind_styles[] = {
-	{ "changed", PAGE_CHANGED },
-	{ "lost", PAGE_LOST },
-	{ "gained", PAGE_GAINED },
+} severity_styles[] = {
+	{ SEVERITY_CRITICAL, PAGE_LOST },
+	{ SEVERITY_WARNING, PAGE_CHANGED },
 };
-#define KIND_WIDTH 7
 
-static enum page_style style_of(const char *kind)
+static enum page_style style_of(enum severity severity)
 {
-	for (size_t i = 0; i < sizeof(kind_styles) / sizeof(kind_styles[0]); i++)
-		if (strcmp(kind, kind_styles[i].kind) == 0)
-			return kind_styles[i].style;
-	return PAGE_PLAIN;
+	for (size_t i = 0; i < sizeof(severity_styles) / sizeof(severity_styles[0]); i++)
+		if (severity == severity_styles[i].severity)
+			return severity_styles[i].style;
+	return PAGE_BOLD;
 }
 
 /* ---- the two sides */
@@ -80,287 +87,209 @@ static void put_sides(struct report *r)
 	put_side(&r->page, to);
 	page_end(&r->page);
 }
+/* ---- changes, by what is to blame */
 
-/* ---- changes */
-
-static size_t detail_column(const struct report *r)
+static void put_arrow(struct page *p, const char *to)
 {
-	return MARGIN + r->facet_width + 2 + r->subject_width + 2 + KIND_WIDTH + 2;
+	page_word(p, PAGE_PLAIN, ARROW);
+	page_words(p, PAGE_PLAIN, to);
 }
 
-static void begin_row(struct report *r, const struct group *g, const char *kind, enum page_style style)
+/* A line "because  the VMM writes the ACPI tables" under a heading. */
+static void begin_label(struct report *r, const char *label)
 {
-	struct page *p = &r->page;
-	struct buffer subject = BUFFER_INIT;
-
-	buffer_append(&subject, g->key, g->subject);
-	page_line(p, MARGIN);
-	page_cell(p, PAGE_PLAIN, g->facet, r->facet_width);
-	page_cell(p, PAGE_PLAIN, subject.size ? subject.data : "", r->subject_width);
-	page_cell(p, style, kind, KIND_WIDTH);
-	p->indent = detail_column(r);
-	buffer_release(&subject);
+	page_line(&r->page, MARGIN);
+	page_cell(&r->page, PAGE_FAINT, label, LABEL_WIDTH);
+	page_hang(&r->page);
 }
 
-/* On, for what does not fit behind the first line of a group. */
-static void next_row(struct report *r)
+static void put_label(struct report *r, const char *label, const char *text)
 {
-	page_line(&r->page, detail_column(r));
-	r->page.indent = detail_column(r);
-}
-
-/* As much of a word as is shown: a digest tells that something differs, and nobody reads all of it. */
-static size_t word_shown(const char *word, size_t size)
-{
-	bool digest = strncmp(word, "sha256:", strlen("sha256:")) == 0 || strncmp(word, "sha256=", strlen("sha256=")) == 0;
-
-	return digest && size == DIGEST_SIZE ? DIGEST_SHOWN : size;
-}
-
-/* A value, behind something that stays on one line with its first word. */
-static void put_words(struct page *p, const char *before, const char *value)
-{
-	while (*value || *before) {
-		size_t size = strcspn(value, " ");
-
-		page_format(p, PAGE_PLAIN, "%s%.*s", before, (int)word_shown(value, size), value);
-		before = "";
-		value += size;
-		value += strspn(value, " ");
-	}
-}
-
-static void put_arrow(struct page *p, const char *to) { put_words(p, ARROW " ", to); }
-static void put_value(struct page *p, const char *value) { put_words(p, "", value); }
-
-static void put_pair(struct page *p, const json_t *change)
-{
-	bool from = member_is_text(change, "from"), to = member_is_text(change, "to");
-
-	if (from)
-		put_value(p, member_text(change, "from"));
-	if (from && to)
-		put_arrow(p, member_text(change, "to"));
-	else if (to)
-		put_value(p, member_text(change, "to"));
-}
-
-/* The bits that "ecx[13]" or "eax[7:0]" names; 0 where it is neither. */
-static uint64_t field_mask(const char *bits)
-{
-	const char *open = strchr(bits, '[');
-	unsigned high = 0, low = 0;
-	size_t digits;
-
-	if (!open)
-		return 0;
-	for (digits = 1; digits <= 2 && open[digits] >= '0' && open[digits] <= '9'; digits++)
-		high = high * 10 + (unsigned)(open[digits] - '0');
-	open += digits;
-	low = high;
-	if (*open == ':')
-		for (low = 0, digits = 1; digits <= 2 && open[digits] >= '0' && open[digits] <= '9'; digits++)
-			low = low * 10 + (unsigned)(open[digits] - '0');
-	if (high > 63 || low > high)
-		return 0;
-	return (high - low == 63 ? UINT64_MAX : (UINT64_C(1) << (high - low + 1)) - 1) << low;
-}
-
-/* Do the named fields tell all that differs between the two registers? */
-static bool fields_tell_all(const json_t *change)
-{
-	const json_t *fields = json_object_get(change, "fields");
-	uint64_t from, to, told = 0;
-
-	if (text_u64(member_text(change, "from"), &from) < 0 || text_u64(member_text(change, "to"), &to) < 0)
-		return false;
-	for (size_t i = 0; i < json_array_size(fields); i++)
-		told |= field_mask(member_text(json_array_get(fields, i), "bits"));
-	return ((from ^ to) & ~told) == 0;
-}
-
-static void put_field(struct page *p, const json_t *field)
-{
-	const char *from = member_text(field, "from"), *to = member_text(field, "to"), *bits = member_text(field, "bits");
-	enum page_style style = PAGE_CHANGED;
-
-	if (!strchr(bits, ':') && strcmp(from, "1") == 0)
-		style = PAGE_LOST;
-	else if (!strchr(bits, ':') && strcmp(from, "0") == 0)
-		style = PAGE_GAINED;
-	page_word(p, style, member_text(field, "name"));
-	page_word(p, PAGE_PLAIN, from[0] ? from : "none");
-	put_arrow(p, to[0] ? to : "none");
-	page_format(p, PAGE_FAINT, "(%s)", bits);
-}
-
-/* Registers of a leaf that differ: a line for each field, and the registers themselves where fields do not say all. */
-static void put_registers(struct report *r, const struct group *g)
-{
-	bool first = true;
-
-	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(r->changes, i), *fields = json_object_get(change, "fields");
-
-		for (size_t j = 0; j < json_array_size(fields); j++, first = false) {
-			if (!first)
-				next_row(r);
-			put_field(&r->page, json_array_get(fields, j));
-		}
-		if (json_array_size(fields) && fields_tell_all(change))
-			continue;
-		if (!first)
-			next_row(r);
-		first = false;
-		page_word(&r->page, PAGE_PLAIN, group_part(g, change));
-		put_pair(&r->page, change);
-	}
-}
-
-/* "rtm", "physical_address_bits=40": what a whole register said that is not there on the other side. */
-static void put_names(struct report *r, const json_t *change, const char *side, bool *first)
-{
-	const json_t *fields = json_object_get(change, "fields");
-
-	for (size_t i = 0; i < json_array_size(fields); i++) {
-		const json_t *field = json_array_get(fields, i);
-		const char *value = member_text(field, side), *name = member_text(field, "name");
-		bool bit = !strchr(member_text(field, "bits"), ':');
-
-		if (value[0] == '\0' || strcmp(value, "0") == 0)
-			continue;
-		if (*first)
-			next_row(r);
-		*first = false;
-		if (bit)
-			page_word(&r->page, PAGE_FAINT, name);
-		else
-			page_format(&r->page, PAGE_FAINT, "%s=%s", name, value);
-	}
-}
-
-/* A leaf that came or went, a register at a time; what its bits are called below. */
-static void put_leaf(struct report *r, const struct group *g)
-{
-	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
-	bool first = true;
-
-	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(r->changes, i);
-		const char *part = group_part(g, change);
-
-		page_format(&r->page, PAGE_PLAIN, "%s%s%s", part, part[0] ? "=" : "", member_text(change, side));
-	}
-	for (size_t i = g->begin; i < g->end; i++)
-		put_names(r, json_array_get(r->changes, i), side, &first);
-}
-
-static void put_function(struct report *r, const struct group *g)
-{
-	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
-	bool first = true;
-
-	put_pair(&r->page, g->id);
-	page_words(&r->page, style_of(g->kind), member_text(g->id, "meaning"));
-	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(r->changes, i);
-
-		if (change == g->id)
-			continue;
-		if (first)
-			next_row(r);
-		else
-			page_format(&r->page, PAGE_FAINT, "%s", "\xc2\xb7");
-		first = false;
-		page_word(&r->page, PAGE_FAINT, group_part(g, change));
-		page_words(&r->page, PAGE_FAINT, member_text(change, side));
-	}
-}
-
-/* A table, a device, a structure that came or went: what it said, one after the other. */
-static void put_block(struct report *r, const struct group *g)
-{
-	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
-
-	for (size_t i = g->begin; i < g->end; i++) {
-		const json_t *change = json_array_get(r->changes, i);
-
-		if (i > g->begin)
-			page_format(&r->page, PAGE_FAINT, "%s", "\xc2\xb7");
-		if (*group_part(g, change))
-			page_word(&r->page, PAGE_FAINT, group_part(g, change));
-		put_value(&r->page, member_text(change, side));
-	}
-}
-
-/* In brackets, as in `show`: what of the line is value must be clear without colours too. */
-static void put_meaning(struct page *p, const char *meaning)
-{
-	struct buffer text = BUFFER_INIT;
-
-	if (!meaning[0])
+	if (!text[0])
 		return;
-	buffer_printf(&text, "(%s)", meaning);
-	if (!buffer_failed(&text))
-		page_words(p, PAGE_FAINT, text.data);
-	buffer_release(&text);
-}
-
-static void put_plain(struct report *r, const struct group *g)
-{
-	const json_t *change = json_array_get(r->changes, g->begin);
-	const json_t *fields = json_object_get(change, "fields");
-
-	put_pair(&r->page, change);
-	put_meaning(&r->page, member_text(change, "meaning"));
-	for (size_t i = 0; i < json_array_size(fields); i++) {
-		next_row(r);
-		put_field(&r->page, json_array_get(fields, i));
-	}
-}
-
-static void put_folded(struct report *r, const struct group *g)
-{
-	size_t moved = 0;
-
-	for (size_t i = g->begin; i < g->end; i++)
-		moved += json_array_size(json_object_get(json_array_get(r->changes, i), "moved"));
-	if (moved == 0)
-		return;
-	next_row(r);
-	page_format(&r->page, PAGE_FAINT, "(%zu placement change%s folded)", moved, moved == 1 ? "" : "s");
-}
-
-static void put_group(struct report *r, const struct group *g)
-{
-	begin_row(r, g, g->kind, style_of(g->kind));
-	if (strcmp(g->facet, "cpuid") == 0 && strcmp(g->kind, "changed") == 0)
-		put_registers(r, g);
-	else if (strcmp(g->facet, "cpuid") == 0)
-		put_leaf(r, g);
-	else if (g->block)
-		put_block(r, g);
-	else if (g->id)
-		put_function(r, g);
-	else
-		put_plain(r, g);
-	put_folded(r, g);
+	begin_label(r, label);
+	page_words(&r->page, PAGE_PLAIN, text);
 	page_end(&r->page);
 }
 
-static void measure(struct report *r)
+/* Is it worse than others of its group? Then its row has to stand out. */
+static enum severity marked(const struct blame *b)
 {
-	struct group g;
+	for (size_t i = 0; b->severity > SEVERITY_INFO && i < json_array_size(b->changes); i++)
+		if (strcmp(member_text(json_array_get(b->changes, i), "severity"), severity_name(b->severity)) != 0)
+			return b->severity;
+	return SEVERITY_NONE;
+}
 
-	for (size_t cursor = 0; group_next(r->changes, &cursor, &g);) {
-		size_t facet = strlen(g.facet);
+/* What of words.h is escaped already goes in as it is: a backslash stays one. */
+static void put_escaped(struct report *r, const struct buffer *words)
+{
+	r->page.out->failed |= buffer_failed(words);
+	if (words->size)
+		page_words(&r->page, PAGE_PLAIN, words->data);
+}
 
-		if (facet > r->facet_width)
-			r->facet_width = facet;
-		if (g.subject > r->subject_width)
-			r->subject_width = g.subject < SUBJECT_MAX ? g.subject : SUBJECT_MAX;
+/* An empty line, where there are groups to keep apart. */
+static void put_gap(struct report *r)
+{
+	page_end(&r->page);
+	if (r->blames.verdict != VERDICT_NONE)
+		buffer_string(r->page.out, "\n");
+}
+
+static void put_heading(struct report *r, const struct blame *b)
+{
+	struct page *p = &r->page;
+	struct buffer words = BUFFER_INIT;
+	bool context = json_array_size(json_object_get(r->diff, "context")) > 0;
+
+	put_gap(r);
+	page_line(p, 0);
+	p->indent = MARGIN;
+	page_format(p, style_of(b->severity), "%s,", verdict_name(b->verdict));
+	page_format(p, style_of(b->severity), "%s%s%s", severity_name(b->severity), marked(b) ? " (" ROWS_MARK ")" : "", b->running ? "," : ":");
+	if (b->running)
+		page_words(p, PAGE_BOLD, "while the guest ran:");
+	words_blame(r->diff, b, VALUE_COLUMNS, &words);
+	if (b->factor[0])
+		put_escaped(r, &words);
+	else
+		page_words(p, PAGE_PLAIN, context ? "nothing that changed on the host side explains it" : "no factor that abidrift knows changed");
+	page_end(p);
+	buffer_release(&words);
+}
+
+static void put_whys(struct report *r, const struct blame *b)
+{
+	struct buffer besides = BUFFER_INIT;
+
+	for (size_t i = 0; i < b->why_count; i++)
+		put_label(r, "because", b->whys[i]);
+	words_besides(r->diff, b, VALUE_COLUMNS, &besides);
+	if (besides.size) {
+		begin_label(r, "or by");
+		put_escaped(r, &besides);
+		page_end(&r->page);
+	}
+	buffer_release(&besides);
+	put_label(r, b->verdict == VERDICT_EXEMPT ? "exempt" : "reason", b->reason);
+	if (b->firmware)
+		put_label(r, "note", "it arrived with firmware: the machine itself is the same");
+}
+
+static void put_impacts(struct report *r, const struct blame *b)
+{
+	for (size_t i = 0; i < b->impact_count; i++) {
+		size_t known = 0;
+
+		while (known < r->impact_count && strcmp(r->impacts[known], b->impacts[i].sentence) != 0)
+			known++;
+		if (known < r->impact_count)
+			continue;
+		if (r->impact_count < IMPACTS_MAX)
+			r->impacts[r->impact_count++] = b->impacts[i].sentence;
+		put_label(r, "impact", b->impacts[i].sentence);
 	}
 }
+
+static int put_changes(struct report *r)
+{
+	int err = 0;
+
+	for (size_t i = 0; err >= 0 && i < r->blames.count; i++) {
+		const struct blame *b = &r->blames.items[i];
+
+		if (b->verdict != VERDICT_NONE) {
+			put_heading(r, b);
+			put_whys(r, b);
+			put_impacts(r, b);
+		}
+		err = rows_put(&r->page, b->changes, b->verdict == VERDICT_NONE ? SEVERITY_NONE : marked(b));
+	}
+	return err;
+}
+
+/* ---- what rules hide */
+
+static size_t hidden_by(const struct report *r, const char *rule)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < json_array_size(r->blames.suppressed); i++)
+		count += strcmp(member_text(json_array_get(r->blames.suppressed, i), "suppressed_by"), rule) == 0;
+	return count;
+}
+
+static const char *reason_of_rule(const struct report *r, const char *rule)
+{
+	const json_t *rules = json_object_get(r->diff, "suppressed");
+
+	for (size_t i = 0; i < json_array_size(rules); i++)
+		if (strcmp(member_text(json_array_get(rules, i), "rule"), rule) == 0)
+			return member_text(json_array_get(rules, i), "reason");
+	return "";
+}
+
+static void put_rule(struct report *r, const char *rule)
+{
+	size_t count = hidden_by(r, rule);
+	const char *reason = reason_of_rule(r, rule);
+
+	page_line(&r->page, MARGIN);
+	r->page.indent = 2 * MARGIN;
+	page_format(&r->page, PAGE_PLAIN, "%zu change%s", count, count == 1 ? "" : "s");
+	page_format(&r->page, PAGE_PLAIN, "by %s%s", rule, reason[0] ? ":" : "");
+	page_words(&r->page, PAGE_PLAIN, reason);
+	page_end(&r->page);
+}
+
+/* A rule that fits more than it says hides nothing: who wrote it has to know. */
+static void put_overruns(struct report *r)
+{
+	const json_t *rules = json_object_get(r->diff, "suppressed");
+
+	for (size_t i = 0; i < json_array_size(rules); i++) {
+		const json_t *rule = json_array_get(rules, i);
+
+		if (json_is_true(json_object_get(rule, "applied")) || !json_is_integer(json_object_get(rule, "at_most")))
+			continue;
+		put_gap(r);
+		page_line(&r->page, 0);
+		r->page.indent = MARGIN;
+		page_words(&r->page, PAGE_CHANGED, "suppression rule");
+		page_word(&r->page, PAGE_CHANGED, member_text(rule, "rule"));
+		page_words(&r->page, PAGE_PLAIN, "is not applied:");
+		page_format(&r->page, PAGE_PLAIN, "it says at most %" JSON_INTEGER_FORMAT ", and %" JSON_INTEGER_FORMAT " fit",
+			    json_integer_value(json_object_get(rule, "at_most")), json_integer_value(json_object_get(rule, "changes")));
+		page_end(&r->page);
+	}
+}
+
+static int put_suppressed(struct report *r)
+{
+	const char *rules[RULES_MAX];
+	size_t count = 0;
+
+	put_overruns(r);
+	for (size_t i = 0; i < json_array_size(r->blames.suppressed); i++) {
+		const char *rule = member_text(json_array_get(r->blames.suppressed, i), "suppressed_by");
+		size_t known = 0;
+
+		while (known < count && strcmp(rules[known], rule) != 0)
+			known++;
+		if (known < count || count == RULES_MAX)
+			continue;
+		if (count == 0)
+			put_gap(r);
+		if (count == 0)
+			buffer_printf(r->page.out, "suppressed, so not counted%s:\n", r->more ? "" : " (-v lists them)");
+		rules[count++] = rule;
+		put_rule(r, rule);
+	}
+	return r->more ? rows_put(&r->page, r->blames.suppressed, SEVERITY_NONE) : 0;
+}
+
+/* ---- what moved */
 
 /* What moved though nothing that was seen moved it. */
 static void put_moved(struct report *r)
@@ -445,22 +374,41 @@ static void put_factor(struct report *r, const json_t *f, size_t width)
 	put_elements(p, to, from, "+", PAGE_GAINED);
 }
 
+/* Is it told in a heading? */
+static bool is_blamed(const struct report *r, const char *factor)
+{
+	for (size_t i = 0; i < r->blames.count; i++)
+		for (size_t j = 0; j < r->blames.items[i].cause_count; j++)
+			if (strcmp(r->blames.items[i].causes[j].factor, factor) == 0)
+				return true;
+	return false;
+}
+
 static void put_context(struct report *r)
 {
 	const json_t *context = json_object_get(r->diff, "context");
-	size_t width = 0;
+	size_t width = 0, count = 0;
+	bool any = false;
 
-	if (json_array_size(context) == 0)
-		return;
 	for (size_t i = 0; i < json_array_size(context); i++) {
-		size_t length = page_width(member_text(json_array_get(context, i), "factor"));
+		const char *factor = member_text(json_array_get(context, i), "factor");
+		size_t length = page_width(factor);
 
-		if (length > width && length <= SUBJECT_MAX)
+		if (is_blamed(r, factor)) {
+			any = true;
+			continue;
+		}
+		count++;
+		if (length > width && length <= FACTOR_MAX)
 			width = length;
 	}
-	buffer_string(r->page.out, "changed on the host side:\n");
+	if (count == 0)
+		return;
+	put_gap(r);
+	buffer_string(r->page.out, any ? "also changed on the host side:\n" : "changed on the host side:\n");
 	for (size_t i = 0; i < json_array_size(context); i++)
-		put_factor(r, json_array_get(context, i), width);
+		if (!is_blamed(r, member_text(json_array_get(context, i), "factor")))
+			put_factor(r, json_array_get(context, i), width);
 }
 
 /* ---- what is unknown */
@@ -528,71 +476,134 @@ static void put_unknown(struct report *r)
 	for (size_t i = 0; i < count; i++)
 		if (page_width(reasons[i].facet) > width)
 			width = page_width(reasons[i].facet);
+	put_gap(r);
 	buffer_string(r->page.out, "unknown, so not compared:\n");
 	for (size_t i = 0; i < count; i++)
 		put_reason(r, &reasons[i], width);
 }
 
-/* ---- the last line */
+/* ---- the result */
 
-static void put_kinds(struct report *r, const json_t *changes)
+static const char *const kinds[] = { "changed", "lost", "gained" };
+
+/* "15 changes (1 changed, 7 lost, 7 gained)", of `member` one of these values. */
+static void put_parts(const struct report *r, const char *member, const char *const *values, size_t count, struct buffer *out)
 {
-	bool first = true;
+	size_t parts = 0;
 
-	for (size_t i = 0; i < sizeof(kind_styles) / sizeof(kind_styles[0]); i++) {
-		size_t count = 0;
+	for (size_t i = 0; i < count; i++) {
+		size_t found = 0;
 
-		for (size_t j = 0; j < json_array_size(changes); j++)
-			count += strcmp(member_text(json_array_get(changes, j), "change"), kind_styles[i].kind) == 0;
-		if (count == 0)
-			continue;
-		buffer_printf(r->page.out, "%s%zu %s", first ? " (" : ", ", count, kind_styles[i].kind);
-		first = false;
+		for (size_t j = 0; j < r->blames.count; j++)
+			for (size_t k = 0; k < json_array_size(r->blames.items[j].changes); k++)
+				found += strcmp(member_text(json_array_get(r->blames.items[j].changes, k), member), values[i]) == 0;
+		if (found)
+			buffer_printf(out, "%s%zu %s", parts++ ? ", " : " (", found, values[i]);
 	}
-	buffer_string(r->page.out, first ? "" : ")");
+	buffer_string(out, parts ? ")" : "");
+}
+
+static void put_counts(const struct report *r, struct buffer *out)
+{
+	const char *const verdicts[] = { verdict_name(VERDICT_VIOLATION), verdict_name(VERDICT_UNEXPLAINED), verdict_name(VERDICT_EXEMPT),
+					 verdict_name(VERDICT_INTENDED) };
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->blames.count; i++)
+		count += json_array_size(r->blames.items[i].changes);
+	if (count == 0) {
+		buffer_string(out, ": no change");
+		return;
+	}
+	buffer_printf(out, ": %zu change%s", count, count == 1 ? "" : "s");
+	if (r->blames.verdict == VERDICT_NONE)
+		put_parts(r, "change", kinds, sizeof(kinds) / sizeof(kinds[0]), out);
+	else
+		put_parts(r, "verdict", verdicts, sizeof(verdicts) / sizeof(verdicts[0]), out);
 }
 
 static void put_result(struct report *r)
 {
 	const json_t *changes = json_object_get(r->diff, "changes");
 	const char *result = member_text(r->diff, "result");
-	size_t count = json_array_size(changes), unknown = json_array_size(json_object_get(r->diff, "unknown"));
+	size_t unknown = json_array_size(json_object_get(r->diff, "unknown")), suppressed = json_array_size(r->blames.suppressed);
 	size_t moved = json_array_size(json_object_get(r->diff, "moved"));
+	struct buffer rest = BUFFER_INIT;
 
-	for (size_t i = 0; i < count; i++)
-		moved += json_array_size(json_object_get(json_array_get(r->changes, i), "moved"));
+	for (size_t i = 0; i < json_array_size(changes); i++)
+		moved += json_array_size(json_object_get(json_array_get(changes, i), "moved"));
 	page_line(&r->page, 0);
 	page_word(&r->page, strcmp(result, "same") == 0 ? PAGE_GAINED : strcmp(result, "drift") == 0 ? PAGE_LOST : PAGE_CHANGED, result);
-	if (count)
-		buffer_printf(r->page.out, ": %zu change%s", count, count == 1 ? "" : "s");
-	else
-		buffer_string(r->page.out, ": no change");
-	put_kinds(r, changes);
+	if (r->blames.verdict != VERDICT_NONE)
+		buffer_printf(&rest, ", %s, %s", verdict_name(r->blames.verdict), severity_name(r->blames.severity));
+	put_counts(r, &rest);
 	if (moved)
-		buffer_printf(r->page.out, ", %zu moved", moved);
+		buffer_printf(&rest, ", %zu moved", moved);
+	if (suppressed)
+		buffer_printf(&rest, ", %zu suppressed", suppressed);
 	if (unknown)
-		buffer_printf(r->page.out, ", %zu unknown", unknown);
+		buffer_printf(&rest, ", %zu unknown", unknown);
+	r->page.out->failed |= buffer_failed(&rest);
+	r->page.indent = MARGIN;
+	r->page.glue = true;
+	page_words(&r->page, PAGE_PLAIN, rest.data ? rest.data : "");
+	page_end(&r->page);
+	buffer_release(&rest);
+}
+
+/* ---- what to do */
+
+static bool is_plain_word(const char *text)
+{
+	for (const char *c = text; *c; c++)
+		if (!(*c >= '0' && *c <= '9') && !(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !strchr("._:+", *c) && (*c != '-' || c == text))
+			return false;
+	return text[0] != '\0';
+}
+
+/* Only what can be typed as it stands there. */
+static void put_advice(struct report *r)
+{
+	const json_t *guest = json_object_get(json_object_get(r->diff, "to"), "guest");
+	const char *name = member_text(guest, "name"), *set = member_text(r->diff, "change_set");
+
+	if (!is_plain_word(name))
+		name = member_text(guest, "id");
+	if (!is_plain_word(name) || r->blames.count == 0)
+		return;
+	put_gap(r);
+	page_line(&r->page, 0);
+	r->page.indent = MARGIN;
+	page_words(&r->page, PAGE_FAINT, "to make what is now the baseline:");
+	page_format(&r->page, PAGE_PLAIN, "abidrift accept %s --reason \"\xe2\x80\xa6\"", name);
+	if (is_plain_word(set)) {
+		page_end(&r->page);
+		page_line(&r->page, 0);
+		page_words(&r->page, PAGE_FAINT, "for all guests with these changes:");
+		page_format(&r->page, PAGE_PLAIN, "abidrift accept --change-set %s --reason \"\xe2\x80\xa6\"", set);
+	}
 	page_end(&r->page);
 }
 
-void drift_text(const json_t *diff, bool color, struct buffer *out)
+void drift_text(const json_t *diff, const struct drift_text_options *options, struct buffer *out)
 {
 	json_t *changes = group_order(json_object_get(diff, "changes"));
-	struct report r = { .page = { .out = out, .color = color }, .diff = diff, .changes = changes };
-	struct group g;
+	struct report r = { .page = { .out = out, .color = options->color }, .diff = diff, .changes = changes, .more = options->more };
 
-	if (!changes) {
+	if (!changes || blames_part(changes, &r.blames) < 0) {
 		out->failed = true;
+		json_decref(changes);
 		return;
 	}
-
 	put_sides(&r);
-	measure(&r);
-	for (size_t cursor = 0; group_next(r.changes, &cursor, &g);)
-		put_group(&r, &g);
+	put_result(&r);
+	if (put_changes(&r) < 0 || put_suppressed(&r) < 0)
+		out->failed = true;
 	put_moved(&r);
 	put_context(&r);
 	put_unknown(&r);
-	put_result(&r);
+	if (options->advice)
+		put_advice(&r);
+	blames_release(&r.blames);
 	json_decref(changes);
 }

@@ -14,9 +14,21 @@ struct drift;
  * "suppressed":[{"rule","reason","changes","at_most","applied"}]}; caller adds "from" and "to". NULL: out of memory.
  */
 json_t *drift_json(const struct drift *d, int min_severity);
-/* Text of that object (with from and to where they are there), for a person; `color` allows SGR sequences. */
-void drift_text(const json_t *diff, bool color, struct buffer *out);
-/* One line: "drift: cpuid cx16 lost; pci 0000:00:03.0 → 0000:00:04.0 …", bounded to `width` columns. */
+struct drift_text_options {
+	bool color;  /* SGR sequences */
+	bool more;   /* suppressed changes too */
+	bool advice; /* `to` is what the guest is now: say how it is accepted */
+};
+
+/*
+ * Text of that object (with from and to where they are there), for a person: the result, then the changes by what is to blame for
+ * them, worst first, each with why and what it breaks.
+ */
+void drift_text(const json_t *diff, const struct drift_text_options *options, struct buffer *out);
+/*
+ * One line, bounded to `width` columns: "drift, violation, warning. QEMU 5.2.0 → 7.2.22 under pc-q35-5.2 changed ACPI: …. Impact: …".
+ * Without who it is about. What is suppressed is not in it.
+ */
 void drift_summary(const json_t *diff, size_t width, struct buffer *out);
 
 #endif
