@@ -10,6 +10,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/change_set.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
@@ -151,8 +152,15 @@ static int revision_new(struct store *s, const struct judge_input *in, uint32_t 
 	return err;
 }
 
-static int event_add(struct store *s, const char *type, const struct store_guest *guest, uint32_t revision, const char *by, const char *reason,
-		     const json_t *diff, int64_t now, struct error *e)
+/* NULL: of none. */
+static const char *set_of(const json_t *diff)
+{
+	return json_string_value(json_object_get(diff, "change_set"));
+}
+
+/* diff NULL: about no drift; of change_set it is all the same. */
+static int event_add_of(struct store *s, const char *type, const struct store_guest *guest, uint32_t revision, const char *by, const char *reason,
+			const json_t *diff, const char *change_set, int64_t now, struct error *e)
 {
 	json_t *changes = json_object_get(diff, "changes"), *context = json_object_get(diff, "context");
 	struct store_event event = {
@@ -164,6 +172,7 @@ static int event_add(struct store *s, const char *type, const struct store_guest
 		.reason = (char *)reason,
 		.changes = changes ? json_dumps(changes, JSON_COMPACT) : NULL,
 		.context = context ? json_dumps(context, JSON_COMPACT) : NULL,
+		.change_set = (char *)change_set,
 	};
 	int err = store_event_add(s, &event);
 
@@ -172,22 +181,16 @@ static int event_add(struct store *s, const char *type, const struct store_guest
 	return err < 0 ? store_failed(s, err, e) : 0;
 }
 
+static int event_add(struct store *s, const char *type, const struct store_guest *guest, uint32_t revision, const char *by, const char *reason,
+		     const json_t *diff, int64_t now, struct error *e)
+{
+	return event_add_of(s, type, guest, revision, by, reason, diff, set_of(diff), now, e);
+}
+
 static const char *string_of(const json_t *object, const char *key)
 {
 	const char *text = json_string_value(json_object_get(object, key));
 	return text ? text : "-";
-}
-
-static enum verdict worst_verdict(const json_t *changes)
-{
-	enum verdict worst = VERDICT_NONE, one;
-	size_t i;
-	json_t *change;
-
-	json_array_foreach(changes, i, change)
-		if (json_is_null(json_object_get(change, "suppressed_by")) && (one = verdict_parse(string_of(change, "verdict"))) > worst)
-			worst = one;
-	return worst;
 }
 
 static json_t *bounded_changes(const json_t *changes)
@@ -247,10 +250,10 @@ static int alert_add(struct store *s, const char *type, const char *host, const 
 		text_utf8(&name, guest->name, strlen(guest->name));
 	if (!buffer_failed(&at) && !buffer_failed(&name) && !buffer_failed(&where) && !buffer_failed(&said)) {
 		alert_id(host, guest->id, type, now, summary, id);
-		alert = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s?}, s:s, s:s?, s:s, s:o, s:o}", "id", id, "at", at.data, "type", type, "host",
+		alert = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s?}, s:s, s:s?, s:s, s:o, s:o, s:s?}", "id", id, "at", at.data, "type", type, "host",
 				  where.size ? where.data : "", "guest", "uuid", guest->uuid, "name", guest->name ? (name.size ? name.data : "") : NULL,
-				  "severity", severity, "verdict", verdict_name(worst_verdict(changes)), "summary", said.size ? said.data : "", "changes", bounded_changes(changes), "context",
-				  context ? json_incref(context) : json_array());
+				  "severity", severity, "verdict", verdict_name(changes_verdict(changes)), "summary", said.size ? said.data : "", "changes", bounded_changes(changes), "context",
+				  context ? json_incref(context) : json_array(), "change_set", set_of(diff));
 		line = alert ? json_dumps(alert, JSON_COMPACT) : NULL;
 		json_decref(alert);
 	}
@@ -406,23 +409,10 @@ static json_t *counting_diff(json_t *diff)
 	return copy;
 }
 
-static enum severity highest(const json_t *changes)
-{
-	enum severity top = SEVERITY_NONE, one;
-	size_t i;
-	json_t *change;
-
-	json_array_foreach(changes, i, change)
-		if (counts(change) && severity_parse(string_of(change, "severity"), &one) == 0 && one > top)
-			top = one;
-	return top;
-}
-
-static int open_drift(struct store *s, int64_t guest, json_t **ret, struct digest *ret_digest, struct error *e)
+static int open_drift(struct store *s, int64_t guest, json_t **ret, struct digest *ret_digest, int64_t *ret_at, struct error *e)
 {
 	char *text = NULL;
-	int64_t at;
-	int err = store_drift_get(s, guest, &text, ret_digest, &at);
+	int err = store_drift_get(s, guest, &text, ret_digest, ret_at);
 
 	*ret = NULL;
 	if (err == -ENOENT) {
@@ -453,11 +443,27 @@ static int hits_store(struct store *s, const json_t *diff, int64_t now)
 static int drift_store(struct store *s, int64_t guest, const json_t *diff, const struct digest *is, int64_t now, struct error *e)
 {
 	char *text = is->text[0] ? json_dumps(diff, JSON_COMPACT) : NULL;
-	int err = is->text[0] && !text ? -ENOMEM : store_drift_set(s, guest, text, text ? is : NULL, NULL, now);
+	int err = is->text[0] && !text ? -ENOMEM : store_drift_set(s, guest, text, text ? is : NULL, set_of(diff), now);
 
 	free(text);
 	if (err >= 0)
 		err = hits_store(s, diff, now);
+	return err < 0 ? store_failed(s, err, e) : 0;
+}
+
+/* The same changes as ever, but judged otherwise (by another abidrift, say): the views follow, and nobody is told. */
+static int drift_refresh(struct store *s, int64_t guest, const json_t *diff, const json_t *open, const struct digest *is, int64_t opened_at,
+			 struct error *e)
+{
+	const char *was = set_of(open), *now = set_of(diff);
+	char *text;
+	int err;
+
+	if (!is->text[0] || (was && now ? !strcmp(was, now) : was == now))
+		return 0;
+	text = json_dumps(diff, JSON_COMPACT);
+	err = text ? store_drift_set(s, guest, text, is, now, opened_at) : -ENOMEM;
+	free(text);
 	return err < 0 ? store_failed(s, err, e) : 0;
 }
 
@@ -480,7 +486,7 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 	snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
 	err = !told ? -ENOMEM : event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL, NULL, ret->drift_new ? told : NULL, now, e);
 	if (err >= 0)
-		err = alert_add(s, ret->drift_new ? "drift" : "resolved", host, guest, severity_name(ret->drift_new ? highest(changes) : SEVERITY_INFO),
+		err = alert_add(s, ret->drift_new ? "drift" : "resolved", host, guest, severity_name(ret->drift_new ? changes_severity(changes) : SEVERITY_INFO),
 				ret->summary, told, now, e);
 	if (err >= 0)
 		ret->alerted = true;
@@ -496,12 +502,17 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	json_t *changes = json_object_get(diff, "changes"), *open = NULL, *before = NULL, *after = NULL;
 	struct digest was, is, was_told, is_told;
 	bool all = judged == ALL_FACETS;
-	int err = open_drift(s, guest->row, &open, &was, e);
+	int64_t opened_at = 0;
+	int err = open_drift(s, guest->row, &open, &was, &opened_at, e);
 
 	if (err < 0)
 		return err;
 	carry_over(diff, open, entries, judged, rules, now);
-	err = changes_digest(changes, &is);
+	err = change_set_mark(diff);
+	if (err >= 0)
+		err = changes_digest(changes, &is);
+	if (err >= 0 && all && entries && !strcmp(was.text, is.text))
+		err = drift_refresh(s, guest->row, diff, open, &is, opened_at, e);
 	if (err < 0 || !strcmp(was.text, is.text) || !(all || any_new(changes, open)))
 		goto out;
 	before = open ? counting_diff(open) : json_object();
@@ -610,7 +621,7 @@ static int instance_conclude(const struct judge_input *in, const json_t *diff, b
 		return 0;
 	row->settled = in->judged == ALL_FACETS;
 	row->changes = (uint32_t)counted(changes);
-	row->severity = highest(changes);
+	row->severity = changes_severity(changes);
 	if (row->changes)
 		state = "drift";
 	else if (!row->settled)
@@ -762,6 +773,7 @@ static int recheck(struct store *s, const struct store_guest *guest, const struc
 static int accept_locked(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason, int64_t expires, int64_t now,
 			 struct error *e)
 {
+	struct store_baseline baseline = { .at = now, .by = (char *)by, .reason = (char *)reason, .expires = expires };
 	struct side last = { 0 };
 	int err = side_load(s, guest->row, 0, &last, e);
 
@@ -770,27 +782,33 @@ static int accept_locked(struct store *s, const struct store_guest *guest, const
 				 guest->name ? guest->name : guest->id);
 	if (err < 0)
 		return err;
-	err = store_baseline_set(s, guest->row,
-				 &(struct store_baseline){
-					 .revision = last.revision.revision, .at = now, .by = (char *)by, .reason = (char *)reason, .expires = expires });
+	baseline.revision = last.revision.revision;
+	side_release(&last);
+	err = store_change_set_of(s, guest->row, &baseline.change_set);
+	if (err >= 0)
+		err = store_baseline_set(s, guest->row, &baseline);
 	if (err < 0)
 		err = store_failed(s, err, e);
 	if (err >= 0)
-		err = event_add(s, "accept", guest, last.revision.revision, by, reason, NULL, now, e);
-	side_release(&last);
+		err = event_add_of(s, "accept", guest, baseline.revision, by, reason, NULL, baseline.change_set, now, e);
+	free(baseline.change_set);
 	return err < 0 ? err : recheck(s, guest, suppress, now, e);
 }
 
 static int undo_locked(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason, int64_t now, struct error *e)
 {
-	struct store_baseline baseline = { 0 };
-	int err = store_baseline_undo(s, guest->row, now, by, reason, &baseline);
+	struct store_baseline top = { 0 }, baseline = { 0 };
+	int err = store_baseline_get(s, guest->row, &top);
 
+	if (err >= 0)
+		err = store_baseline_undo(s, guest->row, now, by, reason, &baseline);
 	if (err == -ENOENT)
-		return error_set(e, ENOENT, "guest %s has no earlier baseline to go back to", guest->name ? guest->name : guest->id);
-	if (err < 0)
-		return store_failed(s, err, e);
-	err = event_add(s, "undo", guest, baseline.revision, by, reason, NULL, now, e);
+		err = error_set(e, ENOENT, "guest %s has no earlier baseline to go back to", guest->name ? guest->name : guest->id);
+	else if (err < 0)
+		err = store_failed(s, err, e);
+	if (err >= 0)
+		err = event_add_of(s, "undo", guest, baseline.revision, by, reason, NULL, top.change_set, now, e);
+	store_baseline_release(&top);
 	store_baseline_release(&baseline);
 	return err < 0 ? err : recheck(s, guest, suppress, now, e);
 }
@@ -829,4 +847,89 @@ int judge_undo(struct store *s, const struct store_guest *guest, const struct su
 	if (err < 0)
 		return store_failed(s, err, e);
 	return conclude(s, guest, undo_locked(s, guest, suppress, by, reason, now, e), ret, e);
+}
+
+/* ---- all guests of a change set */
+
+void judge_decided_free(struct judge_decided *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		store_guest_release(&items[i].guest);
+		store_baseline_release(&items[i].baseline);
+	}
+	free(items);
+}
+
+/* What is now must be known before it can be right. *ret stays where it is. */
+static int why_not_ready(struct store *s, int64_t guest, const char **ret)
+{
+	struct store_instance *items = NULL;
+	size_t count = 0;
+	int err = store_instances(s, guest, &items, &count);
+
+	if (err < 0)
+		return err;
+	if (count && !items[0].settled && (items[0].running || !strcmp(items[0].state, "drift")))
+		*ret = "it has not settled in its present boot";
+	store_instances_free(items, count);
+	return 0;
+}
+
+static int decide(struct store *s, const struct judge_decision *d, struct judge_decided *ret, struct error *e)
+{
+	int err = d->undo ? 0 : why_not_ready(s, ret->guest.row, &ret->skipped);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	if (ret->skipped)
+		return 0;
+	err = d->undo ? undo_locked(s, &ret->guest, d->suppress, d->by, d->reason, d->now, e)
+		      : accept_locked(s, &ret->guest, d->suppress, d->by, d->reason, d->expires, d->now, e);
+	if (err >= 0 && (err = store_baseline_get(s, ret->guest.row, &ret->baseline)) < 0)
+		err = store_failed(s, err, e);
+	return err;
+}
+
+static int decide_all(struct store *s, const struct judge_decision *d, struct judge_decided **ret, size_t *ret_count, struct error *e)
+{
+	int64_t *rows = NULL;
+	size_t count = 0;
+	int err = store_change_set_guests(s, d->change_set, d->undo, &rows, &count);
+
+	if (err >= 0 && count && !(*ret = calloc(count, sizeof **ret)))
+		err = -ENOMEM;
+	for (size_t i = 0; err >= 0 && i < count; i++) {
+		struct judge_decided *one = &(*ret)[i];
+
+		err = store_guest_get(s, rows[i], &one->guest);
+		if (err < 0)
+			break;
+		*ret_count = i + 1;
+		err = decide(s, d, one, e);
+		if (err == -ENOMEM && !e->text[0])
+			error_set(e, ENOMEM, "out of memory while judging guest %s", one->guest.id);
+	}
+	free(rows);
+	return err < 0 && !e->text[0] ? store_failed(s, err, e) : err;
+}
+
+int judge_change_set(struct store *s, const struct judge_decision *d, struct judge_decided **ret, size_t *ret_count, struct error *e)
+{
+	struct judge_decided *items = NULL;
+	size_t count = 0;
+	int err = store_begin(s);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	err = decide_all(s, d, &items, &count, e);
+	if (err >= 0 && (err = store_commit(s)) < 0)
+		err = store_failed(s, err, e);
+	if (err < 0) {
+		store_rollback(s);
+		judge_decided_free(items, count);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
 }

@@ -56,4 +56,25 @@ int judge_accept(struct store *s, const struct store_guest *guest, const struct 
 int judge_undo(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, const char *by, const char *reason,
 	       int64_t now, struct store_baseline *ret, struct error *e);
 
+/* What came of one guest of a change set. */
+struct judge_decided {
+	struct store_guest guest;
+	struct store_baseline baseline; /* that is now; revision 0: it was skipped */
+	const char *skipped;            /* why, static; NULL */
+};
+void judge_decided_free(struct judge_decided *items, size_t count);
+
+/*
+ * The same for all guests of a change set, in one transaction: those whose open drift is of it, or (undo) whose baseline was
+ * accepted with it. A guest that has not settled is skipped. 0 with all of them told, also if every one was skipped.
+ */
+struct judge_decision {
+	const char *change_set; /* the whole id */
+	bool undo;
+	const struct suppressions *suppress;
+	const char *by, *reason;
+	int64_t expires, now;
+};
+int judge_change_set(struct store *s, const struct judge_decision *d, struct judge_decided **ret, size_t *ret_count, struct error *e);
+
 #endif

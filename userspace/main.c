@@ -24,7 +24,7 @@ static const struct verb verbs[] = {
 	  OPTION_CONFIG | OPTION_MIN_SEVERITY, 1, 2, verb_diff },
 	{ "history", "boots, fingerprints, drift, accepts and host changes, in the order of time", "[GUEST] [--since TIME]",
 	  OPTION_CONFIG | OPTION_SINCE, 0, 1, verb_history },
-	{ "accept", "make what is now the baseline", "GUEST|--change-set ID [--reason TEXT] [--expires DATE] | GUEST --undo",
+	{ "accept", "make what is now the baseline", "GUEST|--change-set ID [--reason TEXT] [--expires DATE] | --undo",
 	  OPTION_CONFIG | OPTION_CHANGE_SET | OPTION_REASON | OPTION_EXPIRES | OPTION_UNDO, 0, 1, verb_accept },
 	{ "record", "the observation stream into a trace file", "-o FILE [--for DURATION] [--guest GUEST]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_OUTPUT | OPTION_FOR | OPTION_GUEST, 0, 0, verb_record },

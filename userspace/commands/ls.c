@@ -4,6 +4,7 @@
 #include "userspace/commands/listing.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
+#include "userspace/commands/sets.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/serve/api.h"
@@ -23,9 +24,10 @@ int verb_ls(const struct options *o)
 		return output_error(o, "%s", e.text);
 	if (o->json)
 		return output_json(o, model);
-	if (json_array_size(json_object_get(model, "guests")))
+	if (json_array_size(json_object_get(model, "guests"))) {
 		listing_text(json_object_get(model, "guests"), o->verbose, &text);
-	else if (!o->quiet)
+		sets_text(json_object_get(model, "change_sets"), &text);
+	} else if (!o->quiet)
 		buffer_string(&text, "no guest was seen yet\n");
 	code = output_text(o, &text);
 	buffer_release(&text);

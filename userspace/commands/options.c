@@ -34,7 +34,7 @@ static const struct option_row {
 	  "only changes of at least info, warning or critical" },
 	{ "since", 0, KIND_TEXT, OPTION_SINCE, FIELD(since), "TIME", "only from this time on: 2026-01-31 or 2026-01-31T12:00:00Z" },
 	{ "change-set", 0, KIND_TEXT, OPTION_CHANGE_SET, FIELD(change_set), "ID",
-	  "accept for all guests of a change set (not in this version)" },
+	  "all guests whose drift is of this change set (its first digits)" },
 	{ "reason", 0, KIND_TEXT, OPTION_REASON, FIELD(reason), "TEXT", "why, kept with it" },
 	{ "expires", 0, KIND_TEXT, OPTION_EXPIRES, FIELD(expires), "DATE", "until when this holds: 2026-01-31 or 2026-01-31T12:00:00Z" },
 	{ "undo", 0, KIND_FLAG, OPTION_UNDO, FIELD(undo), NULL, "go back to the baseline before" },

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "userspace/base/error.h"
+#include "userspace/drift/change_set.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
@@ -22,7 +23,7 @@ static int conclude(json_t *diff, const struct side *from, const struct side *to
 {
 	json_t *model = diff ? json_pack("{s:o, s:o}", "from", side_json(from), "to", side_json(to)) : NULL;
 
-	if (!model || json_object_update(model, diff) < 0 ||
+	if (!model || json_object_set_new(model, "change_set", json_null()) < 0 || json_object_update(model, diff) < 0 ||
 	    json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0) {
 		json_decref(model);
 		json_decref(diff);
@@ -101,6 +102,26 @@ static int coverage_of_now(struct side *side)
 	return 0;
 }
 
+/* The set as the store knows it, so that it can be accepted; else what the changes come to, however few of them are shown. */
+static int mark_set(struct store *s, const struct side *from, const struct side *to, const struct drift *drift, json_t *diff)
+{
+	char *id = NULL;
+	json_t *all;
+	int err = from->kind == SIDE_BASELINE && to->kind == SIDE_NOW ? store_change_set_of(s, to->guest.row, &id) : 0;
+
+	if (err >= 0 && id) {
+		err = json_object_set_new(diff, "change_set", json_string(id)) < 0 ? -ENOMEM : 0;
+	} else if (err >= 0) {
+		all = drift_json(drift, SEVERITY_NONE);
+		err = all ? change_set_mark(all) : -ENOMEM;
+		if (err >= 0)
+			err = json_object_set(diff, "change_set", json_object_get(all, "change_set")) < 0 ? -ENOMEM : 0;
+		json_decref(all);
+	}
+	free(id);
+	return err;
+}
+
 static int compare(struct store *s, struct side *from, struct side *to, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct drift_options options = { .facets = DRIFT_ALL_FACETS };
@@ -129,7 +150,12 @@ static int compare(struct store *s, struct side *from, struct side *to, const st
 	}
 	diff = drift_json(&drift, min_severity);
 	result = drift_result(&drift, (enum severity)min_severity);
+	err = diff && drift.change_count ? mark_set(s, from, to, &drift, diff) : 0;
 	drift_release(&drift);
+	if (err < 0) {
+		json_decref(diff);
+		return error_set(e, -err, "%s", err == -ENOMEM ? "out of memory" : store_error(s));
+	}
 	return conclude(diff, from, to, result, ret, ret_result, e);
 }
 

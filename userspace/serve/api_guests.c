@@ -7,6 +7,7 @@
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
 #include "userspace/serve/api.h"
+#include "userspace/serve/change_sets.h"
 #include "userspace/serve/guest.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
@@ -35,7 +36,7 @@ int api_guests(struct store *s, json_t **ret, struct error *e)
 {
 	struct store_guest *guests = NULL;
 	size_t count = 0;
-	json_t *list = json_array();
+	json_t *list = json_array(), *sets = NULL;
 	int err = store_guests(s, &guests, &count);
 
 	if (err < 0)
@@ -49,7 +50,12 @@ int api_guests(struct store *s, json_t **ret, struct error *e)
 		json_decref(list);
 		return err;
 	}
-	*ret = json_pack("{s:o}", "guests", list);
+	err = change_sets_json(s, &sets, e);
+	if (err < 0) {
+		json_decref(list);
+		return err;
+	}
+	*ret = json_pack("{s:o, s:o}", "guests", list, "change_sets", sets);
 	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 

@@ -18,10 +18,10 @@ static const char *name_of(const struct store_guest *guests, size_t count, int64
 
 static json_t *event_json(const struct store_event *event, const char *name)
 {
-	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at", json_time(event->at), "type", event->type, "guest",
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "at", json_time(event->at), "type", event->type, "guest",
 			 json_text(event->guest_id), "name", json_text(name), "revision", json_number(event->revision), "by",
 			 json_text(event->by), "reason", json_text(event->reason), "changes", json_stored(event->changes), "context",
-			 json_stored(event->context));
+			 json_stored(event->context), "change_set", json_text(event->change_set));
 }
 
 static int events_json(struct store *s, int64_t guest, int64_t since, json_t *list)

@@ -2,6 +2,7 @@
 #include "userspace/serve/guest.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/abi/context.h"
@@ -116,15 +117,31 @@ static int stability_json(struct store *s, const struct store_guest *guest, cons
 	return err < 0 ? -ENOMEM : 0;
 }
 
+/* Where it drifts, that is. */
+static int change_set_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
+{
+	char *id = NULL;
+	int err = i && i->changes ? store_change_set_of(s, guest->row, &id) : 0;
+
+	if (err < 0)
+		return error_set(e, -err, "%s", store_error(s));
+	*ret = json_text(id);
+	free(id);
+	return 0;
+}
+
 int guest_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
 {
-	json_t *baseline = NULL, *current = NULL, *model;
+	json_t *baseline = NULL, *current = NULL, *change_set = NULL, *model;
 	int err = baseline_json(s, guest, i, &baseline, e);
 
 	if (err >= 0)
 		err = current_json(s, guest, i, &current, e);
+	if (err >= 0)
+		err = change_set_json(s, guest, i, &change_set, e);
 	if (err < 0) {
 		json_decref(baseline);
+		json_decref(current);
 		return err;
 	}
 	model = json_pack("{s:o, s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o, s:b, s:s, s:s, s:I, s:o, s:o, s:o}", "id", json_text(guest->id),
@@ -133,7 +150,7 @@ int guest_json(struct store *s, const struct store_guest *guest, const struct st
 			  i && i->running, "boot", json_number(i ? i->boot : 0), "settled", i && i->settled, "state",
 			  i && i->state ? i->state : "unknown", "severity", severity_name(i ? i->severity : SEVERITY_NONE), "changes",
 			  (json_int_t)(i ? i->changes : 0), "baseline", baseline, "current", current, "coverage", coverage_json(i));
-	if (!model || stability_json(s, guest, i, model) < 0) {
+	if (!model || json_object_set_new(model, "change_set", change_set) < 0 || stability_json(s, guest, i, model) < 0) {
 		json_decref(model);
 		return error_set(e, ENOMEM, "out of memory");
 	}

@@ -152,6 +152,25 @@ void store_drifts_free(struct store_drift *items, size_t count);
 /* All that are open, by guest. */
 int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count);
 
+/* Guests whose open drift is of one change set (drift/change_set.h). An anonymous guest that is gone is of none. */
+struct store_change_set {
+	char *id;
+	size_t guests;
+	int64_t guest; /* one of them */
+};
+void store_change_sets_free(struct store_change_set *items, size_t count);
+/* Most guests first. */
+int store_change_sets(struct store *s, struct store_change_set **ret, size_t *ret_count);
+/* Of the guest's open drift; NULL: none. */
+int store_change_set_of(struct store *s, int64_t guest, char **ret);
+/*
+ * The set whose id begins so, among those of open drifts, or (accepted) those that baselines of now were accepted with.
+ * -EINVAL, -ENOENT, -EEXIST (ambiguous) with e.
+ */
+int store_change_set_find(struct store *s, const char *prefix, bool accepted, char **ret, struct error *e);
+/* Rows of its guests: those that drift so, or those whose baseline was accepted with it. */
+int store_change_set_guests(struct store *s, const char *id, bool accepted, int64_t **ret, size_t *ret_count);
+
 struct store_event {
 	int64_t row;
 	int64_t at;

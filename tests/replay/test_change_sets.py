@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One upgrade of a host is one line and one accept, however many guests drift by it. Made-up guests, replayed into a store."""
+import json
+import os
+import sqlite3
+import unittest
+
+import traces
+from harness import Folder, abidrift
+from traces import LEAVES, Trace, life, pairs, without
+
+DAY_NS = 86_400_000_000_000
+BEGAN_NS = traces.REALTIME_NS
+SETTLE = ["--set", "monitor.settle=1s", "--set", "monitor.settle_max=5s"]
+LESS = without(LEAVES, 1, 2, 13)
+OTHER = without(LEAVES, 1, 2, 21)
+
+
+def uuid_of(number):
+    return f"00000000-0000-4000-8000-{number:012d}"
+
+
+class Store(unittest.TestCase):
+    def setUp(self):
+        self.folder = Folder()
+        self.addCleanup(self.folder.close)
+        self.path = self.folder.file("t.db")
+        self.store = "sqlite:" + self.path
+        self.addCleanup(setattr, traces, "REALTIME_NS", BEGAN_NS)
+
+    def day(self, number, guests, kernel=None, args=()):
+        """Replays a day on which each guest {name: leaves} lived once."""
+        traces.REALTIME_NS = BEGAN_NS + number * DAY_NS
+        t = Trace()
+        if kernel:
+            t.add(traces.HOST, pairs(("hostname", "testhost"), ("boot_id", "b0"), ("arch", "x86_64"), ("kernel.release", kernel),
+                                     ("cpu.model", "Test CPU"), ("cpu.microcode", "0x1"), ("abidrift", "test")))
+        for vm, (name, leaves) in enumerate(guests.items(), 1):
+            life(t, vm, name, uuid_of(int(name[1:])), leaves, args=args)
+        t.synced()
+        for vm in range(1, len(guests) + 1):
+            t.gone(vm)
+        t.tick(1)
+        path = t.write(self.folder.file(f"day{number}.trace"))
+        return abidrift("replay", path, *SETTLE, store=self.store, ok=(0, 1, 3))
+
+    def json(self, *args, ok=(0,)):
+        return json.loads(abidrift(*args, "--json", store=self.store, ok=ok).stdout)
+
+    def guests(self):
+        return {g["name"]: g for g in self.json("ls")["guests"]}
+
+    def alerts(self):
+        db = sqlite3.connect(self.path)
+        try:
+            return [json.loads(line) for line, in db.execute("SELECT json FROM alerts ORDER BY row")]
+        finally:
+            db.close()
+
+    def upgraded(self):
+        """Three guests that drift alike, one that drifts otherwise, one that does not."""
+        self.day(0, {f"g{i}": LEAVES for i in range(1, 6)})
+        self.day(1, {"g1": LESS, "g2": LESS, "g3": LESS, "g4": OTHER, "g5": LEAVES}, kernel="6.12-test")
+        guests = self.guests()
+        return guests["g1"]["change_set"], guests["g4"]["change_set"]
+
+
+class ChangeSets(Store):
+    def test_guests_that_drift_alike_are_one_set(self):
+        same, other = self.upgraded()
+        guests = self.guests()
+        self.assertRegex(same, "^[0-9a-f]{16}$")
+        self.assertEqual([guests[f"g{i}"]["change_set"] for i in range(1, 6)], [same, same, same, other, None])
+        self.assertNotEqual(same, other)
+        sets = self.json("ls")["change_sets"]
+        self.assertEqual([(s["id"], s["guests"], s["changes"]) for s in sets], [(same, 3, 1), (other, 1, 1)])
+        self.assertEqual(set(sets[0]), {"id", "guests", "changes", "verdict", "severity", "summary"})
+        self.assertEqual({a["change_set"] for a in self.alerts() if a["type"] == "drift"}, {same, other})
+        self.assertEqual(self.json("diff", "g1", ok=(1,))["change_set"], same)
+        self.assertIsNone(self.json("diff", "g5")["change_set"])
+        self.assertEqual(self.json("diff", "g1@1", "g1@2", ok=(1,))["change_set"], self.json("diff", "g2@1", "g2@2", ok=(1,))["change_set"])
+
+    def test_ls_says_it_in_one_line_with_what_to_do(self):
+        same, other = self.upgraded()
+        text = abidrift("ls", store=self.store).stdout
+        self.assertRegex(text, rf"(?m)^3 guests, the same change: .*\(abidrift accept --change-set {same[:8]}\)$")
+        self.assertNotIn(other[:8], text)
+
+    def test_one_accept_for_all_of_them_and_one_undo(self):
+        same, other = self.upgraded()
+        done = self.json("accept", "--change-set", same[:6], "--reason", "kernel 6.12")
+        self.assertEqual((done["change_set"], done["skipped"]), (same, []))
+        self.assertEqual([(g["guest"]["name"], g["revision"], g["reason"], g["change_set"]) for g in done["guests"]],
+                         [(f"g{i}", 2, "kernel 6.12", same) for i in (1, 2, 3)])
+        guests = self.guests()
+        self.assertEqual([guests[f"g{i}"]["state"] for i in range(1, 6)], ["same", "same", "same", "drift", "same"])
+        self.assertEqual([s["id"] for s in self.json("ls")["change_sets"]], [other])
+        accepts = [e for e in self.json("history")["events"] if e["type"] == "accept"]
+        self.assertEqual([(e["name"], e["change_set"], e["reason"]) for e in accepts], [(f"g{i}", same, "kernel 6.12") for i in (1, 2, 3)])
+        self.assertIn(same[:6], abidrift("accept", "--change-set", same[:6], store=self.store, ok=(2,)).stderr)
+
+        undone = self.json("accept", "--change-set", same[:6], "--undo")
+        self.assertEqual([(g["guest"]["name"], g["revision"], g["undone"]) for g in undone["guests"]], [(f"g{i}", 1, True) for i in (1, 2, 3)])
+        guests = self.guests()
+        self.assertEqual([guests[f"g{i}"]["state"] for i in range(1, 6)], ["drift"] * 4 + ["same"])
+        self.assertEqual([guests[f"g{i}"]["change_set"] for i in range(1, 4)], [same] * 3)
+
+    def test_an_accept_of_one_guest_tells_the_set_too(self):
+        same, _ = self.upgraded()
+        self.assertEqual(self.json("accept", "g2")["change_set"], same)
+        self.assertEqual([(s["id"], s["guests"]) for s in self.json("ls")["change_sets"]][0], (same, 2))
+        self.assertEqual([e["change_set"] for e in self.json("history", "g2")["events"] if e["type"] == "accept"], [same])
+
+    def test_what_has_not_settled_is_skipped_and_named(self):
+        same, _ = self.upgraded()
+        db = sqlite3.connect(self.path)
+        with db:
+            db.execute("UPDATE instances SET settled = 0, state = 'drift' WHERE row = (SELECT max(i.row) FROM instances AS i JOIN guests AS g ON "
+                       "g.row = i.guest WHERE g.name = 'g2')")
+        done = self.json("accept", "--change-set", same)
+        self.assertEqual([g["guest"]["name"] for g in done["guests"]], ["g1", "g3"])
+        self.assertEqual([(g["guest"]["name"], g["reason"]) for g in done["skipped"]], [("g2", "it has not settled in its present boot")])
+        self.assertEqual(self.guests()["g2"]["state"], "drift")
+        # None could be accepted.
+        again = abidrift("accept", "--change-set", same, store=self.store, ok=(2,))
+        self.assertIn("g2: skipped, it has not settled", again.stdout)
+        db.close()
+
+    def test_what_cannot_be_meant_is_refused(self):
+        same, other = self.upgraded()
+        for args, words in ((("--change-set", same[:3]), "4 to 16 digits"), (("--change-set", "zzzz"), "4 to 16 digits"),
+                            (("--change-set", same, "g1"), "name no guest beside it"), (("--change-set", "0" * 16), "no guest drifts by it now"),
+                            (("--change-set", same, "--undo"), "no guest's baseline was accepted with it")):
+            done = abidrift("accept", *args, store=self.store, ok=(2,))
+            self.assertIn(words, done.stderr)
+        db = sqlite3.connect(self.path)
+        with db:
+            db.execute("UPDATE drifts SET change_set = ? WHERE change_set = ?", (same[:8] + "0" * 8, other))
+        db.close()
+        self.assertIn("is ambiguous", abidrift("accept", "--change-set", same[:8], store=self.store, ok=(2,)).stderr)
+        self.assertEqual({g["state"] for n, g in self.guests().items() if n != "g5"}, {"drift"})
+
+    def test_a_guests_own_mac_parts_no_set(self):
+        self.day(0, {"g1": LEAVES, "g2": LEAVES})
+        for number in (1, 2):
+            traces.REALTIME_NS = BEGAN_NS + DAY_NS
+            t = Trace()
+            life(t, 1, f"g{number}", uuid_of(number), LESS, args=("-device", f"e1000,mac=52:54:00:00:00:0{number}"))
+            t.synced()
+            t.gone(1)
+            t.tick(1)
+            abidrift("replay", t.write(self.folder.file("mac.trace")), *SETTLE, store=self.store, ok=(1,))
+        self.assertEqual([s["guests"] for s in self.json("ls")["change_sets"]], [2])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+/* What a user would lose: 500 guests that drift alike are one line; or two different drifts are accepted as one. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "userspace/drift/change_set.h"
+
+#define VMM "{\"factor\":\"vmm.version\",\"from\":\"5.2\",\"to\":\"7.2\"}"
+#define NIC(mac) "{\"factor\":\"option.device\",\"from\":null,\"to\":\"e1000,mac=" mac "\"}"
+#define CHANGE(facet, key, from, to, verdict, causes)                                                                       \
+	"{\"facet\":\"" facet "\",\"key\":\"" key "\",\"change\":\"changed\",\"from\":\"" from "\",\"to\":\"" to                \
+	"\",\"verdict\":\"" verdict "\",\"severity\":\"warning\",\"cause\":[" causes "],\"suppressed_by\":null}"
+#define OEM CHANGE("acpi", "FACP/oem_table_id", "BXPCFACP", "BXPC", "violation", VMM)
+#define OEM_APIC CHANGE("acpi", "APIC/oem_table_id", "BXPCAPIC", "BXPC", "violation", VMM)
+
+static char ids[8][CHANGE_SET_DIGITS + 1];
+static int next_id;
+
+static const char *id_of(const char *changes)
+{
+	char *ret = ids[next_id++ % 8], text[4096];
+	json_error_t e;
+	snprintf(text, sizeof(text), "{\"changes\":[%s]}", changes);
+	json_t *diff = json_loads(text, 0, &e);
+	if (!diff)
+		fail_msg("%s in %s", e.text, text);
+	assert_int_equal(change_set_id(diff, ret), 0);
+	json_decref(diff);
+	return ret;
+}
+
+static void an_id_is_sixteen_digits_and_the_same_tomorrow(void **state)
+{
+	(void)state;
+	const char *id = id_of(OEM);
+	assert_int_equal(strlen(id), CHANGE_SET_DIGITS);
+	assert_int_equal(strspn(id, "0123456789abcdef"), CHANGE_SET_DIGITS);
+	/* People keep it in tickets. printf '["change","acpi",…]\n["cause",…]\n' sorted | sha256sum */
+	assert_string_equal(id, "e910d06adeb35b2d");
+}
+
+static void the_order_of_changes_and_causes_does_not_matter(void **state)
+{
+	(void)state;
+	assert_string_equal(id_of(OEM "," OEM_APIC), id_of(OEM_APIC "," OEM));
+	assert_string_equal(id_of(CHANGE("acpi", "k", "1", "2", "intended", VMM "," NIC("1"))), id_of(CHANGE("acpi", "k", "1", "2", "intended", NIC("1") "," VMM)));
+}
+
+static void another_change_is_another_set(void **state)
+{
+	(void)state;
+	const char *one = id_of(OEM);
+	assert_string_not_equal(one, id_of(OEM "," OEM_APIC));
+	assert_string_not_equal(one, id_of(CHANGE("acpi", "FACP/oem_table_id", "BXPCFACP", "BOCHS", "violation", VMM)));
+	assert_string_not_equal(one, id_of(CHANGE("acpi", "FACP/oem_table_id", "BXPCFAC", "BXPC", "violation", VMM)));
+	assert_string_not_equal(one, id_of(CHANGE("acpi", "FACP/oem_id", "BXPCFACP", "BXPC", "violation", VMM)));
+	assert_string_not_equal(one, id_of(CHANGE("smbios", "FACP/oem_table_id", "BXPCFACP", "BXPC", "violation", VMM)));
+	assert_string_not_equal(one, id_of(CHANGE("acpi", "FACP/oem_table_id", "BXPCFACP", "BXPC", "exempt", VMM)));
+}
+
+static void another_upgrade_of_the_host_is_another_set(void **state)
+{
+	(void)state;
+	static const char *const host_side[] = { "vmm.version", "vmm.build_id", "kernel", "kernel.cmdline", "kvm.ignore_msrs", "host_cpu", "host_cpu.vendor",
+						 "microcode", "firmware./usr/share/seabios/bios-256k.bin" };
+	for (size_t i = 0; i < sizeof(host_side) / sizeof(*host_side); i++) {
+		char one[1024], two[1024];
+		snprintf(one, sizeof(one), CHANGE("acpi", "k", "1", "2", "violation", "{\"factor\":\"%s\",\"from\":\"a\",\"to\":\"b\"}"), host_side[i]);
+		snprintf(two, sizeof(two), CHANGE("acpi", "k", "1", "2", "violation", "{\"factor\":\"%s\",\"from\":\"a\",\"to\":\"c\"}"), host_side[i]);
+		assert_string_not_equal(id_of(one), id_of(two));
+	}
+}
+
+static void what_is_the_guests_own_parts_no_set(void **state)
+{
+	(void)state;
+	assert_string_equal(id_of(CHANGE("pci", "k", "1", "2", "intended", NIC("52:54:00:00:00:01"))),
+			    id_of(CHANGE("pci", "k", "1", "2", "intended", NIC("52:54:00:00:00:02"))));
+	assert_string_equal(id_of(CHANGE("identity", "mac/0000:00:03.0", "52:01", "52:02", "intended", NIC("1"))),
+			    id_of(CHANGE("identity", "mac/0000:00:03.0", "52:03", "52:04", "intended", NIC("2"))));
+	/* But that it changed does. */
+	assert_string_not_equal(id_of(OEM), id_of(OEM "," CHANGE("identity", "uuid", "a", "b", "violation", VMM)));
+	/* And which option it was. */
+	assert_string_not_equal(id_of(CHANGE("pci", "k", "1", "2", "intended", "{\"factor\":\"option.device\",\"from\":\"x\",\"to\":\"y\"}")),
+				id_of(CHANGE("pci", "k", "1", "2", "intended", "{\"factor\":\"option.smbios\",\"from\":\"x\",\"to\":\"y\"}")));
+}
+
+static void what_is_suppressed_counts_for_nothing(void **state)
+{
+	(void)state;
+	static const char hidden[] = "{\"facet\":\"acpi\",\"key\":\"h\",\"change\":\"lost\",\"from\":\"1\",\"to\":null,\"verdict\":\"violation\",\"severity\":"
+				     "\"critical\",\"cause\":[" VMM "],\"suppressed_by\":\"rule\"}";
+	char both[2048];
+	snprintf(both, sizeof(both), "%s,%s", hidden, OEM);
+	assert_string_equal(id_of(both), id_of(OEM));
+	assert_string_equal(id_of(hidden), "");
+	assert_string_equal(id_of(""), "");
+	snprintf(both, sizeof(both), "[%s,%s]", hidden, OEM);
+	json_t *changes = json_loads(both, 0, NULL);
+	assert_int_equal(changes_count(changes), 1);
+	assert_int_equal(changes_severity(changes), SEVERITY_WARNING);
+	assert_int_equal(changes_verdict(changes), VERDICT_VIOLATION);
+	json_decref(changes);
+}
+
+/* Values come from a guest: none of them may look like two. */
+static void no_value_passes_for_another(void **state)
+{
+	(void)state;
+	assert_string_not_equal(id_of(CHANGE("smbios", "k", "a\\\",\\\"b", "c", "violation", VMM)), id_of(CHANGE("smbios", "k", "a", "b\\\",\\\"c", "violation", VMM)));
+	assert_string_not_equal(id_of(CHANGE("smbios", "k", "a\\nb", "c", "violation", VMM)), id_of(CHANGE("smbios", "k", "a", "b\\nc", "violation", VMM)));
+}
+
+static void what_people_write_is_checked(void **state)
+{
+	(void)state;
+	assert_true(change_set_prefix_valid("1a2b"));
+	assert_true(change_set_prefix_valid("1a2b3c4d5e6f7a8b"));
+	assert_false(change_set_prefix_valid("1a2"));
+	assert_false(change_set_prefix_valid("1a2b3c4d5e6f7a8b9"));
+	assert_false(change_set_prefix_valid("1a2G"));
+	assert_false(change_set_prefix_valid(""));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_id_is_sixteen_digits_and_the_same_tomorrow),
+		cmocka_unit_test(the_order_of_changes_and_causes_does_not_matter),
+		cmocka_unit_test(another_change_is_another_set),
+		cmocka_unit_test(another_upgrade_of_the_host_is_another_set),
+		cmocka_unit_test(what_is_the_guests_own_parts_no_set),
+		cmocka_unit_test(what_is_suppressed_counts_for_nothing),
+		cmocka_unit_test(no_value_passes_for_another),
+		cmocka_unit_test(what_people_write_is_checked),
+	};
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

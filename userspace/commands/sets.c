@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/commands/sets.h"
+
+#include <string.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/text.h"
+#include "userspace/commands/output.h"
+
+/* So many digits tell the sets of one store apart; where they do not, all are shown. */
+#define DIGITS_SHORT 8
+
+static int digits_of(const json_t *sets, const char *id)
+{
+	const json_t *set;
+	size_t i, alike = 0;
+
+	json_array_foreach(sets, i, set) {
+		const char *other = output_string(set, "id");
+
+		alike += other && !strncmp(other, id, DIGITS_SHORT);
+	}
+	return alike > 1 ? (int)strlen(id) : DIGITS_SHORT;
+}
+
+void sets_text(const json_t *sets, struct buffer *out)
+{
+	const json_t *set;
+	size_t i;
+
+	json_array_foreach(sets, i, set) {
+		json_int_t guests = json_integer_value(json_object_get(set, "guests")), changes = json_integer_value(json_object_get(set, "changes"));
+		const char *id = output_string(set, "id");
+
+		if (guests < 2 || !id)
+			continue;
+		buffer_printf(out, "%lld guests, the same ", (long long)guests);
+		if (changes == 1)
+			buffer_string(out, "change: ");
+		else
+			buffer_printf(out, "%lld changes: ", (long long)changes);
+		output_member(out, set, "summary");
+		buffer_printf(out, " (abidrift accept --change-set %.*s)\n", digits_of(sets, id), id);
+	}
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/drift/change_set.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/glob.h"
+#include "userspace/drift/view.h"
+#include "userspace/fingerprint/fingerprint.h"
+
+#define SUMMARY_COLUMNS 160
+
+/* Factors that are the same for all guests of a host, so that their values tell one upgrade from the next. */
+#define HOST_SIDE "vmm.*|kernel*|kvm.*|host_cpu*|microcode|firmware.*"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+	const char *text = json_string_value(json_object_get(object, key));
+
+	return text ? text : "";
+}
+
+bool change_counts(const json_t *change)
+{
+	const json_t *rule = json_object_get(change, "suppressed_by");
+
+	return !rule || json_is_null(rule);
+}
+
+size_t changes_count(const json_t *changes)
+{
+	size_t i, count = 0;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		count += change_counts(change);
+	return count;
+}
+
+enum severity changes_severity(const json_t *changes)
+{
+	enum severity top = SEVERITY_NONE, one;
+	size_t i;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		if (change_counts(change) && severity_parse(text_of(change, "severity"), &one) == 0 && one > top)
+			top = one;
+	return top;
+}
+
+enum verdict changes_verdict(const json_t *changes)
+{
+	enum verdict worst = VERDICT_NONE, one;
+	size_t i;
+	json_t *change;
+
+	json_array_foreach(changes, i, change)
+		if (change_counts(change) && (one = verdict_parse(text_of(change, "verdict"))) > worst)
+			worst = one;
+	return worst;
+}
+
+/* ---- the id */
+
+struct lines {
+	char **items;
+	size_t count;
+};
+
+/* Takes the array. Written as JSON, so that no value can pass for two. */
+static int line_add(struct lines *l, json_t *line)
+{
+	char *text = line ? json_dumps(line, JSON_COMPACT) : NULL;
+	char **grown = text ? reallocarray(l->items, l->count + 1, sizeof(*grown)) : NULL;
+
+	json_decref(line);
+	if (!grown) {
+		free(text);
+		return -ENOMEM;
+	}
+	l->items = grown;
+	grown[l->count++] = text;
+	return 0;
+}
+
+static json_t *member_or_null(const json_t *object, const char *key, bool wanted)
+{
+	json_t *value = wanted ? json_object_get(object, key) : NULL;
+
+	return value ? json_incref(value) : json_null();
+}
+
+static json_t *change_line(const json_t *change)
+{
+	bool values = strcmp(text_of(change, "facet"), facet_get(FACET_IDENTITY)->name) != 0;
+
+	return json_pack("[s, o, o, o, o, o, o]", "change", member_or_null(change, "facet", true), member_or_null(change, "key", true),
+			 member_or_null(change, "change", true), member_or_null(change, "from", values), member_or_null(change, "to", values),
+			 member_or_null(change, "verdict", true));
+}
+
+static json_t *cause_line(const json_t *cause)
+{
+	bool values = glob_match(HOST_SIDE, text_of(cause, "factor"));
+
+	return json_pack("[s, o, o, o]", "cause", member_or_null(cause, "factor", true), member_or_null(cause, "from", values),
+			 member_or_null(cause, "to", values));
+}
+
+static int lines_of(const json_t *changes, struct lines *l)
+{
+	size_t i, j;
+	json_t *change, *cause;
+	int r = 0;
+
+	json_array_foreach(changes, i, change) {
+		if (!change_counts(change))
+			continue;
+		r = line_add(l, change_line(change));
+		json_array_foreach(json_object_get(change, "cause"), j, cause)
+			if (r >= 0)
+				r = line_add(l, cause_line(cause));
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int line_compare(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Each line once: many changes have one cause. */
+static int lines_digest(struct lines *l, struct digest *ret)
+{
+	struct buffer all = BUFFER_INIT;
+	int r = 0;
+
+	qsort(l->items, l->count, sizeof(*l->items), line_compare);
+	for (size_t i = 0; i < l->count; i++) {
+		if (i && strcmp(l->items[i], l->items[i - 1]) == 0)
+			continue;
+		buffer_string(&all, l->items[i]);
+		buffer_string(&all, "\n");
+	}
+	if (buffer_failed(&all))
+		r = -ENOMEM;
+	else
+		digest_bytes(all.data, all.size, ret);
+	buffer_release(&all);
+	return r;
+}
+
+int change_set_id(const json_t *diff, char ret[CHANGE_SET_DIGITS + 1])
+{
+	struct lines l = { 0 };
+	struct digest digest = { "" };
+	int r = lines_of(json_object_get(diff, "changes"), &l);
+
+	if (r >= 0 && l.count)
+		r = lines_digest(&l, &digest);
+	for (size_t i = 0; i < l.count; i++)
+		free(l.items[i]);
+	free(l.items);
+	if (r < 0)
+		return r;
+	ret[0] = '\0';
+	if (digest.text[0]) {
+		memcpy(ret, digest.text + strlen("sha256:"), CHANGE_SET_DIGITS);
+		ret[CHANGE_SET_DIGITS] = '\0';
+	}
+	return 0;
+}
+
+int change_set_mark(json_t *diff)
+{
+	char id[CHANGE_SET_DIGITS + 1];
+	int r = change_set_id(diff, id);
+
+	if (r < 0)
+		return r;
+	return json_object_set_new(diff, "change_set", id[0] ? json_string(id) : json_null()) < 0 ? -ENOMEM : 0;
+}
+
+bool change_set_prefix_valid(const char *text)
+{
+	size_t digits = strspn(text, "0123456789abcdef");
+
+	return digits >= CHANGE_SET_DIGITS_MIN && digits <= CHANGE_SET_DIGITS && !text[digits];
+}
+
+json_t *change_set_json(const json_t *diff, const char *id)
+{
+	const json_t *changes = json_object_get(diff, "changes");
+	struct buffer summary = BUFFER_INIT;
+	json_t *set = NULL;
+
+	drift_summary(diff, SUMMARY_COLUMNS, &summary);
+	if (!buffer_failed(&summary))
+		set = json_pack("{s:s, s:I, s:s?, s:s, s:s}", "id", id, "changes", (json_int_t)changes_count(changes), "verdict",
+				verdict_name(changes_verdict(changes)), "severity", severity_name(changes_severity(changes)), "summary",
+				summary.size ? summary.data : "");
+	buffer_release(&summary);
+	return set;
+}

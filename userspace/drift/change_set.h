@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A change set: the same changes with the same causes, over however many guests. One upgrade of a host is one set, not one drift
+ * for each guest. Everything here reads the JSON of a drift (view.h), because that is what the store keeps. Pure.
+ */
+#ifndef ABIDRIFT_DRIFT_CHANGE_SET_H
+#define ABIDRIFT_DRIFT_CHANGE_SET_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "userspace/drift/drift.h"
+
+#define CHANGE_SET_DIGITS 16
+/* Fewer digits are refused where people write a set. */
+#define CHANGE_SET_DIGITS_MIN 4
+
+/*
+ * The first digits of a SHA-256 over what counts of the drift: facet, key, kind, values and verdict of each change, and the
+ * causes, in no order. Of identity the values are left out, and of a cause that lies with the guest (an option, whose text has
+ * the guest's own MAC) its values too: two guests on one host are to be of one set. "" where nothing counts. -ENOMEM.
+ */
+int change_set_id(const json_t *diff, char ret[CHANGE_SET_DIGITS + 1]);
+/* Sets diff's "change_set": the id, or null where nothing counts. -ENOMEM. */
+int change_set_mark(json_t *diff);
+/* Is this how the id of a set begins, written by a person? */
+bool change_set_prefix_valid(const char *text);
+
+/* {"id","changes","verdict","severity","summary"} of the drift of one of its guests. NULL: out of memory. */
+json_t *change_set_json(const json_t *diff, const char *id);
+
+/* What counts: a change that no rule suppressed. */
+bool change_counts(const json_t *change);
+size_t changes_count(const json_t *changes);
+/* The worst among what counts. */
+enum severity changes_severity(const json_t *changes);
+enum verdict changes_verdict(const json_t *changes);
+
+#endif
