@@ -133,8 +133,21 @@ static const struct example examples[] = {
 	{ "acpi", "DMAR/flags", "0x01", "0x00", false, WARNING, "IOMMU" },
 	{ "acpi", "TPM2/start_method", "6", NULL, false, CRITICAL, "no TPM any more" },
 	{ "acpi", "TPM2/start_method", "6", "7", false, WARNING, "finds its TPM otherwise" },
+	{ "acpi", "NFIT/length", "224", NULL, false, CRITICAL, "persistent memory" },
+	{ "acpi", "WDAT/length", "240", NULL, false, WARNING, "hardware watchdog" },
+	{ "acpi", "VFCT/length", "100", NULL, false, WARNING, "whole table is gone" },
 	{ "acpi", "DSDT/body", "sha256:00", "sha256:01", false, INFO, "Bytes of the table" },
 	{ "acpi", "RSDT/revision", "1", "2", false, INFO, "operating systems print" },
+	/* What stands in a table's header says nothing of the clock, the console, the TPM or the nodes that the table describes. */
+	{ "acpi", "HPET/oem_table_id", "BXPCHPET", "BXPC", false, WARNING, "bound to these ids" },
+	{ "acpi", "HPET/creator_id", "BXPC", "INTL", false, INFO, "operating systems print" },
+	{ "acpi", "WAET/oem_id", "BOCHS", "ACME", false, WARNING, "bound to these ids" },
+	{ "acpi", "SPCR/revision", "2", "4", false, INFO, "operating systems print" },
+	{ "acpi", "SRAT/body", "sha256:00", "sha256:01", false, INFO, "Bytes of the table" },
+	{ "acpi", "SRAT/table_revision", "1", "2", false, INFO, "operating systems print" },
+	{ "acpi", "DMAR/oem_revision", "0x00000001", "0x00000002", false, INFO, "operating systems print" },
+	{ "acpi", "TPM2/revision", "4", "5", false, INFO, "operating systems print" },
+	{ "acpi", "TPM2/oem_id", "BOCHS", "ACME", false, WARNING, "bound to these ids" },
 
 	/* ---- smbios */
 	{ "smbios", "type1.0/manufacturer", "QEMU", "Red Hat", false, WARNING, "knows the machine by its name" },
@@ -259,7 +272,7 @@ static void every_row_is_reached(void **state)
 		for (size_t i = 0; !reached && i < EXAMPLES; i++)
 			reached = row_of(&examples[i], NULL) == &impacts[r] || row_of(&examples[i], &tpm) == &impacts[r];
 		if (!reached)
-			fail_msg("no example reaches: %s %s: %s", impacts[r].facet, impacts[r].key, impacts[r].sentence);
+			fail_msg("no example reaches: %s: %s", impacts[r].key, impacts[r].sentence);
 	}
 	entries_release(&tpm);
 }

@@ -13,6 +13,8 @@ static bool one_matches(const char *pattern, size_t length, const char *text)
 		if (p < end && *p == '*') {
 			star = ++p;
 			retry = text;
+			if (p == end)
+				return true;
 		} else if (p < end && *text && (*p == '?' || *p == *text)) {
 			p++;
 			text++;

@@ -23,8 +23,9 @@ enum impact_how {
 };
 
 struct impact {
-	const char *facet;     /* glob over facet names, "a|b" for either */
+	unsigned facets;       /* bits 1u << enum facet_id */
 	const char *key;       /* glob over keys, "a|b" for either */
+	const char *but;       /* glob over keys that the row does not mean where they changed; NULL: none */
 	const char *from, *to; /* globs over the values; NULL: any, and none */
 	const char *field;     /* glob over names of fields of the change, then `how` is that field's; NULL: the key as a whole */
 	const char *with;      /* glob over acpi keys that the guest has now; NULL: no matter */
