@@ -5,7 +5,7 @@ import json
 import unittest
 
 from harness import Folder, abidrift
-from traces import LEAVES, REALTIME_NS, Trace, life, without
+from traces import COVERAGE, LEAVES, REALTIME_NS, Trace, life, pairs, without
 
 UUID = "11111111-2222-3333-4444-555555555555"
 MORE = {**LEAVES, (7, 0): (0, 0x219c07ab, 0, 0)}
@@ -114,6 +114,40 @@ class Rules(unittest.TestCase):
         t.write(self.trace)
         self.replay(0)
         self.assertEqual([t for t in self.types() if t in ("drift", "resolved")], ["drift", "resolved"])
+
+    def test_a_rule_that_was_taken_out_hides_nothing_any_more(self):
+        """Whoever takes a rule out wants to hear of what it hid."""
+        known = {"facet": "cpuid", "reason": "ticket 42"}
+        self.configure(known=known)
+        self.replay(0)
+        t = Trace()
+        t.tick(60)
+        life(t, 3, "web-1", UUID, CHANGED)
+        t.write(self.trace)
+        self.configure(other={"facet": "cpuid", "change": "lost", "reason": "another"})
+        self.replay(1)
+        self.assertEqual([t for t in self.types() if t in ("drift", "resolved")], ["drift"])
+        self.assertEqual(self.json("ls")["guests"][0]["changes"], 2)
+
+    def test_a_rule_counts_for_what_can_no_longer_be_seen_too(self):
+        """What was found stays open where a host shows less; so does what is known of it."""
+        known = {"facet": "cpuid", "reason": "ticket 42"}
+        self.configure(known=known)
+        self.replay(0)
+        for seconds, rules, want in ((60, {"known": known}, ("unknown", 0)), (120, {}, ("drift", 2))):
+            t = Trace()
+            t.add(COVERAGE, pairs(("cpuid", "not on this host")))
+            t.tick(seconds)
+            t.guest(seconds, "web-1", UUID)
+            t.boot(seconds, 1)
+            t.slots(seconds, 1, (0, 0x8000000))
+            t.port(seconds, 1, 0x510)
+            t.tick(4)
+            t.write(self.trace)
+            self.configure(**rules)
+            abidrift("replay", self.trace, "--config", self.config, store=self.store, ok=None)
+            guest = self.json("ls")["guests"][0]
+            self.assertEqual((guest["state"], guest["changes"]), want)
 
     def test_mistakes_are_told_with_file_and_line(self):
         for text, line, words in (("[suppress a]\nkex = *\n", 2, "kex"), ("[suppress a]\nkey = *\n", 1, "no reason"), ("\n[suppress a]\n", 2, "no reason"),
