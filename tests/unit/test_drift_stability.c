@@ -361,6 +361,62 @@ static void a_device_of_another_process_excuses_its_own_function(void **state)
 	assert_false(excused(mixed, mixed, NULL, BAR("0000:00:03.0", "1af4:1000")));
 }
 
+/* ---- through the whole judgement */
+
+static enum verdict judged(const char *const *args, const char *factor, const char *from, const char *to)
+{
+	struct context a = context_of("qemu", args), b = context_of("qemu", args);
+	const struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
+	struct abi_entries was = ABI_ENTRIES_INIT, now = ABI_ENTRIES_INIT;
+	struct drift d = DRIFT_INIT;
+	enum verdict verdict;
+
+	if (factor) {
+		assert_int_equal(context_set(&a, factor, "1"), 0);
+		assert_int_equal(context_set(&b, factor, "2"), 0);
+	}
+	side_make(from, &was);
+	side_make(to, &now);
+	assert_int_equal(drift_compare(&was, &a, &now, &b, &options, &d), 0);
+	assert_int_equal(drift_judge(&d, &(struct drift_circumstances){ .from = &a, .to = &b, .now = &now }), 0);
+	assert_int_equal(d.change_count, 1);
+	verdict = d.changes[0].verdict;
+	assert_int_equal(verdict == VERDICT_EXEMPT, d.changes[0].why != NULL);
+	entries_release(&was);
+	entries_release(&now);
+	context_release(&a);
+	context_release(&b);
+	drift_release(&d);
+	return verdict;
+}
+
+/* A guest that never had a stable machine would raise alarms as one whose promise was broken; or the other way round. */
+static void an_exception_is_exempt_and_its_twin_a_violation(void **state)
+{
+	const char *const *alias = ARGS("-M", "pc", "-cpu", "qemu64"), *const *versioned = ARGS(STABLE);
+	const char *const *host = ARGS("-M", "pc-q35-7.2", "-cpu", "host");
+	const char *const *passed = ARGS(STABLE, "-device", "vfio-pci,host=1:0.0,addr=5");
+
+	(void)state;
+	assert_int_equal(judged(alias, "vmm.version", OEM_ID), VERDICT_EXEMPT);
+	assert_int_equal(judged(versioned, "vmm.version", OEM_ID), VERDICT_VIOLATION);
+	assert_int_equal(judged(host, "kernel", CX16), VERDICT_EXEMPT);
+	assert_int_equal(judged(versioned, "kernel", CX16), VERDICT_VIOLATION);
+#define ONE_BAR(path) PCI "pci " path "/bar0 mem64 size=0x1000\n", PCI "pci " path "/bar0 mem64 size=0x2000\n"
+	assert_int_equal(judged(passed, NULL, ONE_BAR("0000:00:05.0")), VERDICT_EXEMPT);
+	assert_int_equal(judged(passed, NULL, ONE_BAR("0000:00:06.0")), VERDICT_UNEXPLAINED);
+}
+
+/* What the next boot would meet has not changed anything yet. */
+static void what_the_next_boot_meets_is_no_cause(void **state)
+{
+	const char *const *versioned = ARGS(STABLE);
+
+	(void)state;
+	assert_int_equal(judged(versioned, "vmm.replaced", CX16), VERDICT_UNEXPLAINED);
+	assert_int_equal(judged(versioned, "kernel.installed", CX16), VERDICT_UNEXPLAINED);
+}
+
 static void no_context_excuses_nothing(void **state)
 {
 	struct drift_change change = { .facet = FACET_CPUID, .key = (char *)"0x00000001.0.ecx" };
@@ -386,6 +442,8 @@ int main(void)
 		cmocka_unit_test(another_vendor_excuses_the_cpu),
 		cmocka_unit_test(a_device_of_the_host_excuses_its_own_function),
 		cmocka_unit_test(a_device_of_another_process_excuses_its_own_function),
+		cmocka_unit_test(an_exception_is_exempt_and_its_twin_a_violation),
+		cmocka_unit_test(what_the_next_boot_meets_is_no_cause),
 		cmocka_unit_test(no_context_excuses_nothing),
 	};
 

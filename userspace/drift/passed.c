@@ -50,6 +50,22 @@ static const char *value_of(const struct context *c, const char *factor)
 	return value ? value : "";
 }
 
+/* Most guests have none: asked of every change, that must cost little. */
+static bool possible(const struct context *c, enum passed kind)
+{
+	static const char *const factors[] = { "option.device", "option.args", "backend.netdev" };
+	static const char *const words[][4] = {
+		[PASSED_HOST] = { "vfio", "pci-assign", "--device", NULL },
+		[PASSED_PROCESS] = { "vhost", "vfio-user", "--fs", "--user-device" },
+	};
+
+	for (size_t f = 0; f < sizeof(factors) / sizeof(factors[0]); f++)
+		for (size_t w = 0; w < 4 && words[kind][w]; w++)
+			if (strstr(value_of(c, factors[f]), words[kind][w]))
+				return true;
+	return false;
+}
+
 static bool named_by_arguments(const struct context *c, enum passed kind)
 {
 	for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++)
@@ -82,8 +98,11 @@ bool passed_any(const struct context *c, enum passed kind)
 {
 	struct devices d = DEVICES_INIT;
 	size_t vhost_user = 0;
-	bool any = named_by_arguments(c, kind);
+	bool any;
 
+	if (!possible(c, kind))
+		return false;
+	any = named_by_arguments(c, kind);
 	if (!any && devices_parse(context_get(c, "option.device"), &d) >= 0)
 		for (size_t i = 0; i < d.count && !any; i++)
 			any = glob_match(drivers[kind], d.items[i].driver);
@@ -183,7 +202,7 @@ bool passed_function(const struct context *c, enum passed kind, const struct dri
 	const char *id;
 	bool is = false;
 
-	if (!path_of(change, path) || devices_parse(context_get(c, "option.device"), &devices) < 0)
+	if (!path_of(change, path) || !possible(c, kind) || devices_parse(context_get(c, "option.device"), &devices) < 0)
 		return false;
 	id = id_of(path, d, now);
 	for (size_t i = 0; i < devices.count && !is; i++) {
