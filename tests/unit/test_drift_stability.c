@@ -254,6 +254,7 @@ static void an_alias_excuses_what_the_vmm_changed(void **state)
 	assert_true(excused(alias, alias, "vmm.version", OEM_ID));
 	assert_true(excused(alias, alias, "vmm.build_id", CX16));
 	assert_false(excused(versioned, versioned, "vmm.version", OEM_ID));
+	assert_true(excused(ARGS("-M", "microvm"), ARGS("-M", "microvm"), "vmm.version", OEM_ID));
 	/* On either side: one of the two values was never promised. */
 	assert_true(excused(alias, versioned, "vmm.version", OEM_ID));
 	assert_true(excused(versioned, alias, "vmm.version", OEM_ID));
@@ -285,10 +286,35 @@ static void a_host_cpu_excuses_what_the_host_changed_of_it(void **state)
 
 static void a_property_excuses_what_it_shows_and_no_more(void **state)
 {
+	static const struct { const char *cpu, *facet, *key; } cases[] = {
+		{ "EPYC,migratable=off", "cpuid", "0x00000001.0.ecx" },
+		{ "EPYC,migratable=off", "msr", "0x0000010a" },
+		{ "EPYC,host-cache-info=on", "cpuid", "0x00000004.1.ebx" },
+		{ "EPYC,host-cache-info=on", "cpuid", "0x8000001d.0.ebx" },
+		{ "EPYC,pmu=on", "cpuid", "0x0000000a.0.eax" },
+		{ "EPYC,pmu=on", "msr", "0x00000345" },
+		{ "EPYC,hv-passthrough", "cpuid", "0x40000003.0.eax" },
+		{ "EPYC,hv-passthrough", "msr", "0x40000022" },
+		{ "EPYC,hv-no-nonarch-coresharing=auto", "cpuid", "0x40000004.0.eax" },
+		{ "EPYC,+invtsc", "cpuid", "0x40000010.0.eax" },
+		{ "EPYC,+invtsc", "cpuid", "0x80000007.0.edx" },
+	};
 	const char *const *caches = ARGS("-M", "pc-q35-7.2", "-cpu", "EPYC,host-cache-info=on");
-	const char *const *pmu = ARGS("-M", "pc-q35-7.2", "-cpu", "EPYC,pmu=on");
+	const char *const *pmu = ARGS("-M", "pc-q35-7.2", "-cpu", "EPYC,pmu=on"), *const *hv = ARGS("-M", "pc-q35-7.2", "-cpu", "EPYC,hv-passthrough");
 
 	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char from[160], to[160];
+
+		snprintf(from, sizeof(from), "# coverage %s complete \n%s %s 0x00000001\n", cases[i].facet, cases[i].facet, cases[i].key);
+		snprintf(to, sizeof(to), "# coverage %s complete \n%s %s 0x00000002\n", cases[i].facet, cases[i].facet, cases[i].key);
+		print_message("%s %s\n", cases[i].cpu, cases[i].key);
+		assert_true(excused(ARGS("-M", "pc-q35-7.2", "-cpu", cases[i].cpu), ARGS(STABLE), "kernel", from, to));
+		assert_false(excused(ARGS(STABLE), ARGS(STABLE), "kernel", from, to));
+	}
+	/* KVM's own leaves are not Hyper-V's. */
+	assert_false(excused(hv, hv, "kernel", CPUID "cpuid 0x40000101.0.eax 0x1\n", CPUID "cpuid 0x40000101.0.eax 0x2\n"));
+	assert_false(excused(hv, hv, "kernel", CX16));
 	assert_true(excused(caches, caches, "host_cpu.signature", CPUID "cpuid 0x00000004.0.ebx 0x1\n", CPUID "cpuid 0x00000004.0.ebx 0x2\n"));
 	assert_true(excused(pmu, pmu, "host_cpu.signature", CPUID "cpuid 0x0000000a.0.eax 0x1\n", CPUID "cpuid 0x0000000a.0.eax 0x2\n"));
 	assert_false(excused(caches, caches, "host_cpu.signature", CPUID "cpuid 0x0000000a.0.eax 0x1\n", CPUID "cpuid 0x0000000a.0.eax 0x2\n"));
