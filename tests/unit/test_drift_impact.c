@@ -34,7 +34,7 @@ static const struct example examples[] = {
 	{ "mmio", "0x00000000d0000000.virtio_mmio.features0", "0x30006e54", "0x10006e54", true, CRITICAL, "agreed on these features" },
 
 	/* ---- cpuid */
-	{ "cpuid", "0x80000001.0.edx", "0x20100800", "0x00100800", false, CRITICAL, "No 64-bit operating system" },
+	{ "cpuid", "0x80000001.0.edx", "0x20100800", "0x00100800", false, CRITICAL, "64-bit operating system does not start" },
 	{ "cpuid", "0x00000001.0.ecx", "0x80982001", "0x80980001", false, CRITICAL, "x86-64-v2" },
 	{ "cpuid", "0x00000007.0.ebx", "0x00000020", "0x00000000", false, WARNING, "x86-64-v3" },
 	{ "cpuid", "0x00000007.0.ebx", "0x00010000", "0x00000000", false, WARNING, "Programs built for this CPU die" },
@@ -104,9 +104,10 @@ static const struct example examples[] = {
 
 	/* ---- acpi */
 	{ "acpi", "FACS/hardware_signature", "0x00000000", "0x5f3a1c22", false, WARNING, "boots afresh" },
-	{ "acpi", "FACP/boot_arch", "0x0002", "0x0000", false, WARNING, "does not look for a PS/2" },
+	{ "acpi", "FACP/boot_arch", "0x0002", "0x0000", false, WARNING, "may not look for a PS/2" },
 	{ "acpi", "FACP/boot_arch", "0x0000", "0x0002", false, INFO, "now looks for a PS/2" },
 	{ "acpi", "FACP/boot_arch", "0x0002", "0x000a", false, WARNING, "much slower" },
+	{ "acpi", "FACP/boot_arch", "0x0002", "0x0006", false, WARNING, "text console" },
 	{ "acpi", "FACP/boot_arch", "0x0002", "0x0022", false, WARNING, "take its time from at boot" },
 	{ "acpi", "FACP/flags", "0x000084a5", "0x000084b5", false, WARNING, "not hear the power button" },
 	{ "acpi", "FACP/flags", "0x000084a5", "0x000004a5", false, WARNING, "power management timer" },
@@ -267,7 +268,8 @@ static void every_row_is_reached(void **state)
 	(void)state;
 	side_make("# coverage acpi complete\nacpi TPM2/length 76\n", &tpm);
 	for (size_t r = 0; r < impact_count; r++) {
-		bool reached = false;
+		/* A row of no facet: tests/mutate took it out, and what the operator misses then is for the other tests to tell. */
+		bool reached = impacts[r].facets == 0;
 
 		for (size_t i = 0; !reached && i < EXAMPLES; i++)
 			reached = row_of(&examples[i], NULL) == &impacts[r] || row_of(&examples[i], &tpm) == &impacts[r];

@@ -78,7 +78,7 @@ const struct impact impacts[] = {
 
 	/* ---- cpuid */
 	{ CPUID, "*", .field = "lm|nx|pae|cx8|cmov|fpu|msr|tsc|fxsr|sse|sse2|syscall|pge|apic|mmx", .how = LOST, .severity = CRITICAL,
-	  .sentence = "No 64-bit operating system starts without this CPU feature." },
+	  .sentence = "A 64-bit operating system does not start without this CPU feature." },
 	/* x86-64 psABI, 3.1.1: x86-64-v2 is what RHEL 9 and its kin are built for. Windows 8.1 and later: CMPXCHG16b, LAHF/SAHF, PREFETCHW. */
 	{ CPUID, "*", .field = "cx16|lahf_lm|popcnt|pni|sse4.1|sse4.2|ssse3|3dnowprefetch", .how = LOST, .severity = CRITICAL,
 	  .sentence = "Systems built for x86-64-v2 (RHEL 9 and later) or for Windows' minimum (CMPXCHG16b, LAHF, PREFETCHW) do not start any more." },
@@ -136,9 +136,9 @@ const struct impact impacts[] = {
 	  .sentence = "The guest picks its mitigations against speculative execution by this register: it may leave some out, or get slower." },
 	{ MSR, "0x0000048?|0x0000049?", .severity = WARNING,
 	  .sentence = "Hypervisors inside the guest find other VMX controls: nested guests may not start, and live migration is refused." },
-	{ CPUID | MSR, "*", .field = FREQUENCIES, .how = CHANGED, .severity = INFO,
+	{ CPUID | MSR, "*", .field = FREQUENCIES, .how = CHANGED, .quiet = true, .severity = INFO,
 	  .sentence = "The same frequency, measured anew: time synchronisation corrects the difference." },
-	{ MSR, "0x0000008b", .severity = INFO,
+	{ MSR, "0x0000008b", .quiet = true, .severity = INFO,
 	  .sentence = "Only the microcode revision that the guest is shown; it may warn of an old one." },
 	{ MSR, "*", .to = "#GP", .severity = WARNING,
 	  .sentence = "Reading this register faults: a driver that does not expect it does not start, an old kernel crashes." },
@@ -208,14 +208,16 @@ const struct impact impacts[] = {
 	/* Linux 5.18: the signature is honoured by default in a virtual machine (commit f6c46b1d62f8). */
 	{ ACPI, "FACS/hardware_signature", .severity = WARNING,
 	  .sentence = "A hibernated guest is not resumed but boots afresh: what it had in memory is lost." },
-	/* Linux, arch/x86/kernel/acpi/boot.c: without the flag, no PS/2 controller is looked for. */
+	/* Linux, acpi_parse_fadt(): without the flag a PS/2 controller that the DSDT does not name is not looked for. */
 	{ ACPI, "FACP/boot_arch", .field = "8042", .how = LOST, .severity = WARNING,
-	  .sentence = "The guest does not look for a PS/2 controller any more: keyboard and mouse of its console may be dead." },
+	  .sentence = "The guest may not look for a PS/2 controller any more: keyboard and mouse of its console may be dead." },
 	{ ACPI, "FACP/boot_arch", .field = "8042", .how = GAINED, .severity = INFO,
 	  .sentence = "The guest now looks for a PS/2 controller: its console's keyboard and mouse may appear as new devices." },
 	/* Linux, drivers/pci/pci-acpi.c: pci_no_msi(). */
 	{ ACPI, "FACP/boot_arch", .field = "no_msi", .how = GAINED, .severity = WARNING,
 	  .sentence = "The guest leaves message-signalled interrupts off: its disks and network get much slower." },
+	{ ACPI, "FACP/boot_arch", .field = "no_vga", .how = GAINED, .severity = WARNING,
+	  .sentence = "The guest does not look for a VGA adapter any more: its text console stays dark." },
 	{ ACPI, "FACP/boot_arch", .field = "no_cmos_rtc", .severity = WARNING,
 	  .sentence = "The guest decides by this flag whether there is a clock to take its time from at boot." },
 	{ ACPI, "FACP/flags", .field = "no_fixed_*|rtc_s4|s4_rtc_status_valid|reset_register|hardware_reduced", .severity = WARNING,
@@ -237,7 +239,7 @@ const struct impact impacts[] = {
 	  .sentence = "Windows may ask to be activated again (an OEM licence is bound to these ids); software that knows the machine by them fails to." },
 	{ ACPI, "*._SUN", .severity = WARNING,
 	  .sentence = "Network interfaces in these slots are renamed (ens3), and addresses bound to the name are not set." },
-	/* QEMU, commit 0a343a5add75: with another _UID of the root bridge Windows lost the settings of all its adapters. */
+	/* QEMU, "i386/acpi: restore device paths for pre-5.1 vms": with another _UID of the root bridge Windows lost its static addresses. */
 	{ ACPI, "*/_SB.PC??._UID", .severity = WARNING,
 	  .sentence = "Windows takes all PCI devices for new ones: network adapters lose their settings, and static addresses are gone." },
 	{ ACPI, "*._CID", .from = "VM_Gen_Counter", .severity = WARNING,
@@ -277,9 +279,9 @@ const struct impact impacts[] = {
 	  .sentence = "Windows has no hardware watchdog any more: a guest that hangs is not reset." },
 	{ ACPI, "*/length", .how = LOST, .severity = WARNING,
 	  .sentence = "A whole table is gone: what the operating system knew from it, it now does without or guesses." },
-	{ ACPI, "*/body|*/length|*/tables", .how = GAINED | CHANGED, .follows = true, .severity = INFO,
+	{ ACPI, "*/body|*/length|*/tables", .how = GAINED | CHANGED, .follows = true, .quiet = true, .severity = INFO,
 	  .sentence = "Bytes of the table differ; what is known of them is told beside it." },
-	{ ACPI, "*/revision|*/creator_id|*/creator_revision|*/oem_revision|*/minor_version|*/table_revision|BGRT/*", .severity = INFO,
+	{ ACPI, "*/revision|*/creator_id|*/creator_revision|*/oem_revision|*/minor_version|*/table_revision|BGRT/*", .quiet = true, .severity = INFO,
 	  .sentence = "Only an identification of the table that operating systems print." },
 
 	/* ---- smbios */
@@ -290,14 +292,14 @@ const struct impact impacts[] = {
 	/* Linux, drivers/pci/pci-label.c: the index of a type 41 structure is what eno1 is named by. */
 	{ SMBIOS, "type41.*|type9.*", .severity = WARNING,
 	  .sentence = "Network interfaces that are named by firmware's index or slot (eno1, ens3) are renamed, and addresses bound to the name are not set." },
-	/* QEMU 9.0 went back to the 32-bit form: Windows under SeaBIOS does not find the 64-bit one. */
+	/* QEMU issue 2008: pc and q35 of 8.1 and 8.2 have the 64-bit form, and Windows under SeaBIOS does not find it. */
 	{ SMBIOS, "entry_point", .severity = WARNING,
 	  .sentence = "A system that knows only one form of the entry point (Windows under a legacy BIOS) finds no SMBIOS: no UUID, no serial numbers." },
-	{ SMBIOS, "*/body|*/more|type4.*/processor_id|type16.*|type17.*|type19.*", .follows = true, .severity = INFO,
+	{ SMBIOS, "*/body|*/more|type4.*/processor_id|type16.*|type17.*|type19.*", .follows = true, .quiet = true, .severity = INFO,
 	  .sentence = "Follows something that is told beside it." },
-	{ SMBIOS, "type0.*|*/version", .severity = INFO,
+	{ SMBIOS, "type0.*|*/version", .quiet = true, .severity = INFO,
 	  .sentence = "Only a version or date of firmware or machine type that inventories show." },
-	{ SMBIOS, "*", .severity = INFO,
+	{ SMBIOS, "*", .quiet = true, .severity = INFO,
 	  .sentence = "Inventories show it; nothing is known to depend on it." },
 
 	/* ---- numa */
@@ -312,7 +314,7 @@ const struct impact impacts[] = {
 	/* TCG PC Client Platform Firmware Profile: PCR 0 measures firmware, and BitLocker seals to it (by default where Secure Boot is not used). */
 	{ FIRMWARE, "rom/*", .with = "TPM2/length|TCPA/length", .how = LOST | CHANGED, .severity = WARNING,
 	  .sentence = "The boot is measured into the guest's TPM: BitLocker may ask for its recovery key." },
-	{ FIRMWARE, "rom/*.version", .follows = true, .severity = INFO,
+	{ FIRMWARE, "rom/*.version", .follows = true, .quiet = true, .severity = INFO,
 	  .sentence = "Only the version that firmware says of itself." },
 	{ FIRMWARE, "rom/0x*", .severity = INFO,
 	  .sentence = "Other firmware boots the guest: it may find another boot disk first, and place devices elsewhere." },
@@ -346,7 +348,7 @@ const struct impact impacts[] = {
 	  .sentence = "The interface gets another lease and, where it is named by its address, another name; Windows may ask to be activated again." },
 	{ IDENTITY, "type11.*", .severity = WARNING,
 	  .sentence = "Settings handed to the guest in OEM strings (credentials, cloud-init, kickstart) are others." },
-	{ IDENTITY, "*/asset_tag|type17.*|type4.*|pci_serial/*", .severity = INFO,
+	{ IDENTITY, "*/asset_tag|type17.*|type4.*|pci_serial/*", .quiet = true, .severity = INFO,
 	  .sentence = "Only an identification that inventories show." },
 };
 const size_t impact_count = sizeof(impacts) / sizeof(impacts[0]);

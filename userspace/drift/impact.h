@@ -32,6 +32,7 @@ struct impact {
 	unsigned how;          /* bits of impact_how, one of them must be; 0: any */
 	bool running;          /* only while the guest ran; and then whatever the verdict */
 	bool follows;          /* a digest, a length, a version: what it is of is told beside it */
+	bool quiet;            /* weighs, and is not told: nobody could act on it */
 	enum severity severity; /* of a change that is neither intended nor exempt */
 	const char *sentence;  /* what will happen to whom; with a full stop */
 };

@@ -200,7 +200,7 @@ static void severity_set(const struct drift *d, struct drift_change *c, const st
 	const struct impact_scene scene = { .drift = d, .now = circumstances->now };
 	const struct impact *impact = impact_of(&scene, c);
 
-	c->impact = impact ? impact->sentence : NULL;
+	c->impact = impact && !impact->quiet ? impact->sentence : NULL;
 	if (c->while_running && is_loss(c))
 		c->severity = SEVERITY_CRITICAL;
 	else if (impact && impact->running)
