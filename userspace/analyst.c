@@ -22,6 +22,8 @@
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/view.h"
 #include "userspace/judge.h"
+#include "userspace/lives.h"
+#include "userspace/store/revision.h"
 #include "userspace/store/store.h"
 
 #define ALL_FACETS ((1u << FACETS) - 1)
@@ -52,6 +54,8 @@ struct instance {
 	char *gone;           /* why it ended, while the store has not taken that yet; NULL: it is there */
 	bool ready;           /* guest and row are in the store */
 	bool boot_stored;     /* and so is this boot */
+	bool began_known;     /* the next was looked up */
+	uint32_t began;       /* revision that this boot showed first; 0: it has not been judged as a whole */
 	bool announced;
 	bool outgoing;        /* another VM of the same guest runs by now: this one is being migrated away */
 	uint64_t ran_ns;      /* a vCPU was first known to run in this boot; 0 = not yet */
@@ -472,6 +476,8 @@ static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 		err = replace(&in->row.state, old->state);
 		if (err >= 0)
 			err = replace(&in->row.vm, old->vm);
+		if (err >= 0)
+			err = replace(&in->row.life, old->life);
 		*ret_known = true;
 		break;
 	}
@@ -583,6 +589,8 @@ static int instance_reenter(struct analyst *a, struct instance *in)
 	store_instance_release(&in->row);
 	in->row = (struct store_instance){ 0 };
 	in->boot_stored = false;
+	in->began_known = false;
+	in->began = 0;
 	in->judged = 0;
 	in->dirty = ALL_FACETS;
 	in->outgoing = in->said_fell = false;
@@ -772,6 +780,8 @@ static int seed_from_store(struct analyst *a, struct instance *in, struct record
 
 static void boot_clear(struct instance *in)
 {
+	in->began_known = false;
+	in->began = 0;
 	in->ran_ns = 0;
 	in->judged = in->dirty = 0;
 	in->scan_ns = 0;
@@ -782,27 +792,19 @@ static void boot_clear(struct instance *in)
 	memset(in->judged_ns, 0, sizeof in->judged_ns);
 }
 
-static const char *boot_reason(uint32_t reason)
-{
-	switch (reason) {
-	case OBSERVE_REASON_FOUND: return "found running";
-	case OBSERVE_REASON_CREATED: return "started";
-	case OBSERVE_REASON_PORT: return "reset by the guest";
-	case OBSERVE_REASON_SHUTDOWN: return "reset after a triple fault";
-	case OBSERVE_REASON_VMM: return "reset by the VMM";
-	default: return "reset";
-	}
-}
-
-/* Counts a new boot of the guest. */
+/* Counts a new boot of the guest, unless one goes on in this VM. */
 static int boot_store(struct analyst *a, struct instance *in)
 {
-	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row, .reason = (char *)boot_reason(in->boot.reason) };
+	enum life life = life_of(in->facts, in->boot.reason);
+	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row,
+				     .reason = (char *)life_reason(life, in->facts, in->boot.reason) };
 	struct store_guest fresh = { 0 };
 	int err = store_guest_get(a->store, in->guest.row, &fresh);
 
+	if (err >= 0)
+		err = replace(&in->row.life, life_name(life));
 	if (err >= 0) {
-		in->row.boot = fresh.boots + 1;
+		in->row.boot = life_goes_on(life) && fresh.boots ? fresh.boots : fresh.boots + 1;
 		in->row.boot_token = in->boot.token;
 		in->row.settled = false;
 		in->row.changes = 0;
@@ -838,7 +840,7 @@ static int boot_known(struct analyst *a, struct instance *in, bool *ret)
 
 static int row_copy(const struct store_instance *from, struct store_instance *to)
 {
-	char **fields[] = { &to->host, &to->start, &to->vm, &to->state, &to->vmm, &to->machine, &to->context };
+	char **fields[] = { &to->host, &to->start, &to->vm, &to->state, &to->vmm, &to->machine, &to->context, &to->life };
 	int err = 0;
 
 	*to = *from;
@@ -906,8 +908,8 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 	store_instance_release(&before);
 	instance_entered(a, in);
 	instance_announce(a, in);
-	if (!in->boot_stored && !known && in->boot.reason > OBSERVE_REASON_CREATED)
-		say(a, 0, "%s: %s, boot %" PRIu32, called(in), boot_reason(in->boot.reason), in->row.boot);
+	if (!in->boot_stored && !known && life_parse(in->row.life) > LIFE_STARTED)
+		say(a, 0, "%s: %s, boot %" PRIu32, called(in), life_reason(life_parse(in->row.life), in->facts, in->boot.reason), in->row.boot);
 	in->ready = true;
 	in->boot_stored = true;
 	outgoing_find(a, in);
@@ -926,19 +928,6 @@ static int boot_renewed(struct analyst *a, struct instance *in, const struct rec
 	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
 }
 
-/* A VM that was made to go on with another one's memory was not reset, though it is new: firmware has done its work elsewhere. */
-static bool goes_on(const struct instance *in)
-{
-	static const char *const options[] = { "-incoming", "--incoming", "-loadvm", "--loadvm" };
-	const char *arg;
-
-	for (size_t n = 1; (arg = facts_arg(in->facts, n)); n++)
-		for (size_t i = 0; i < sizeof options / sizeof *options; i++)
-			if (!strcmp(arg, options[i]))
-				return true;
-	return false;
-}
-
 static int take_boot(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	struct instance *in = instance_find(a, h->vm);
@@ -948,7 +937,8 @@ static int take_boot(struct analyst *a, const struct record_header *h, const voi
 	if (!in)
 		return error_set(e, EBADMSG, "boot of a VM that the stream has not described");
 	memcpy(&boot, body, sizeof boot);
-	if (boot.reason == OBSERVE_REASON_CREATED && goes_on(in))
+	/* A VM that goes on with another one's memory was not reset, though it is new: firmware has done its work elsewhere. */
+	if (life_goes_on(life_of(in->facts, boot.reason)))
 		boot.from_reset = 0;
 	err = facts_add(in->facts, h, &boot, bytes, NULL);
 	if (err < 0)
@@ -1146,6 +1136,32 @@ static void tell(struct analyst *a, struct instance *in, const struct judge_outc
 	}
 }
 
+/*
+ * What this boot showed first, when an earlier abidrift or another VM of the guest was there to see it. Asked once the guest runs
+ * here: until then the boot goes on in the VM that it comes from, and that one may be reset.
+ */
+static int instance_began(struct analyst *a, struct instance *in, struct error *e)
+{
+	uint32_t boot = in->row.boot, began = 0;
+	int err = 0;
+
+	if (in->began_known)
+		return 0;
+	if (in->row.settled && in->row.revision)
+		err = store_revision_began(a->store, in->guest.row, in->row.revision, boot, &began);
+	else if (life_goes_on(life_parse(in->row.life)))
+		err = life_before(a->store, &in->row, &boot, &began);
+	if (err == -ENOENT)
+		err = 0;
+	if (err < 0)
+		return store_failed(a, err, e);
+	if (boot > in->row.boot)
+		in->row.boot = boot;
+	in->began = began;
+	in->began_known = true;
+	return 0;
+}
+
 static int instance_judge(struct analyst *a, struct instance *in, unsigned due, struct error *e)
 {
 	struct abi_entries entries = ABI_ENTRIES_INIT;
@@ -1156,8 +1172,12 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 		.judged = in->judged | due, .baseline_auto = a->options.baseline_auto,
 		.suppress = a->rules, .host = a->host ? a->host : "-", .now = now_real(a),
 	};
-	int err = abi_derive_of(in->facts, input.judged, &entries);
+	int err = instance_began(a, in, e);
 
+	if (err < 0)
+		return err;
+	input.began = in->began;
+	err = abi_derive_of(in->facts, input.judged, &entries);
 	if (err >= 0)
 		err = instance_context(a, in, &context);
 	/* The host may have changed since: a parameter, microcode. */
@@ -1176,6 +1196,8 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 	for (int f = 0; f < FACETS; f++)
 		if (due & (1u << f))
 			in->judged_ns[f] = a->now_ns;
+	if (in->row.settled && !in->began)
+		in->began = in->row.revision;
 	a->unknown |= out.fell;
 	a->failure_count = 0;
 	tell(a, in, &out);

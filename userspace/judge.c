@@ -10,6 +10,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/carry.h"
 #include "userspace/drift/change_set.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/verdict.h"
@@ -124,7 +125,8 @@ static int revision_save(struct store *s, struct side *side, const struct guest_
 static int revision_new(struct store *s, const struct judge_input *in, uint32_t *ret_revision, struct error *e)
 {
 	struct buffer text = BUFFER_INIT, facts = BUFFER_INIT, context = BUFFER_INIT;
-	struct store_revision r = { .guest = in->guest->row, .at = in->now, .boot = in->instance->boot, .normaliser = ABI_NORMALISER };
+	struct store_revision r = { .guest = in->guest->row, .at = in->now, .boot = in->instance->boot, .normaliser = ABI_NORMALISER,
+				    .running = in->began != 0 };
 	int err = fingerprint_write(in->entries, &text);
 
 	if (err >= 0)
@@ -495,9 +497,9 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 	return err;
 }
 
-/* Opens, changes or closes the guest's drift, with event and alert. */
-static int drift_follow(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, const struct abi_entries *entries,
-			unsigned judged, const struct suppressions *rules, uint32_t revision, int64_t now, struct judge_outcome *ret, struct error *e)
+/* Opens, changes or closes the guest's drift, with event and alert. life: the VM that shows it; NULL: none. */
+static int drift_follow(struct store *s, const struct store_guest *guest, const struct store_instance *life, json_t *diff,
+			const struct abi_entries *entries, unsigned judged, const struct suppressions *rules, uint32_t revision, int64_t now, struct judge_outcome *ret, struct error *e)
 {
 	json_t *changes = json_object_get(diff, "changes"), *open = NULL, *before = NULL, *after = NULL;
 	struct digest was, is, was_told, is_told;
@@ -507,6 +509,9 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 
 	if (err < 0)
 		return err;
+	/* What this very VMM process did to the guest while it ran it has done, however often the guest is reset. */
+	if (open && life && opened_at >= life->began_at)
+		drift_carry(diff, open);
 	carry_over(diff, open, entries, judged, rules, now);
 	err = change_set_mark(diff);
 	if (err >= 0)
@@ -523,7 +528,7 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	if (err >= 0)
 		err = drift_store(s, guest->row, diff, &is, now, e);
 	if (err >= 0 && strcmp(was_told.text, is_told.text))
-		err = drift_tell(s, guest, host, diff, revision, now, ret, e);
+		err = drift_tell(s, guest, life && life->host ? life->host : "", diff, revision, now, ret, e);
 out:
 	json_decref(open);
 	json_decref(before);
@@ -643,12 +648,20 @@ static bool drift_fell(const struct drift *d)
 	return false;
 }
 
+/* What a boot showed first, where it showed anything before `revision`; else *ret stays empty. */
+static int began_load(struct store *s, int64_t guest, uint32_t began, uint32_t revision, struct side *ret, struct error *e)
+{
+	int err = began && began != revision ? side_load(s, guest, began, ret, e) : 0;
+
+	return err == -ENOENT ? 0 : err; /* forgotten meanwhile: then nobody knows */
+}
+
 static int judge_locked(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e)
 {
 	struct drift_options options = { .facets = in->judged, .same_guest = true };
 	bool all = in->judged == ALL_FACETS;
 	struct drift drift = DRIFT_INIT;
-	struct side base = { 0 };
+	struct side base = { 0 }, began = { 0 };
 	json_t *diff = NULL;
 	uint32_t baseline;
 	int err = baseline_revision(s, in->guest, in->instance, &baseline, e);
@@ -668,13 +681,16 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 		if (err >= 0)
 			err = drift_compare(&base.entries, &base.context, in->entries, in->context, &options, &drift);
 		if (err >= 0)
+			err = began_load(s, in->guest->row, in->began, 0, &began, e);
+		if (err >= 0)
 			err = drift_judge(&drift, &(struct drift_circumstances){ .from = &base.context, .to = in->context, .now = in->entries,
+										 .boot_began = began.revision.revision ? &began.entries : NULL,
 										 .facts = in->facts, .suppress = in->suppress, .guest = in->guest->id,
 										 .name = in->guest->name, .at = in->now });
 		if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 			err = -ENOMEM;
 		if (err >= 0)
-			err = drift_follow(s, in->guest, in->host, diff, in->entries, in->judged, in->suppress, in->instance->revision, in->now, ret,
+			err = drift_follow(s, in->guest, in->instance, diff, in->entries, in->judged, in->suppress, in->instance->revision, in->now, ret,
 					   e);
 		/* What a changed machine shows is evidence about that machine, not about the baseline's. */
 		if (err >= 0 && all && !drift.change_count)
@@ -695,6 +711,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 		fingerprint_digest(in->entries, &ret->digest);
 	json_decref(diff);
 	drift_release(&drift);
+	side_release(&began);
 	side_release(&base);
 	return err;
 }
@@ -723,13 +740,29 @@ int judge(struct store *s, const struct judge_input *in, struct judge_outcome *r
 	return 0;
 }
 
+/* The same of a past fingerprint, with what was seen of the guest while it changed. */
+static int began_of_last(struct store *s, int64_t guest, uint32_t boot, const struct store_revision *last, struct side *ret,
+			 struct guest_facts **ret_facts, struct error *e)
+{
+	uint32_t began = 0;
+	int err = store_revision_began(s, guest, last->revision, boot, &began);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	err = began_load(s, guest, began, last->revision, ret, e);
+	if (err >= 0 && ret->revision.revision)
+		err = facts_parse(last->facts, last->facts_size, ret_facts, e);
+	return err;
+}
+
 /* The newest revision against the baseline that is now: what the guest's drift, instances and alerts must say. */
 static int recheck(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, int64_t now, struct error *e)
 {
 	struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
 	struct store_instance *items = NULL;
 	struct judge_outcome outcome = { 0 };
-	struct side base = { 0 }, last = { 0 };
+	struct side base = { 0 }, last = { 0 }, began = { 0 };
+	struct guest_facts *facts = NULL;
 	struct drift drift = DRIFT_INIT;
 	struct store_baseline baseline = { 0 };
 	size_t count = 0;
@@ -743,14 +776,17 @@ static int recheck(struct store *s, const struct store_guest *guest, const struc
 	if (err >= 0)
 		err = drift_compare(&base.entries, &base.context, &last.entries, &last.context, &options, &drift);
 	if (err >= 0)
+		err = store_instances(s, guest->row, &items, &count);
+	if (err >= 0)
+		err = began_of_last(s, guest->row, count ? items[0].boot : 0, &last.revision, &began, &facts, e);
+	if (err >= 0)
 		err = drift_judge(&drift, &(struct drift_circumstances){ .from = &base.context, .to = &last.context, .now = &last.entries,
+									 .boot_began = began.revision.revision ? &began.entries : NULL, .facts = facts,
 									 .suppress = suppress, .guest = guest->id, .name = guest->name, .at = now });
 	if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 		err = -ENOMEM;
 	if (err >= 0)
-		err = store_instances(s, guest->row, &items, &count);
-	if (err >= 0)
-		err = drift_follow(s, guest, count ? items[0].host : "", diff, NULL, ALL_FACETS, suppress, last.revision.revision, now,
+		err = drift_follow(s, guest, count ? &items[0] : NULL, diff, NULL, ALL_FACETS, suppress, last.revision.revision, now,
 				   &outcome, e);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
@@ -764,8 +800,10 @@ static int recheck(struct store *s, const struct store_guest *guest, const struc
 	store_instances_free(items, count);
 	json_decref(diff);
 	drift_release(&drift);
+	facts_free(facts);
 	side_release(&base);
 	side_release(&last);
+	side_release(&began);
 	store_baseline_release(&baseline);
 	return err;
 }

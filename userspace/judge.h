@@ -26,6 +26,7 @@ struct judge_input {
 	const struct abi_entries *entries; /* of all facets; only those in `judged` count */
 	const struct context *context;
 	unsigned judged;       /* facets settled in this boot (bits) */
+	uint32_t began;        /* revision that this boot showed when it was first judged as a whole; 0: it has not been */
 	bool baseline_auto;
 	const struct suppressions *suppress; /* NULL: none */
 	const char *host;

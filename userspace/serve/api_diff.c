@@ -4,13 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/abi/facts.h"
 #include "userspace/base/error.h"
+#include "userspace/drift/carry.h"
 #include "userspace/drift/change_set.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
+#include "userspace/store/revision.h"
 
 static const char *called(const struct side *side)
 {
@@ -122,12 +125,94 @@ static int mark_set(struct store *s, const struct side *from, const struct side 
 	return err;
 }
 
+/* What a side showed when its boot was first judged as a whole, if that was anything else; and what was seen while it changed. */
+struct began {
+	struct store_revision revision;
+	struct abi_entries entries;
+	struct guest_facts *facts;
+};
+
+static void began_release(struct began *b)
+{
+	store_revision_release(&b->revision);
+	entries_release(&b->entries);
+	facts_free(b->facts);
+}
+
+static int began_load(struct store *s, const struct side *side, struct began *ret, struct error *e)
+{
+	uint32_t boot = side->kind == SIDE_NOW && side->instance_count ? side->instances[0].boot : side->revision.boot;
+	uint32_t number = 0;
+	int err;
+
+	if (side->kind == SIDE_FILE || !side->number)
+		return 0;
+	err = store_revision_began(s, side->guest.row, side->number, boot, &number);
+	if (err >= 0 && number != side->number)
+		err = store_revision_get(s, side->guest.row, number, &ret->revision);
+	if (err < 0)
+		return error_set(e, -err, "%s", store_error(s));
+	if (!ret->revision.revision)
+		return 0;
+	err = store_revision_entries(&ret->revision, &ret->entries, e);
+	return err < 0 ? err : facts_parse(side->revision.facts, side->revision.facts_size, &ret->facts, e);
+}
+
+/* What the monitor found under the guest while it ran, since this VMM process began. NULL: nothing. */
+static json_t *found_running(struct store *s, const struct side *from, const struct side *to)
+{
+	struct digest digest;
+	char *text = NULL;
+	json_t *open = NULL;
+	int64_t at;
+
+	if (from->kind != SIDE_BASELINE || to->kind != SIDE_NOW || !to->instance_count || store_drift_get(s, to->guest.row, &text, &digest, &at) < 0)
+		return NULL;
+	if (at >= to->instances[0].began_at)
+		open = json_stored(text);
+	free(text);
+	return open;
+}
+
+static bool severe_enough(const json_t *change, int min_severity)
+{
+	enum severity severity;
+
+	return severity_parse(json_string_value(json_object_get(change, "severity")), &severity) < 0 || (int)severity >= min_severity;
+}
+
+/* As drift_json and drift_result, where what was found under the running guest may change the severities. */
+static json_t *diff_carried(const struct drift *drift, const json_t *open, int min_severity, enum drift_result *result)
+{
+	json_t *diff = drift_json(drift, SEVERITY_NONE), *changes = json_object_get(diff, "changes");
+	bool counting = false;
+
+	if (!diff || !drift_carry(diff, open)) {
+		json_decref(diff);
+		return drift_json(drift, min_severity);
+	}
+	for (size_t i = json_array_size(changes); i-- > 0;) {
+		const json_t *change = json_array_get(changes, i);
+
+		if (!severe_enough(change, min_severity))
+			json_array_remove(changes, i);
+		else
+			counting |= !json_is_string(json_object_get(change, "suppressed_by"));
+	}
+	*result = counting ? DRIFT_DRIFT : DRIFT_SAME;
+	for (size_t i = 0; i < drift->unknown_count && *result == DRIFT_SAME; i++)
+		if (drift->unknown[i].fell)
+			*result = DRIFT_UNKNOWN;
+	return diff;
+}
+
 static int compare(struct store *s, struct side *from, struct side *to, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct drift_options options = { .facets = DRIFT_ALL_FACETS };
 	struct drift drift = DRIFT_INIT;
+	struct began began = { 0 };
 	enum drift_result result;
-	json_t *diff;
+	json_t *diff, *open;
 	int err = side_load(s, from, e);
 
 	if (err >= 0)
@@ -140,16 +225,23 @@ static int compare(struct store *s, struct side *from, struct side *to, const st
 	err = drift_compare(&from->entries, from->has_context ? &from->context : NULL, &to->entries, to->has_context ? &to->context : NULL,
 			    &options, &drift);
 	if (err >= 0)
+		err = options.same_guest ? began_load(s, to, &began, e) : 0;
+	if (err >= 0)
 		err = drift_judge(&drift, &(struct drift_circumstances){ .from = from->has_context ? &from->context : NULL,
 									 .to = to->has_context ? &to->context : NULL, .now = &to->entries,
+									 .boot_began = began.revision.revision ? &began.entries : NULL,
+									 .facts = began.facts,
 									 .suppress = rules->suppress, .guest = to->guest.id, .name = to->guest.name,
 									 .at = rules->at });
+	began_release(&began);
 	if (err < 0) {
 		drift_release(&drift);
-		return error_set(e, -err, "out of memory");
+		return e->text[0] ? err : error_set(e, -err, "out of memory");
 	}
-	diff = drift_json(&drift, min_severity);
+	open = found_running(s, from, to);
 	result = drift_result(&drift, (enum severity)min_severity);
+	diff = diff_carried(&drift, open, min_severity, &result);
+	json_decref(open);
 	err = diff && drift.change_count ? mark_set(s, from, to, &drift, diff) : 0;
 	drift_release(&drift);
 	if (err < 0) {

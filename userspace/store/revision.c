@@ -25,6 +25,28 @@ int store_revision_entries(const struct store_revision *r, struct abi_entries *r
 	return fingerprint_parse(r->text, r->text_size, ret, e);
 }
 
+int store_revision_began(struct store *s, int64_t guest, uint32_t revision, uint32_t boot, uint32_t *ret)
+{
+	struct store_revision r = { 0 };
+	uint32_t began = revision;
+	bool more = true;
+	int err = 0;
+
+	while (more && (err = store_revision_get(s, guest, began, &r)) >= 0) {
+		more = r.running && r.boot == boot && began > 1;
+		began -= more;
+		store_revision_release(&r);
+	}
+	/* Those before may have been forgotten. */
+	if (err == -ENOENT && began < revision) {
+		began++;
+		err = 0;
+	}
+	if (err >= 0)
+		*ret = began;
+	return err < 0 ? err : 0;
+}
+
 int store_revision_context(const struct store_revision *r, struct context *ret)
 {
 	return context_parse(r->context, r->context_size, ret);

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/lives.h"
+
+#include <string.h>
+
+#include "bpf/observe.h"
+#include "userspace/abi/facts.h"
+#include "userspace/store/revision.h"
+
+/* Options of VMMs with which a new VM goes on with another one's memory. */
+static const struct {
+	const char *option;
+	const char *value; /* beginning of its value; "": any */
+	enum life life;
+	const char *reason;
+} options[] = {
+	/* QEMU, -incoming: what is read from a file or a program was saved. libvirt says `defer` and passes a descriptor, whichever it is. */
+	{ "incoming", "file:", LIFE_RESTORED, "restored from a file" },
+	{ "incoming", "exec:", LIFE_RESTORED, "restored from a program's output" },
+	{ "incoming", "defer", LIFE_MIGRATED, "migrated in, or restored from a file" },
+	{ "incoming", "fd:", LIFE_MIGRATED, "migrated in, or restored from a file" },
+	{ "incoming", "", LIFE_MIGRATED, "migrated in" },
+	{ "loadvm", "", LIFE_RESTORED, "restored from a snapshot" },
+	/* cloud-hypervisor, crosvm */
+	{ "restore", "", LIFE_RESTORED, "restored from a snapshot" },
+};
+
+#define OPTIONS (sizeof(options) / sizeof(options[0]))
+
+static const char *const names[] = { [LIFE_STARTED] = "started", [LIFE_RESET] = "reset", [LIFE_MIGRATED] = "migrated", [LIFE_RESTORED] = "restored" };
+
+#define LIVES (sizeof(names) / sizeof(names[0]))
+
+/* Its value, if `arg` is that option (with one dash or two); the one behind it is in `next`. NULL: it is not. */
+static const char *value_of(const char *arg, const char *next, const char *option)
+{
+	size_t length = strlen(option);
+
+	if (*arg != '-')
+		return NULL;
+	arg += arg[1] == '-' ? 2 : 1;
+	if (strncmp(arg, option, length) != 0)
+		return NULL;
+	if (arg[length] == '=')
+		return arg + length + 1;
+	return arg[length] ? NULL : next ? next : "";
+}
+
+/* Row of `options`, or OPTIONS. */
+static size_t option_find(const struct guest_facts *facts)
+{
+	const char *arg;
+
+	for (size_t n = 1; (arg = facts_arg(facts, n)) != NULL; n++)
+		for (size_t i = 0; i < OPTIONS; i++) {
+			const char *value = value_of(arg, facts_arg(facts, n + 1), options[i].option);
+
+			if (value && strncmp(value, options[i].value, strlen(options[i].value)) == 0)
+				return i;
+		}
+	return OPTIONS;
+}
+
+enum life life_of(const struct guest_facts *facts, uint32_t reason)
+{
+	size_t option;
+
+	switch (reason) {
+	case OBSERVE_REASON_FOUND:
+		return LIFE_UNKNOWN;
+	case OBSERVE_REASON_CREATED:
+		option = option_find(facts);
+		return option < OPTIONS ? options[option].life : LIFE_STARTED;
+	default:
+		return LIFE_RESET;
+	}
+}
+
+const char *life_name(enum life life)
+{
+	return (size_t)life < LIVES ? names[life] : NULL;
+}
+
+enum life life_parse(const char *name)
+{
+	for (size_t i = 1; name && i < LIVES; i++)
+		if (!strcmp(name, names[i]))
+			return (enum life)i;
+	return LIFE_UNKNOWN;
+}
+
+bool life_goes_on(enum life life)
+{
+	return life == LIFE_MIGRATED || life == LIFE_RESTORED;
+}
+
+const char *life_reason(enum life life, const struct guest_facts *facts, uint32_t reason)
+{
+	size_t option = life_goes_on(life) ? option_find(facts) : OPTIONS;
+
+	if (option < OPTIONS)
+		return options[option].reason;
+	switch (reason) {
+	case OBSERVE_REASON_FOUND: return "found running";
+	case OBSERVE_REASON_CREATED: return "started";
+	case OBSERVE_REASON_PORT: return "reset by the guest";
+	case OBSERVE_REASON_SHUTDOWN: return "reset after a triple fault";
+	case OBSERVE_REASON_VMM: return "reset by the VMM";
+	default: return "reset";
+	}
+}
+
+int life_before(struct store *s, const struct store_instance *row, uint32_t *ret_boot, uint32_t *ret_began)
+{
+	struct store_instance *items = NULL;
+	const struct store_instance *before = NULL;
+	uint32_t began = 0;
+	size_t count = 0;
+	int err = store_instances(s, row->guest, &items, &count);
+
+	for (size_t i = 0; err >= 0 && i < count; i++)
+		if (items[i].row != row->row && (!before || items[i].boot > before->boot))
+			before = &items[i];
+	if (err >= 0 && before && before->settled && before->revision)
+		err = store_revision_began(s, row->guest, before->revision, before->boot, &began);
+	if (err >= 0) {
+		*ret_boot = before ? before->boot : 0;
+		*ret_began = began;
+	}
+	store_instances_free(items, count);
+	return err < 0 ? err : 0;
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How a VM came to what it shows in its present boot: it was started, reset, migrated in or restored. The last two begin no boot: the
+ * guest goes on where another VM left it.
+ */
+#ifndef ABIDRIFT_LIVES_H
+#define ABIDRIFT_LIVES_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "userspace/store/store.h"
+
+struct guest_facts;
+
+enum life {
+	LIFE_UNKNOWN, /* it ran before anyone looked */
+	LIFE_STARTED,
+	LIFE_RESET,
+	LIFE_MIGRATED,
+	LIFE_RESTORED,
+};
+
+/* By why the boot began (enum observe_reason) and, of a VM that was just made, its VMM's command line. */
+enum life life_of(const struct guest_facts *facts, uint32_t reason);
+const char *life_name(enum life life); /* as the store keeps it; NULL: not known */
+enum life life_parse(const char *name); /* NULL: LIFE_UNKNOWN */
+/* Does a boot of another VM go on in it? */
+bool life_goes_on(enum life life);
+/* For people: why the boot began, or went on. */
+const char *life_reason(enum life life, const struct guest_facts *facts, uint32_t reason);
+
+/*
+ * Where the guest of `row` was before it came into this VM: its newest other life. *ret_boot is its boot (0: there is none),
+ * *ret_began the revision that this boot showed first (0: it was never judged as a whole).
+ */
+int life_before(struct store *s, const struct store_instance *row, uint32_t *ret_boot, uint32_t *ret_began);
+
+#endif
