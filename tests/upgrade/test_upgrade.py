@@ -80,6 +80,8 @@ class Upgrades(unittest.TestCase):
         self.assertTrue(diff["changes"])
         for c in diff["changes"]:
             self.assertRegex(f"{c['facet']} {c['key']}", FIRMWARE_KEYS)
+            self.assertEqual([f["factor"] for f in c["cause"]], [f"firmware.{FIRMWARE}"])
+            self.assertEqual((c["verdict"], c["firmware"]), ("violation", True))
 
     def test_the_others(self):
         """Says what this part leaves out."""
@@ -90,6 +92,9 @@ class Upgrades(unittest.TestCase):
 class HostFactors(unittest.TestCase):
     """What one machine cannot change about itself, changed in a trace."""
     def setUp(self):
+        self.fresh_folder()
+
+    def fresh_folder(self):
         self.folder = Folder()
         self.addCleanup(self.folder.close)
 
@@ -108,24 +113,34 @@ class HostFactors(unittest.TestCase):
             abidrift("replay", trace, *SETTLE, store=store, ok=(code,))
         return json.loads(abidrift("diff", "golden-q35", "--json", store=store, ok=(1,)).stdout), said
 
-    def check(self, words, factor, both=()):
+    def check(self, words, factors, verdict, both=()):
+        """One altered register, and what abidrift makes of it."""
         diff, said = self.upgraded("--cpuid", "0x00000007.0.edx=0x0c000400", *words, both=both)
-        self.assertEqual([f["factor"] for f in diff["context"]], [factor])
-        self.assertEqual([(c["facet"], c["key"], c["to"]) for c in diff["changes"]], [("cpuid", "0x00000007.0.edx", "0x0c000400")])
         self.assertIn("0x00000007.0.edx 0x00000010 -> 0x0c000400", said)
-        return diff["changes"][0]
+        self.assertEqual([f["factor"] for f in diff["context"]], factors)
+        [change] = diff["changes"]
+        self.assertEqual((change["facet"], change["key"], change["to"]), ("cpuid", "0x00000007.0.edx", "0x0c000400"))
+        self.assertIn(change["cause"][0]["factor"], factors)
+        self.assertEqual(change["verdict"], verdict)
+
+    def check_host(self, words, *factors):
+        """A named CPU model must not move with the host; -cpu host is the host's, and said to be no stable ABI."""
+        self.check(words, list(factors), "violation")
+        self.fresh_folder()
+        self.check(words, list(factors), "exempt", both=["--arg", "qemu64=host"])
 
     def test_microcode(self):
-        self.check(["--host", "cpu.microcode=0xdead"], "microcode")
+        self.check_host(["--host", "cpu.microcode=0xdead"], "microcode")
 
     def test_host_cpu(self):
-        self.check(["--host", "cpu.model=Another CPU"], "host_cpu")
+        self.check_host(["--host", "cpu.model=Another CPU", "--host", "cpu.signature=6-143-8"], "host_cpu", "host_cpu.signature")
 
     def test_kernel(self):
-        self.check(["--host", "kernel.release=6.99.0"], "kernel")
+        self.check_host(["--host", "kernel.release=6.99.0"], "kernel")
 
-    def test_microcode_under_cpu_host(self):
-        self.check(["--host", "cpu.microcode=0xdead"], "microcode", both=["--arg", "qemu64=host"])
+    def test_another_vendor(self):
+        """Moved to a host with a CPU of another vendor: a known exception, also for a named model."""
+        self.check(["--host", "cpu.vendor=GenuineIntel", "--host", "cpu.model=Intel Xeon"], ["host_cpu", "host_cpu.vendor"], "exempt")
 
     def test_nothing_to_alter_is_said(self):
         """An alteration that met nothing would prove nothing."""

@@ -152,6 +152,19 @@ def as_map(diff):
     return {(c["facet"], c["key"]): (c["from"], c["to"]) for c in diff["changes"]}
 
 
+def wrong_verdicts(definition, diff):
+    """Only QEMU changed: no other cause; and a promise was broken exactly where one was made."""
+    for c in diff["changes"]:
+        key, factors = f"{c['facet']} {c['key']}", {f["factor"] for f in c["cause"]}
+        promised = definition.machine not in ALIASES and not (c["facet"] == "cpuid" and definition.cpu.startswith("max"))
+        if c["verdict"] != ("violation" if promised else "exempt"):
+            yield f"{key} is judged {c['verdict']} ({c['reason']})"
+        if not factors or factors - {"vmm.version", "vmm.build_id"}:
+            yield f"{key} is explained by {sorted(factors)}"
+        if c["running"]:
+            yield f"{key} is said to have changed under a running guest, which was started anew"
+
+
 def wrong_changes(definition, pair, diff):
     """What is wrong with a diff of two versions of QEMU under one definition, as sentences."""
     changes, wrong = as_map(diff), []
@@ -167,6 +180,7 @@ def wrong_changes(definition, pair, diff):
     if definition.machine not in ALIASES and not definition.cpu.startswith("max"):
         wrong += [f"{key} of a named CPU model changed under a versioned machine type: {value}" for (facet, key), value in changes.items() if facet == "cpuid"]
         wrong += [f"{key} changed under a versioned machine type: {value}" for (facet, key), value in changes.items() if facet in ("pci", "memory", "numa", "ports")]
+    wrong += wrong_verdicts(definition, diff)
     return [f"{definition.name}, {pair[0]} to {pair[1]}: {w}" for w in wrong]
 
 
