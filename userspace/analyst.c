@@ -23,6 +23,7 @@
 #include "userspace/drift/view.h"
 #include "userspace/judge.h"
 #include "userspace/lives.h"
+#include "userspace/maintenance.h"
 #include "userspace/store/revision.h"
 #include "userspace/store/store.h"
 
@@ -84,6 +85,7 @@ struct analyst {
 	const struct suppressions *rules; /* NULL: none */
 	struct suppressions *own_rules;   /* those of the stream */
 	int64_t rule_end; /* when the next rule ends; INT64_MAX = none */
+	int64_t window; /* when the maintenance window ends, as far as the store was read; INT64_MAX = none is open */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	bool hello, synced, unknown, recheck;
 	bool reads_memory;       /* the collector reads guests' memory, and tells in the end of every boot what came of it */
@@ -1438,6 +1440,33 @@ static int baselines_expire(struct analyst *a, struct error *e)
 	return err;
 }
 
+/* Sums a maintenance window up that is over, and finds out when the next look is due. */
+static int window_follow(struct analyst *a, struct error *e)
+{
+	struct maintenance window;
+	int err = store_begin(a->store);
+
+	if (err < 0)
+		return store_failed(a, err, e);
+	err = maintenance_follow(a->store, a->host ? a->host : "-", now_real(a), &window, e);
+	if (err >= 0 && (err = store_commit(a->store)) < 0)
+		store_failed(a, err, e);
+	if (err < 0) {
+		store_rollback(a->store);
+		a->window = 0; /* again, with the next poll */
+		return err;
+	}
+	if (window.ends_at != a->window && window.holds)
+		say(a, 0, "maintenance window: alerts of drift wait for its end");
+	a->window = window.ends_at;
+	if (window.alerted) {
+		say(a, 0, "maintenance window ended: one alert sums it up");
+		if (a->options.rang)
+			a->options.rang(a->options.context);
+	}
+	return 0;
+}
+
 int analyst_poll(struct analyst *a, struct error *e)
 {
 	int changed = store_changed(a->store), err = 0;
@@ -1449,6 +1478,8 @@ int analyst_poll(struct analyst *a, struct error *e)
 	rules_end(a);
 	if (changed || now_real(a) >= a->expiry)
 		err = baselines_expire(a, e);
+	if (err >= 0 && (changed || now_real(a) >= a->window))
+		err = window_follow(a, e);
 	if (err >= 0 && a->recheck)
 		err = instances_follow(a, false, e);
 	if (err >= 0 && a->now_ns - a->pruned_ns > PRUNE_NS) {

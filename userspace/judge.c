@@ -15,6 +15,7 @@
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
+#include "userspace/maintenance.h"
 #include "userspace/store/revision.h"
 
 #define ALL_FACETS ((1u << FACETS) - 1)
@@ -469,8 +470,8 @@ static int drift_refresh(struct store *s, int64_t guest, const json_t *diff, con
 	return err < 0 ? store_failed(s, err, e) : 0;
 }
 
-/* The history and the outbox hear of changes that count; of nothing, if none does and none did. */
-static int drift_tell(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, uint32_t revision, int64_t now,
+/* The history and the outbox hear of changes that count; of nothing, if none does and none did. hold: the outbox has to wait. */
+static int drift_tell(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, bool hold, uint32_t revision, int64_t now,
 		      struct judge_outcome *ret, struct error *e)
 {
 	json_t *told = counting_diff(diff), *changes = json_object_get(told, "changes");
@@ -487,11 +488,11 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 			      hidden == 1 ? "" : "s");
 	snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
 	err = !told ? -ENOMEM : event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL, NULL, ret->drift_new ? told : NULL, now, e);
-	if (err >= 0)
+	if (err >= 0 && !hold)
 		err = alert_add(s, ret->drift_new ? "drift" : "resolved", host, guest, severity_name(ret->drift_new ? changes_severity(changes) : SEVERITY_INFO),
 				ret->summary, told, now, e);
 	if (err >= 0)
-		ret->alerted = true;
+		ret->alerted |= !hold;
 	buffer_release(&summary);
 	json_decref(told);
 	return err;
@@ -503,6 +504,8 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 {
 	json_t *changes = json_object_get(diff, "changes"), *open = NULL, *before = NULL, *after = NULL;
 	struct digest was, is, was_told, is_told;
+	const char *host = life && life->host ? life->host : "";
+	struct maintenance window = { .holds = false };
 	bool all = judged == ALL_FACETS;
 	int64_t opened_at = 0;
 	int err = open_drift(s, guest->row, &open, &was, &opened_at, e);
@@ -526,9 +529,12 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	if (err >= 0)
 		err = changes_digest(json_object_get(after, "changes"), &is_told);
 	if (err >= 0)
+		err = maintenance_follow(s, host, now, &window, e);
+	ret->alerted |= window.alerted;
+	if (err >= 0)
 		err = drift_store(s, guest->row, diff, &is, now, e);
 	if (err >= 0 && strcmp(was_told.text, is_told.text))
-		err = drift_tell(s, guest, life && life->host ? life->host : "", diff, revision, now, ret, e);
+		err = drift_tell(s, guest, host, diff, window.holds, revision, now, ret, e);
 out:
 	json_decref(open);
 	json_decref(before);

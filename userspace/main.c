@@ -26,6 +26,8 @@ static const struct verb verbs[] = {
 	  OPTION_CONFIG | OPTION_SINCE, 0, 1, verb_history },
 	{ "accept", "make what is now the baseline", "GUEST|--change-set ID [--reason TEXT] [--expires DATE] | --undo",
 	  OPTION_CONFIG | OPTION_CHANGE_SET | OPTION_REASON | OPTION_EXPIRES | OPTION_UNDO, 0, 1, verb_accept },
+	{ "maintenance", "a window in which alerts of drift wait, to be summed up in one at its end", "[--for DURATION [--reason TEXT] | --end]",
+	  OPTION_CONFIG | OPTION_FOR | OPTION_REASON | OPTION_END, 0, 0, verb_maintenance },
 	{ "record", "the observation stream into a trace file", "-o FILE [--for DURATION] [--guest GUEST]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_OUTPUT | OPTION_FOR | OPTION_GUEST, 0, 0, verb_record },
 	{ "replay", "a trace file through the analyst: the same results as live, without root and without KVM",
@@ -45,7 +47,7 @@ static void usage(struct buffer *out)
 			   "Watches the guests of a KVM host, remembers the ABI that each one is given,\n"
 			   "and says what changed.\n\nVerbs:\n");
 	for (size_t i = 0; i < VERBS; i++)
-		buffer_printf(out, "  %-8s %s\n", verbs[i].name, verbs[i].help);
+		buffer_printf(out, "  %-11s %s\n", verbs[i].name, verbs[i].help);
 	buffer_string(out, "\nA GUEST is an id, UUID or name, or a unique beginning of one.\n`abidrift VERB -h` says more of each.\n");
 }
 

@@ -32,11 +32,12 @@ ROOMS = {
     "notify": PURE + ("store",),
     "serve": PURE + ("store",),
     "collector": LOW + ("collect",),
-    "judge": PURE + ("store",),
+    "maintenance": PURE + ("store",),
+    "judge": PURE + ("store", "maintenance"),
     "lives": PURE + ("store",),
-    "analyst": PURE + ("store", "judge", "lives"),
+    "analyst": PURE + ("store", "judge", "maintenance", "lives"),
     "messenger": PURE + ("store", "notify", "serve"),
-    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "analyst", "messenger"),
+    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "maintenance", "analyst", "messenger"),
     "main": PURE + ("commands",),
 }
 # Libraries' headers and where they belong.

@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import time
 import unittest
 
 import traces
@@ -26,19 +27,22 @@ class Store(unittest.TestCase):
         self.addCleanup(self.folder.close)
         self.path = self.folder.file("t.db")
         self.store = "sqlite:" + self.path
+        self.began, self.vms = BEGAN_NS, 0
         self.addCleanup(setattr, traces, "REALTIME_NS", BEGAN_NS)
 
     def day(self, number, guests, kernel=None, args=()):
         """Replays a day on which each guest {name: leaves} lived once."""
-        traces.REALTIME_NS = BEGAN_NS + number * DAY_NS
+        traces.REALTIME_NS = self.began + int(number * DAY_NS)
         t = Trace()
         if kernel:
             t.add(traces.HOST, pairs(("hostname", "testhost"), ("boot_id", "b0"), ("arch", "x86_64"), ("kernel.release", kernel),
                                      ("cpu.model", "Test CPU"), ("cpu.microcode", "0x1"), ("abidrift", "test")))
-        for vm, (name, leaves) in enumerate(guests.items(), 1):
-            life(t, vm, name, uuid_of(int(name[1:])), leaves, args=args)
+        first = self.vms + 1
+        for name, leaves in guests.items():
+            self.vms += 1
+            life(t, self.vms, name, uuid_of(int(name[1:])), leaves, args=args)
         t.synced()
-        for vm in range(1, len(guests) + 1):
+        for vm in range(first, self.vms + 1):
             t.gone(vm)
         t.tick(1)
         path = t.write(self.folder.file(f"day{number}.trace"))
@@ -151,6 +155,110 @@ class ChangeSets(Store):
             t.tick(1)
             abidrift("replay", t.write(self.folder.file("mac.trace")), *SETTLE, store=self.store, ok=(1,))
         self.assertEqual([s["guests"] for s in self.json("ls")["change_sets"]], [2])
+
+
+class Maintenance(Store):
+    """Yesterday the baselines; a window of a day begins now; the traces are of what the next days will bring."""
+    def setUp(self):
+        super().setUp()
+        self.began = time.time_ns() - DAY_NS
+
+    def window(self, *args, ok=(0,)):
+        return abidrift("maintenance", *args, store=self.store, ok=ok)
+
+    def told(self):
+        return [(a["type"], a["guest"]["name"]) for a in self.alerts()]
+
+    def test_alerts_wait_and_one_sums_them_up(self):
+        self.day(0, {f"g{i}": LEAVES for i in range(1, 6)})
+        self.assertIsNone(self.json("maintenance")["maintenance"])
+        shown = json.loads(self.window("--for", "1d", "--reason", "kernel 6.12", "--json").stdout)["maintenance"]
+        self.assertEqual((shown["reason"], shown["over"]), ("kernel 6.12", False))
+        self.assertEqual(self.json("maintenance")["maintenance"], shown)
+        self.day(1.1, {"g1": LESS, "g2": LESS, "g3": LESS, "g4": OTHER, "g5": LEAVES}, kernel="6.12-test")
+        # It is judged, stored and shown as ever.
+        guests = self.guests()
+        self.assertEqual([guests[f"g{i}"]["state"] for i in range(1, 6)], ["drift"] * 4 + ["same"])
+        self.assertEqual(len([e for e in self.json("history")["events"] if e["type"] == "drift"]), 4)
+        self.assertEqual(self.told(), [])
+        # Nobody watched when it ended; who watches next tells.
+        self.day(3, {})
+        self.assertEqual(self.told(), [("drift", None)])
+        alert = self.alerts()[0]
+        self.assertEqual(alert["guest"], {"uuid": None, "name": None})
+        self.assertEqual([(s["id"], s["guests"], s["changes"]) for s in alert["change_sets"]],
+                         [(guests["g1"]["change_set"], ["g1", "g2", "g3"], 1), (guests["g4"]["change_set"], ["g4"], 1)])
+        self.assertRegex(alert["summary"], r"^maintenance window of 1d ended: 4 guests drift: 3 the same 1 change: .*; g4: ")
+        self.assertEqual(len(alert["changes"]), 2)
+        self.assertEqual(alert["severity"], guests["g1"]["severity"])
+        self.assertIsNone(self.json("maintenance")["maintenance"])
+        events = [e for e in self.json("history")["events"] if e["type"] == "maintenance"]
+        self.assertRegex(events[0]["reason"], "^begins, until .*: kernel 6.12$")
+        self.assertEqual(events[1]["reason"], alert["summary"])
+        # From then on each alert goes out, and the window is not told again.
+        self.day(4, {"g5": LESS})
+        self.assertEqual(self.told(), [("drift", None), ("drift", "g5")])
+
+    def test_what_came_and_went_is_counted_only(self):
+        self.day(-0.5, {"g1": LEAVES, "g2": LEAVES, "g3": LEAVES})
+        self.day(0, {"g2": LESS})
+        self.assertEqual(self.told(), [("drift", "g2")])
+        self.window("--for", "1d")
+        self.day(1.1, {"g1": LESS, "g2": LEAVES, "g3": LEAVES})
+        self.day(1.3, {"g1": LEAVES})
+        self.assertEqual({g["state"] for g in self.guests().values()}, {"same"})
+        self.day(3, {})
+        self.assertEqual(self.told(), [("drift", "g2"), ("resolved", None)])
+        alert = self.alerts()[1]
+        self.assertEqual((alert["severity"], alert["verdict"], alert["change_sets"], alert["changes"]), ("info", None, [], []))
+        self.assertRegex(alert["summary"], "no guest drifts because of it; 1 guest is as its baseline again; 1 guest drifted in it, and does no more$")
+
+    def test_what_drifted_before_is_not_told_again(self):
+        self.day(-0.5, {"g1": LEAVES, "g2": LEAVES})
+        self.day(0, {"g1": LESS})
+        self.window("--for", "1d")
+        self.day(1.1, {"g1": LESS, "g2": OTHER})
+        self.day(3, {})
+        self.assertEqual([s["guests"] for s in self.alerts()[1]["change_sets"]], [["g2"]])
+
+    def test_drift_after_the_end_is_told_for_itself(self):
+        """The end comes first, also where the next thing that happens is drift and not a look at the clock."""
+        self.day(0, {"g1": LEAVES, "g2": LEAVES})
+        self.window("--for", "1d")
+        self.day(1.1, {"g1": LESS})
+        self.day(3, {"g2": LESS})
+        self.assertEqual(self.told(), [("drift", None), ("drift", "g2")])
+        self.assertEqual([s["guests"] for s in self.alerts()[0]["change_sets"]], [["g1"]])
+
+    def test_an_accept_in_the_window_is_not_told_either(self):
+        self.day(0, {"g1": LEAVES})
+        self.window("--for", "1d")
+        self.day(1.1, {"g1": LESS})
+        self.json("accept", "g1")
+        self.assertEqual(self.told(), [])
+        self.day(3, {})
+        self.assertEqual(self.told(), [("resolved", None)])
+
+    def test_it_is_ended_by_hand(self):
+        self.day(0, {"g1": LEAVES})
+        self.window("--for", "30d")
+        self.assertIn("open already", self.window("--for", "1h", ok=(2,)).stderr)
+        self.window("--end")
+        self.assertTrue(self.json("maintenance")["maintenance"]["over"])
+        self.day(1.5, {})
+        self.assertEqual(self.told(), [("resolved", None)])
+        self.assertIn("no maintenance window is open", self.window("--end", ok=(2,)).stderr)
+        # One that is over and that no monitor saw end does not stand in the way of the next.
+        self.window("--for", "1h")
+        self.window("--end")
+        self.window("--for", "2h")
+        self.assertEqual(self.told()[1:], [("resolved", None)])
+
+    def test_what_cannot_be_meant_is_refused(self):
+        self.day(0, {"g1": LEAVES})
+        for args in (("--for", "soon"), ("--for", "0s"), ("--for", "32d"), ("--reason", "x"), ("--end", "--for", "1h"), ("now",)):
+            self.assertTrue(self.window(*args, ok=(2,)).stderr)
+        self.assertIsNone(self.json("maintenance")["maintenance"])
 
 
 if __name__ == "__main__":

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
+#include "userspace/commands/person.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/drift/suppress.h"
@@ -19,20 +18,6 @@
 #include "userspace/serve/side.h"
 
 #define REASON_BYTES_MAX 4096
-
-/* Who is answerable: the person before sudo, not root. */
-static const char *person(char *room, size_t size)
-{
-	const char *before = getuid() == 0 ? getenv("SUDO_USER") : NULL;
-	const struct passwd *user = getpwuid(getuid());
-
-	if (before && *before)
-		return before;
-	if (user)
-		return user->pw_name;
-	snprintf(room, size, "%u", (unsigned)getuid());
-	return room;
-}
 
 static int usage_check(const struct options *o, int64_t *ret_expires, struct error *e)
 {

@@ -38,6 +38,7 @@ static const struct option_row {
 	{ "reason", 0, KIND_TEXT, OPTION_REASON, FIELD(reason), "TEXT", "why, kept with it" },
 	{ "expires", 0, KIND_TEXT, OPTION_EXPIRES, FIELD(expires), "DATE", "until when this holds: 2026-01-31 or 2026-01-31T12:00:00Z" },
 	{ "undo", 0, KIND_FLAG, OPTION_UNDO, FIELD(undo), NULL, "go back to the baseline before" },
+	{ "end", 0, KIND_FLAG, OPTION_END, FIELD(end), NULL, "end it now" },
 	{ "output", 'o', KIND_TEXT, OPTION_OUTPUT, FIELD(output), "FILE", "the file to write" },
 	{ "for", 0, KIND_TEXT, OPTION_FOR, FIELD(duration), "DURATION", "end after so long: 500ms, 30s, 5m, 1h" },
 	{ "guest", 0, KIND_TEXT, OPTION_GUEST, FIELD(guest), "GUEST", "only this guest: its exact UUID, name or id" },

@@ -29,6 +29,7 @@ enum option_bit {
 	OPTION_OUTPUT = 1 << 12,
 	OPTION_FOR = 1 << 13,
 	OPTION_GUEST = 1 << 14,
+	OPTION_END = 1 << 20,
 	OPTION_COMMON = 1 << 30,
 };
 
@@ -38,7 +39,7 @@ struct options {
 	const char *color; /* auto always never; NULL = auto */
 	const char **sets; /* --set, in order */
 	size_t set_count;
-	bool json, quiet, verbose, help, print_config, fingerprint, undo;
+	bool json, quiet, verbose, help, print_config, fingerprint, undo, end;
 	const char **arguments; /* what is no option, in order */
 	size_t argument_count;
 };

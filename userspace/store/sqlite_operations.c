@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-/* What operators ordained: maintenance windows; and what their rules of suppression hid. */
+/* What operators ordained: maintenance windows, what happened in them; and what their rules of suppression hid. */
 #include "userspace/store/sqlite_internal.h"
 
 #include <errno.h>
@@ -82,6 +82,53 @@ int store_maintenance_put(struct store *s, struct store_maintenance *m)
 	if (!err)
 		m->row = row;
 	return err;
+}
+
+/* ---- what happened since */
+
+void store_turns_free(struct store_turn *items, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		free(items[i].name);
+		free(items[i].change_set);
+	}
+	free(items);
+}
+
+#define TURN "type IN ('drift', 'resolved')"
+
+int store_turns(struct store *s, int64_t since, struct store_turn **ret, size_t *ret_count)
+{
+	struct store_turn *items = NULL;
+	size_t count = 0;
+	struct query q = query_start(s, "SELECT g.row, coalesce(g.name, g.id) AS name, (SELECT p.type FROM events AS p WHERE p.guest = g.row AND "
+					"p." TURN " AND p.at < ?1 ORDER BY p.at DESC, p.row DESC LIMIT 1) = 'drift', (SELECT change_set FROM "
+					"drifts AS d WHERE d.guest = g.row) FROM guests AS g WHERE EXISTS (SELECT 1 FROM events AS e WHERE "
+					"e.guest = g.row AND e.at >= ?1 AND e." TURN ") ORDER BY name, g.id");
+	query_int(&q, since);
+	while (query_next(&q) > 0) {
+		struct store_turn *grown = reallocarray(items, count + 1, sizeof(*grown));
+		if (!grown) {
+			q.err = store_fail(s, SQLITE_NOMEM);
+			break;
+		}
+		items = grown;
+		struct store_turn *t = &items[count++];
+		t->guest = column_int(&q);
+		t->name = column_must(&q);
+		t->drifted = column_int(&q) != 0;
+		t->change_set = column_text(&q);
+		if (q.err)
+			break;
+	}
+	int err = query_end(&q);
+	if (err < 0) {
+		store_turns_free(items, count);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
 }
 
 /* ---- rules of suppression */

@@ -220,6 +220,17 @@ int store_maintenance_get(struct store *s, struct store_maintenance *ret);
 /* row 0: begins one and sets row, -EEXIST while another is open; else sets when it ends and is closed. */
 int store_maintenance_put(struct store *s, struct store_maintenance *m);
 
+/* What became of a guest whose drift came, changed or went since some time. */
+struct store_turn {
+	int64_t guest;
+	char *name;       /* else its id */
+	bool drifted;     /* before */
+	char *change_set; /* of its open drift; NULL: it does not drift now */
+};
+void store_turns_free(struct store_turn *items, size_t count);
+/* By name. */
+int store_turns(struct store *s, int64_t since, struct store_turn **ret, size_t *ret_count);
+
 /* What rules of suppression hid since the store was made. */
 struct store_suppression {
 	char *rule;
