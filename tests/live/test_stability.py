@@ -72,8 +72,11 @@ class Stability(Live):
         rows = {line.split()[0]: line for line in text.splitlines() if line and not line.startswith(" ")}
         self.assertIn(" same *+ ", rows["alias"])
         self.assertIn(" same + ", rows["versioned"])
-        self.assertLessEqual(max(len(rows[name]) for name in ("alias", "versioned", "host", "bits")), 100, text)
-        self.assertRegex(text, r"(?m)^  alias  +machine type pc is an alias")
+        # Other guests of this host may have longer names, and the same reasons.
+        if {g["name"] for g in monitor.guests()} == {"alias", "versioned", "host", "bits"}:
+            self.assertLessEqual(max(len(row) for row in rows.values()), 100, text)
+        self.assertRegex(text, r"(?m)^  \S.*  machine type pc is an alias")
+        self.assertRegex(text, r"(?m)^  \S+, \S+, \S+ and \d+ more  its host runs kernel")
         shown = abidrift("show", "host", "--facet", "identity", store=monitor.store).stdout
         self.assertRegex(shown, r"(?m)^not stable +-cpu host")
         self.assertRegex(shown, r"(?m)^next boot .*99\.0\.0-test")
