@@ -70,7 +70,8 @@ static void put_side(struct page *p, const json_t *side)
 	if (json_is_integer(revision))
 		page_format(p, PAGE_PLAIN, "revision %lld", (long long)json_integer_value(revision));
 	page_words(p, PAGE_PLAIN, member_text(side, "at"));
-	if (digest[0])
+	/* A revision says which fingerprint it is; of two digests nobody sees more than that they differ. */
+	if (digest[0] && !json_is_integer(revision))
 		page_format(p, PAGE_FAINT, "%.*s", DIGEST_SHOWN, digest);
 }
 
@@ -161,10 +162,14 @@ static void put_heading(struct report *r, const struct blame *b)
 
 static void put_whys(struct report *r, const struct blame *b)
 {
-	struct buffer besides = BUFFER_INIT;
+	struct buffer besides = BUFFER_INIT, whys = BUFFER_INIT;
 
-	for (size_t i = 0; i < b->why_count; i++)
-		put_label(r, "because", b->whys[i]);
+	for (size_t i = 0; i < b->why_count; i++) {
+		buffer_string(&whys, i ? "; " : "");
+		buffer_string(&whys, b->whys[i]);
+	}
+	put_label(r, "because", whys.data ? whys.data : "");
+	buffer_release(&whys);
 	words_besides(r->diff, b, VALUE_COLUMNS, &besides);
 	if (besides.size) {
 		begin_label(r, "or by");
@@ -179,6 +184,8 @@ static void put_whys(struct report *r, const struct blame *b)
 
 static void put_impacts(struct report *r, const struct blame *b)
 {
+	size_t told = 0;
+
 	for (size_t i = 0; i < b->impact_count; i++) {
 		size_t known = 0;
 
@@ -188,7 +195,7 @@ static void put_impacts(struct report *r, const struct blame *b)
 			continue;
 		if (r->impact_count < IMPACTS_MAX)
 			r->impacts[r->impact_count++] = b->impacts[i].sentence;
-		put_label(r, "impact", b->impacts[i].sentence);
+		put_label(r, told++ ? "" : "impact", b->impacts[i].sentence);
 	}
 }
 

@@ -11,7 +11,7 @@
 #include "userspace/drift/page.h"
 #include "userspace/drift/words.h"
 
-#define MORE_COLUMNS 18 /* " … and 12345 more." fits here */
+#define MORE_COLUMNS 24 /* " And 12345 more changes." fits here */
 #define VALUE_COLUMNS WORDS_PLENTY
 #define VALUE_COLUMNS_NARROW 24
 #define REASON_COLUMNS 64
@@ -139,7 +139,7 @@ static void put_sentences(const struct line *l, const struct blames *b, size_t e
 	for (; i < b->count; i++)
 		left += json_array_size(b->items[i].changes);
 	if (left)
-		buffer_printf(l->out, " And %zu more.", left);
+		buffer_printf(l->out, " And %zu more change%s.", left, left == 1 ? "" : "s");
 }
 
 /* ---- what it means */
