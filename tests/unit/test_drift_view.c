@@ -92,6 +92,8 @@ static void a_script_finds_every_promised_field(void **state)
 	assert_string_equal(text, "[{\"facet\":\"ports\",\"key\":\"0x0510/r8\",\"reason\":\"not seen since\"}]");
 	free(text);
 	assert_string_equal(json_string_value(json_object_get(diff, "result")), "drift");
+	assert_string_equal(json_string_value(json_object_get(diff, "severity")), "warning");
+	assert_true(json_is_null(json_object_get(diff, "verdict")));
 	assert_int_equal(json_array_size(json_object_get(diff, "context")), 0);
 	assert_int_equal(json_array_size(json_object_get(diff, "moved")), 0);
 	json_decref(diff);

@@ -55,10 +55,13 @@ static void state(const json_t *guest, struct buffer *out)
 	const char *severity = output_string(guest, "severity");
 
 	output_member(out, guest, "state");
+	if (output_string(guest, "verdict")) {
+		buffer_string(out, ", ");
+		output_member(out, guest, "verdict");
+	}
 	if (severity && strcmp(severity, "none")) {
-		buffer_string(out, " (");
+		buffer_string(out, ", ");
 		output_member(out, guest, "severity");
-		buffer_string(out, ")");
 	}
 	if (json_array_size(json_object_get(guest, "unstable")) || json_array_size(json_object_get(guest, "next_boot")))
 		buffer_string(out, " ");

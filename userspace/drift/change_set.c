@@ -176,6 +176,17 @@ int change_set_id(const json_t *diff, char ret[CHANGE_SET_DIGITS + 1])
 	return 0;
 }
 
+int changes_mark(json_t *diff)
+{
+	const json_t *changes = json_object_get(diff, "changes");
+	const char *verdict = verdict_name(changes_verdict(changes));
+
+	if (json_object_set_new(diff, "verdict", verdict ? json_string(verdict) : json_null()) < 0 ||
+	    json_object_set_new(diff, "severity", json_string(severity_name(changes_severity(changes)))) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
 int change_set_mark(json_t *diff)
 {
 	char id[CHANGE_SET_DIGITS + 1];
@@ -183,7 +194,9 @@ int change_set_mark(json_t *diff)
 
 	if (r < 0)
 		return r;
-	return json_object_set_new(diff, "change_set", id[0] ? json_string(id) : json_null()) < 0 ? -ENOMEM : 0;
+	if (json_object_set_new(diff, "change_set", id[0] ? json_string(id) : json_null()) < 0)
+		return -ENOMEM;
+	return changes_mark(diff);
 }
 
 bool change_set_prefix_valid(const char *text)

@@ -21,7 +21,9 @@
  * the guest's own MAC) its values too: two guests on one host are to be of one set. "" where nothing counts. -ENOMEM.
  */
 int change_set_id(const json_t *diff, char ret[CHANGE_SET_DIGITS + 1]);
-/* Sets diff's "change_set": the id, or null where nothing counts. -ENOMEM. */
+/* Sets diff's "verdict" and "severity": the worst of what counts; null and "none" where nothing does. -ENOMEM. */
+int changes_mark(json_t *diff);
+/* The same, and "change_set": the id, or null where nothing counts. -ENOMEM. */
 int change_set_mark(json_t *diff);
 /* Is this how the id of a set begins, written by a person? */
 bool change_set_prefix_valid(const char *text);

@@ -5,6 +5,7 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/change_set.h"
 #include "userspace/drift/drift.h"
 
 /* NULL is null; NULL as result: out of memory. */
@@ -124,7 +125,13 @@ static json_t *suppressed_json(const struct drift *d)
 
 json_t *drift_json(const struct drift *d, int min_severity)
 {
-	return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "result", drift_result_name(drift_result(d, min_severity)), "vmm",
+	json_t *diff = json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "result", drift_result_name(drift_result(d, min_severity)), "vmm",
 			 text_or_null(d->vmm), "machine", text_or_null(d->machine), "context", context_json(d), "changes", changes_json(d),
 			 "moved", moved_json(d->moved, d->moved_count), "unknown", unknown_json(d), "suppressed", suppressed_json(d));
+
+	if (diff && changes_mark(diff) < 0) {
+		json_decref(diff);
+		return NULL;
+	}
+	return diff;
 }

@@ -10,7 +10,7 @@ struct buffer;
 struct drift;
 
 /*
- * {"result","vmm","machine","context":[…],"changes":[…],"moved":[…],"unknown":[…],
+ * {"result","verdict","severity","vmm","machine","context":[…],"changes":[…],"moved":[…],"unknown":[…],
  * "suppressed":[{"rule","reason","changes","at_most","applied"}]}; caller adds "from" and "to". NULL: out of memory.
  */
 json_t *drift_json(const struct drift *d, int min_severity);

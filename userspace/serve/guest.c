@@ -118,27 +118,32 @@ static int stability_json(struct store *s, const struct store_guest *guest, cons
 }
 
 /* Where it drifts, that is. */
-static int change_set_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
+static int drift_json_of(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret_set, json_t **ret_verdict,
+			 struct error *e)
 {
-	char *id = NULL;
+	char *id = NULL, *verdict = NULL;
 	int err = i && i->changes ? store_change_set_of(s, guest->row, &id) : 0;
 
-	if (err < 0)
-		return error_set(e, -err, "%s", store_error(s));
-	*ret = json_text(id);
+	if (err >= 0 && i && i->changes)
+		err = store_drift_verdict(s, guest->row, &verdict);
+	if (err >= 0) {
+		*ret_set = json_text(id);
+		*ret_verdict = json_text(verdict);
+	}
 	free(id);
-	return 0;
+	free(verdict);
+	return err < 0 ? error_set(e, -err, "%s", store_error(s)) : 0;
 }
 
 int guest_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
 {
-	json_t *baseline = NULL, *current = NULL, *change_set = NULL, *model;
+	json_t *baseline = NULL, *current = NULL, *change_set = NULL, *verdict = NULL, *model;
 	int err = baseline_json(s, guest, i, &baseline, e);
 
 	if (err >= 0)
 		err = current_json(s, guest, i, &current, e);
 	if (err >= 0)
-		err = change_set_json(s, guest, i, &change_set, e);
+		err = drift_json_of(s, guest, i, &change_set, &verdict, e);
 	if (err < 0) {
 		json_decref(baseline);
 		json_decref(current);
@@ -150,7 +155,8 @@ int guest_json(struct store *s, const struct store_guest *guest, const struct st
 			  i && i->running, "boot", json_number(i ? i->boot : 0), "settled", i && i->settled, "state",
 			  i && i->state ? i->state : "unknown", "severity", severity_name(i ? i->severity : SEVERITY_NONE), "changes",
 			  (json_int_t)(i ? i->changes : 0), "baseline", baseline, "current", current, "coverage", coverage_json(i));
-	if (!model || json_object_set_new(model, "change_set", change_set) < 0 || stability_json(s, guest, i, model) < 0) {
+	if (!model || json_object_set_new(model, "change_set", change_set) < 0 || json_object_set_new(model, "verdict", verdict) < 0 ||
+	    stability_json(s, guest, i, model) < 0) {
 		json_decref(model);
 		return error_set(e, ENOMEM, "out of memory");
 	}

@@ -37,6 +37,22 @@ int store_drift_set(struct store *s, int64_t guest, const char *json, const stru
 	return store_leave(s, own, json ? drift_open(s, guest, json, digest, change_set, at) : drift_close(s, guest));
 }
 
+int store_drift_verdict(struct store *s, int64_t guest, char **ret)
+{
+	char *verdict = NULL;
+	struct query q = query_start(s, "SELECT json_extract(json, '$.verdict') FROM drifts WHERE guest = ? AND json_valid(json)");
+	query_int(&q, guest);
+	if (query_next(&q) > 0)
+		verdict = column_text(&q);
+	int err = query_end(&q);
+	if (err < 0) {
+		free(verdict);
+		return err;
+	}
+	*ret = verdict;
+	return 0;
+}
+
 int store_drift_get(struct store *s, int64_t guest, char **ret_json, struct digest *ret_digest, int64_t *ret_at)
 {
 	char *json = NULL;
