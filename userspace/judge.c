@@ -23,6 +23,9 @@
 /* An alert is read by people and carried by sinks with limits: more changes than this are counted, not listed. */
 #define ALERT_CHANGES_MAX 512
 
+/* Of a digest in history: "sha256:" and so many digits as `ls` shows. */
+#define DIGEST_SHOWN 19
+
 /* One side of a comparison as the store has it. */
 struct side {
 	struct store_revision revision;
@@ -578,6 +581,37 @@ static int evidence_tell(struct store *s, const struct judge_input *in, uint32_t
 	return event_add(s, "evidence", in->guest, baseline, NULL, reason, NULL, in->now, e);
 }
 
+/* What made it a new revision: keys that contradict, and complete ones that came or went. What was only not touched now is none. */
+static size_t entries_differ(const struct abi_entries *last, const struct abi_entries *now)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < last->count; i++) {
+		const struct abi_entry *was = &last->items[i], *is = entries_find(now, was->facet, was->key);
+
+		count += is ? strcmp(was->value, is->value) != 0 : entry_complete(was);
+	}
+	for (size_t i = 0; i < now->count; i++)
+		count += entry_complete(&now->items[i]) && !entries_find(last, now->items[i].facet, now->items[i].key);
+	return count;
+}
+
+/* last NULL: it is the first one. */
+static int revision_tell(struct store *s, const struct judge_input *in, const struct side *last, struct error *e)
+{
+	struct digest digest;
+	char reason[120];
+	size_t count = last ? entries_differ(&last->entries, in->entries) : 0;
+
+	fingerprint_digest(in->entries, &digest);
+	if (last)
+		snprintf(reason, sizeof reason, "%.*s: %zu entr%s from revision %u", DIGEST_SHOWN, digest.text, count,
+			 count == 1 ? "y differs" : "ies differ", last->revision.revision);
+	else
+		snprintf(reason, sizeof reason, "%.*s: the first", DIGEST_SHOWN, digest.text);
+	return event_add(s, "fingerprint", in->guest, in->instance->revision, NULL, reason, NULL, in->now, e);
+}
+
 /* The newest revision is often the baseline itself: what joins the one has joined the other. */
 static int revision_follow(struct store *s, const struct judge_input *in, uint32_t baseline, struct judge_outcome *ret, struct error *e)
 {
@@ -592,7 +626,7 @@ static int revision_follow(struct store *s, const struct judge_input *in, uint32
 	if (none || drift_is_revision(&last.entries, in->entries)) {
 		err = revision_new(s, in, &in->instance->revision, e);
 		if (err >= 0)
-			err = event_add(s, "fingerprint", in->guest, in->instance->revision, NULL, NULL, NULL, in->now, e);
+			err = revision_tell(s, in, none ? NULL : &last, e);
 		ret->new_revision = true;
 	} else {
 		in->instance->revision = last.revision.revision;

@@ -157,6 +157,40 @@ class ChangeSets(Store):
         self.assertEqual([s["guests"] for s in self.json("ls")["change_sets"]], [2])
 
 
+class History(Store):
+    def host_events(self, *args):
+        return [e for e in self.json("history", *args)["events"] if e["type"] == "host"]
+
+    def test_a_change_of_the_host_tells_what_it_did_to_whom(self):
+        self.upgraded()
+        # One that drifts later, after the kernel went on, is the later kernel's.
+        self.day(2, {"g5": LESS}, kernel="6.13-test")
+        events = [e for e in self.host_events() if any(f["factor"] == "kernel" for f in e["context"])]
+        told = {f["to"]: [g["name"] for g in e["guests"]] for e in events for f in e["context"] if f["factor"] == "kernel"}
+        self.assertEqual(told["6.12-test"], ["g1", "g2", "g3", "g4"])
+        self.assertEqual(told["6.13-test"], ["g5"])
+        self.assertEqual({e["guests"] is None for e in self.json("history")["events"] if e["type"] != "host"}, {True})
+        text = abidrift("history", store=self.store).stdout
+        self.assertRegex(text, r"host .*testhost: kernel 6.1.0-test → 6.12-test; 4 guests drifted because of it: g1, g2, g3, g4")
+        self.assertRegex(text, r"host .*kernel 6.1.0-test → 6.13-test; 1 guest drifted because of it: g5")
+
+    def test_since_the_last_host_change(self):
+        self.day(0, {"g1": LEAVES})
+        self.assertIn("has not changed", abidrift("history", "--since", "last-host-change", store=self.store, ok=(2,)).stderr)
+        self.day(1, {"g1": LEAVES}, kernel="6.12-test")
+        self.day(2, {"g1": LESS})
+        everything, since = self.json("history")["events"], self.json("history", "--since", "last-host-change")["events"]
+        self.assertEqual(since, [e for e in everything if e["at"] >= self.host_events()[-1]["at"]])
+        self.assertEqual(since[0]["type"], "host")
+        self.assertLess(len(since), len(everything))
+
+    def test_a_fingerprint_says_which_and_how_far_from_the_one_before(self):
+        self.upgraded()
+        reasons = [(e["revision"], e["reason"]) for e in self.json("history", "g1")["events"] if e["type"] == "fingerprint"]
+        digest = {rev: self.json("show", f"g1@{rev}")["digest"] for rev in (1, 2)}
+        self.assertEqual(reasons, [(1, f"{digest[1][:19]}: the first"), (2, f"{digest[2][:19]}: 1 entry differs from revision 1")])
+
+
 class Maintenance(Store):
     """Yesterday the baselines; a window of a day begins now; the traces are of what the next days will bring."""
     def setUp(self):

@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
@@ -12,6 +14,9 @@
 
 #define SUMMARY_COLUMNS 100
 #define FACTORS_MAX 4
+#define GUESTS_MAX 5
+/* --since, in place of a time. */
+#define LAST_HOST_CHANGE "last-host-change"
 
 /* "kernel 6.1.0-18 → 6.1.0-21, …" */
 static void factors_put(const json_t *context, struct buffer *out)
@@ -34,6 +39,31 @@ static void factors_put(const json_t *context, struct buffer *out)
 	}
 }
 
+/* "host-1: kernel 6.1.0-18 → 6.1.0-21; 3 guests drifted because of it: web-01, …" */
+static void host_put(const json_t *event, struct buffer *out)
+{
+	const json_t *guests = json_object_get(event, "guests"), *guest;
+	size_t i, count = json_array_size(guests);
+
+	if (output_string(event, "reason")) {
+		output_member(out, event, "reason");
+		buffer_string(out, ": ");
+	}
+	factors_put(json_object_get(event, "context"), out);
+	if (!count)
+		return;
+	buffer_printf(out, "; %zu guest%s drifted because of it: ", count, count == 1 ? "" : "s");
+	json_array_foreach(guests, i, guest)
+	{
+		if (i == GUESTS_MAX) {
+			buffer_printf(out, " and %zu more", count - i);
+			return;
+		}
+		buffer_string(out, i ? ", " : "");
+		output_member(out, guest, output_string(guest, "name") ? "name" : "id");
+	}
+}
+
 /* What happened, in words: the drift if it is one, else the reason, else the factors that changed. */
 static void what(const json_t *event, struct buffer *out)
 {
@@ -43,6 +73,8 @@ static void what(const json_t *event, struct buffer *out)
 		diff = json_pack("{s:s, s:O}", "result", "drift", "changes", changes);
 		drift_summary(diff, SUMMARY_COLUMNS, out);
 		json_decref(diff);
+	} else if (output_string(event, "type") && !strcmp(output_string(event, "type"), "host")) {
+		host_put(event, out);
 	} else if (output_string(event, "reason")) {
 		output_member(out, event, "reason");
 	} else {
@@ -82,9 +114,13 @@ int verb_history(const struct options *o)
 	int64_t since = 0;
 	int code, err = 0;
 
-	if (o->since && text_time_parse(o->since, &since) < 0)
-		return output_error(o, "--since %s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z", o->since);
+	bool last_change = o->since && !strcmp(o->since, LAST_HOST_CHANGE);
+
+	if (o->since && !last_change && text_time_parse(o->since, &since) < 0)
+		return output_error(o, "--since %.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or " LAST_HOST_CHANGE, o->since);
 	err = settings_store(o, STORE_READ, &store, &e);
+	if (err >= 0 && last_change)
+		err = api_last_host_change(store, &since, &e);
 	if (err >= 0)
 		err = api_history(store, o->argument_count ? o->arguments[0] : NULL, since, &model, &e);
 	store_close(store);

@@ -46,7 +46,12 @@ int api_diff_all(struct store *s, const struct api_rules *rules, int min_severit
  * once), "never matched"; "unknown" where there is no store (s NULL).
  */
 int api_suppressions(struct store *s, const struct api_rules *rules, json_t **ret, struct error *e);
-/* guest NULL = all; since in CLOCK_REALTIME ns, 0 = all. */
+/* When the host last changed, as a time to ask the history from. -ENOENT with e: it has not, since it is watched. */
+int api_last_host_change(struct store *s, int64_t *ret_since, struct error *e);
+/*
+ * guest NULL = all; since in CLOCK_REALTIME ns, 0 = all. A `host` event has "guests": those that drifted later because of one of
+ * its factors, before that factor changed again.
+ */
 int api_history(struct store *s, const char *guest, int64_t since, json_t **ret, struct error *e);
 
 #endif

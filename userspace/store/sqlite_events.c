@@ -208,6 +208,22 @@ int store_events(struct store *s, int64_t guest, int64_t since, struct store_eve
 	return 0;
 }
 
+int store_event_last(struct store *s, const char *type, int64_t *ret_at)
+{
+	int64_t at = 0;
+	struct query q = query_start(s, "SELECT at FROM events WHERE type = ? ORDER BY at DESC LIMIT 1");
+	query_text(&q, type);
+	int found = query_next(&q);
+	if (found > 0)
+		at = column_int(&q);
+	int err = query_end(&q);
+	if (!err && !found)
+		err = error_set(&s->error, ENOENT, "store %s: there is no event of the type %s", s->path, type);
+	if (!err)
+		*ret_at = at;
+	return err;
+}
+
 /* ---- alerts */
 
 void store_alerts_free(struct store_alert *items, size_t count)
