@@ -386,6 +386,25 @@ static void what_stood_behind_a_bridge_is_told_by_itself(void **state)
 	drift_release(&d);
 }
 
+static void what_an_acpi_device_said_of_itself_goes_with_it(void **state)
+{
+	struct drift d;
+
+	(void)state;
+	judge("# coverage acpi complete\nacpi DSDT/_SB.PCI0.S18 Device\nacpi DSDT/_SB.PCI0.S18._ADR 0x00030000\nacpi DSDT/_SB.PCI0.S18._SUN 3\n"
+	      "acpi DSDT/_SB.LNKA._HID PNP0C0F\nacpi DSDT/_SB.LNKA Device\n",
+	      "# coverage acpi complete\nacpi DSDT/_SB.LNKA Device\n", REBOOTED, true, &d);
+	assert_int_equal(change_of(&d, "DSDT/_SB.PCI0.S18")->severity, W);
+	assert_int_equal(change_of(&d, "DSDT/_SB.PCI0.S18._ADR")->severity, I);
+	assert_null(change_of(&d, "DSDT/_SB.PCI0.S18._ADR")->impact);
+	/* Interfaces are named by it. */
+	assert_int_equal(change_of(&d, "DSDT/_SB.PCI0.S18._SUN")->severity, W);
+	/* A device that stays and says less. */
+	assert_int_equal(change_of(&d, "DSDT/_SB.LNKA._HID")->severity, W);
+	assert_non_null(change_of(&d, "DSDT/_SB.LNKA._HID")->impact);
+	drift_release(&d);
+}
+
 static void a_bar_that_a_device_lost_is_an_alarm_of_its_own(void **state)
 {
 	struct drift d;
@@ -409,6 +428,7 @@ int main(void)
 		cmocka_unit_test(only_a_loss_is_critical_under_a_running_guest),
 		cmocka_unit_test(a_device_that_went_is_one_alarm),
 		cmocka_unit_test(what_stood_behind_a_bridge_is_told_by_itself),
+		cmocka_unit_test(what_an_acpi_device_said_of_itself_goes_with_it),
 		cmocka_unit_test(a_bar_that_a_device_lost_is_an_alarm_of_its_own),
 	};
 

@@ -10,6 +10,7 @@
 #include "userspace/abi/entries.h"
 #include "userspace/base/glob.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/renames.h"
 
 #define LOST IMPACT_LOST
 #define GAINED IMPACT_GAINED
@@ -33,7 +34,7 @@
 	"0x8000000a.*|0x8000001f.*|0x8000002?.*"
 /* A table's header and digest tell of the table, not of what it describes. */
 #define ACPI_HEADER "*/length|*/revision|*/oem_*|*/creator_*|*/body"
-#define ACPI_EVENTS "FACP/*pm1*|FACP/*pm2*|FACP/*gpe*|FACP/sci_int|FACP/smi_cmd|FACP/acpi_*|FACP/sleep_*"
+#define ACPI_EVENTS "FACP/*pm1*|FACP/*pm2*|FACP/*gpe*|FACP/sci_int|FACP/sleep_*"
 
 #define CPUID (1u << FACET_CPUID)
 #define MSR (1u << FACET_MSR)
@@ -224,6 +225,9 @@ const struct impact impacts[] = {
 	  .sentence = "The guest may not hear the power button any more, or not reboot or sleep: an orderly shutdown from the host may time out." },
 	{ ACPI, "FACP/reset_*", .severity = WARNING,
 	  .sentence = "The guest reboots by this register: a reboot may hang." },
+	/* ACPI 6.5, 5.2.9: where SMI_CMD and both values are 0, ACPI is on from the start. */
+	{ ACPI, "FACP/smi_cmd|FACP/acpi_*", .severity = INFO,
+	  .sentence = "The guest switches ACPI on otherwise, or finds it on; operating systems know both." },
 	{ ACPI, ACPI_EVENTS, .severity = WARNING,
 	  .sentence = "Power button, sleep and hot-plug reach the guest by these registers: an orderly shutdown from the host may time out." },
 	{ ACPI, "FACP/flags", .field = "pm_timer_32bit|use_platform_clock", .severity = WARNING,
@@ -252,6 +256,12 @@ const struct impact impacts[] = {
 	  .sentence = "The guest's serial console may fall silent or be found elsewhere." },
 	{ ACPI, "*._HID|*._CID|*._CRS|*._STA", .how = LOST | CHANGED, .severity = WARNING,
 	  .sentence = "Another driver, or none, takes this platform device, or finds it with other resources." },
+	{ ACPI, "*", .renamed = true, .severity = INFO,
+	  .sentence = "The same platform device has another ACPI path; only tools that know it by its path notice." },
+	{ ACPI, "*._ADR", .how = CHANGED, .severity = WARNING,
+	  .sentence = "The guest ties this ACPI object to another PCI function: slot number, hot-plug and power act on that one." },
+	{ ACPI, "*._ADR", .how = LOST | GAINED, .quiet = true, .severity = INFO,
+	  .sentence = "An address beside an identification: operating systems go by the latter." },
 	{ ACPI, "DSDT/*|SSDT*", .from = "Device*|Processor*", .how = LOST, .severity = WARNING,
 	  .sentence = "A platform device is gone for the guest: its driver has nothing to drive, and Windows may take the machine for another one." },
 	{ ACPI, "DSDT/*|SSDT*", .to = "Device*|Processor*", .how = GAINED, .severity = INFO,
@@ -471,6 +481,8 @@ static bool row_fits(const struct impact *row, const struct impact_scene *scene,
 	if (!value_fits(row->from, c->from) || !value_fits(row->to, c->to))
 		return false;
 	if (row->field ? !field_fits(row, c) : row->how && !(row->how & how))
+		return false;
+	if (row->renamed != renames_have(scene->renames, c))
 		return false;
 	return !row->with || guest_has(scene->now, row->with);
 }

@@ -9,6 +9,7 @@
 #include "userspace/drift/drift.h"
 
 struct abi_entries;
+struct renames;
 
 /*
  * How a key, or a field of it, differs: bits. A single bit that was 1 and is 0, or is not there any more, is lost; so is RAM
@@ -31,6 +32,7 @@ struct impact {
 	const char *with;      /* glob over acpi keys that the guest has now; NULL: no matter */
 	unsigned how;          /* bits of impact_how, one of them must be; 0: any */
 	bool running;          /* only while the guest ran; and then whatever the verdict */
+	bool renamed;          /* only of ACPI devices that have another path; and no other row is of those */
 	bool follows;          /* a digest, a length, a version: what it is of is told beside it */
 	bool quiet;            /* weighs, and is not told: nobody could act on it */
 	enum severity severity; /* of a change that is neither intended nor exempt */
@@ -40,10 +42,11 @@ struct impact {
 extern const struct impact impacts[];
 extern const size_t impact_count;
 
-/* What is around a change. Both may be NULL. */
+/* What is around a change; each may be NULL. */
 struct impact_scene {
 	const struct drift *drift;
 	const struct abi_entries *now;
+	const struct renames *renames;
 };
 
 /* The worst row that fits; among equals the first. NULL: none. */

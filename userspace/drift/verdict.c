@@ -11,6 +11,7 @@
 #include "userspace/drift/causes.h"
 #include "userspace/drift/impact.h"
 #include "userspace/drift/list.h"
+#include "userspace/drift/renames.h"
 #include "userspace/drift/stability.h"
 #include "userspace/drift/suppress.h"
 
@@ -195,11 +196,20 @@ static enum severity unexcused(const struct drift_change *c, const struct impact
 	return severity;
 }
 
-static void severity_set(const struct drift *d, struct drift_change *c, const struct drift_circumstances *circumstances)
+/* A device that came or went is told by its own line. Its slot's number is told beside it: interfaces are named by it. */
+static bool goes_with_device(const struct renames *renames, const struct drift_change *c)
 {
-	const struct impact_scene scene = { .drift = d, .now = circumstances->now };
-	const struct impact *impact = impact_of(&scene, c);
+	return renames_follow(renames, c) && !glob_match("*._SUN", c->key);
+}
 
+static void severity_set(const struct impact_scene *scene, struct drift_change *c, const struct drift_circumstances *circumstances)
+{
+	const struct impact *impact = impact_of(scene, c);
+
+	if (goes_with_device(scene->renames, c)) {
+		c->severity = SEVERITY_INFO;
+		return;
+	}
 	c->impact = impact && !impact->quiet ? impact->sentence : NULL;
 	if (c->while_running && is_loss(c))
 		c->severity = SEVERITY_CRITICAL;
@@ -213,7 +223,7 @@ static void severity_set(const struct drift *d, struct drift_change *c, const st
 		c->severity = unexcused(c, impact, circumstances->from && circumstances->to);
 }
 
-static int change_judge(struct drift *d, const struct causes *causes, struct drift_change *c,
+static int change_judge(const struct impact_scene *scene, const struct causes *causes, struct drift_change *c,
 			const struct drift_circumstances *circumstances)
 {
 	bool hotplug = false;
@@ -231,8 +241,8 @@ static int change_judge(struct drift *d, const struct causes *causes, struct dri
 		c->severity = SEVERITY_INFO;
 		return 0;
 	}
-	verdict_set(d, c, circumstances);
-	severity_set(d, c, circumstances);
+	verdict_set(scene->drift, c, circumstances);
+	severity_set(scene, c, circumstances);
 	return 0;
 }
 
@@ -296,6 +306,21 @@ static void functions_settle(struct drift *d)
 	}
 }
 
+static int changes_judge(struct drift *d, const struct causes *causes, const struct drift_circumstances *c)
+{
+	struct impact_scene scene = { .drift = d, .now = c->now };
+	struct renames *renames;
+	int r = renames_find(d, &renames);
+
+	if (r < 0)
+		return r;
+	scene.renames = renames;
+	for (size_t i = 0; r >= 0 && i < d->change_count; i++)
+		r = change_judge(&scene, causes, &d->changes[i], c);
+	renames_free(renames);
+	return r;
+}
+
 int drift_judge(struct drift *d, const struct drift_circumstances *c)
 {
 	struct causes *causes;
@@ -303,8 +328,7 @@ int drift_judge(struct drift *d, const struct drift_circumstances *c)
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; r >= 0 && i < d->change_count; i++)
-		r = change_judge(d, causes, &d->changes[i], c);
+	r = changes_judge(d, causes, c);
 	causes_free(causes);
 	if (r >= 0)
 		functions_settle(d);
