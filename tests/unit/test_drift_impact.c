@@ -62,6 +62,8 @@ static const struct example examples[] = {
 	{ "cpuid", "0x00000001.0.ecx/seen", NULL, "0x00000001", false, WARNING, "other answers than its CPUID table" },
 	{ "cpuid", "0x80000001.0.ecx", "0x00000200", "0x00000000", false, WARNING, "rely on this CPU feature" },
 	{ "cpuid", "0x00000001.0.ecx", "0x00000000", "0x02000000", false, WARNING, "Once booted with this CPU feature" },
+	{ "cpuid", "0x0000000a.0.eax", "0x07300402", "0x07300802", false, WARNING, "Profilers in the guest" },
+	{ "cpuid", "0x80000000.0.eax", "0x8000001f", "0x8000001e", false, INFO, "how far the leaves go" },
 	{ "cpuid", "0x80000002.0.eax", "0x65746e49", "0x20444d41", false, INFO, "name or a frequency" },
 	{ "cpuid", "0x80000006.0.ecx", "0x02008140", "0x01008140", false, INFO, "size their buffers" },
 
@@ -69,6 +71,7 @@ static const struct example examples[] = {
 	{ "msr", "0x0000010a", "0x000000000000002b", "0x0000000000000008", false, WARNING, "mitigations against speculative execution by this register" },
 	{ "msr", "0x00000485", "0x000000007004c1e7", "0x000000007004c1a7", false, WARNING, "VMX controls" },
 	{ "msr", "0x40000022", "0x0000000077359400", "0x00000000b2d05e00", false, WARNING, "reckons its time with another frequency; after" },
+	{ "msr", "0x00000345", "0x00000000000032c1", "0x00000000000033c5", false, WARNING, "failed to set MSR" },
 	{ "msr", "0x0000008b", "0x0000000100000000", "0x0000000200000000", false, INFO, "microcode revision" },
 	{ "msr", "0x00000140", "answered", "#GP", false, WARNING, "Reading this register faults" },
 
@@ -191,7 +194,7 @@ static const struct example examples[] = {
 	{ "identity", "type3.0/asset_tag", "a", "b", false, INFO, "identification that inventories" },
 
 	/* Nothing is made up about what is not known. */
-	{ "cpuid", "0x80000000.0.eax", "0x8000001f", "0x8000001e", false, SEVERITY_NONE, NULL },
+	{ "acpi", "FACP/century", "0x32", "0x00", false, SEVERITY_NONE, NULL },
 	{ "identity", "something", "a", "b", false, SEVERITY_NONE, NULL },
 };
 

@@ -117,7 +117,7 @@ static const struct sample {
 	[DISASTER] = { "# coverage cpuid complete\ncpuid 0x80000001.0.edx 0x20100800\n", "# coverage cpuid complete\ncpuid 0x80000001.0.edx 0x00100800\n", true },
 	[HARM] = { "# coverage memory complete\nmemory 0x00000000fffc0000 size=0x40000 rom\n", "# coverage memory complete\nmemory 0x00000000fffc0000 size=0x20000 rom\n", true },
 	[COSMETIC] = { "# coverage acpi complete\nacpi RSDT/revision 1\n", "# coverage acpi complete\nacpi RSDT/revision 2\n", false },
-	[UNKNOWN_HARM] = { "# coverage cpuid complete\ncpuid 0x80000000.0.eax 0x8000001f\n", "# coverage cpuid complete\ncpuid 0x80000000.0.eax 0x8000001e\n", false },
+	[UNKNOWN_HARM] = { "# coverage acpi complete\nacpi FACP/century 0x32\n", "# coverage acpi complete\nacpi FACP/century 0x00\n", false },
 	[CLOCK] = { "# coverage cpuid complete\ncpuid 0x40000010.0.eax 0x001e8480\n", "# coverage cpuid complete\ncpuid 0x40000010.0.eax 0x002dc6c0\n", false },
 };
 
