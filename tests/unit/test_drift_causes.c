@@ -267,10 +267,262 @@ static void test_every_row_explains_something(void **state)
 		check_row(&row_cases[i]);
 }
 
+/* ---- whole drifts: what is said of each change */
+
+/* "FACET KEY: FACTOR STRENGTH [FROM > TO], …" for each change, its causes as they stand. */
+static char *explained(const char *from, const char *to, const char *from_context, const char *to_context)
+{
+	const struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
+	struct abi_entries a = ABI_ENTRIES_INIT, b = ABI_ENTRIES_INIT;
+	struct context ca = CONTEXT_INIT, cb = CONTEXT_INIT;
+	struct drift d = DRIFT_INIT;
+	struct buffer text = BUFFER_INIT;
+
+	side_make(from, &a);
+	side_make(to, &b);
+	assert_int_equal(context_parse(from_context, strlen(from_context), &ca), 0);
+	assert_int_equal(context_parse(to_context, strlen(to_context), &cb), 0);
+	assert_int_equal(drift_compare(&a, &ca, &b, &cb, &options, &d), 0);
+	for (size_t i = 0; i < d.change_count; i++) {
+		struct drift_change *c = &d.changes[i];
+
+		assert_int_equal(causes_find(&d, c), 0);
+		buffer_printf(&text, "%s %s:", facet_get(c->facet)->name, c->key);
+		for (size_t k = 0; k < c->cause_count; k++)
+			buffer_printf(&text, " %s %s [%s > %s]", c->causes[k].factor,
+				      c->causes[k].strength == CERTAIN ? "certain" : c->causes[k].strength == LIKELY ? "likely" : "possible",
+				      c->causes[k].from ? c->causes[k].from : "-", c->causes[k].to ? c->causes[k].to : "-");
+		buffer_string(&text, "\n");
+	}
+	drift_release(&d);
+	context_release(&ca);
+	context_release(&cb);
+	entries_release(&a);
+	entries_release(&b);
+	return buffer_take(&text, NULL);
+}
+
+static void expect(const char *from, const char *to, const char *from_context, const char *to_context, const char *expected)
+{
+	char *text = explained(from, to, from_context, to_context);
+
+	assert_string_equal(text, expected);
+	free(text);
+}
+
+#define ACPI "# coverage acpi complete\n"
+#define PCI "# coverage pci complete\n"
+#define CPUID "# coverage cpuid complete\n"
+#define SMBIOS "# coverage smbios complete\n"
+#define FIRMWARE "# coverage firmware complete\n"
+
+/* Without it: an upgrade of QEMU, which brings new firmware along, would be blamed on the wrong one of the two. */
+static void test_an_upgrade_and_its_firmware_are_told_apart(void **state)
+{
+	(void)state;
+	expect(ACPI "# coverage memory complete\n" FIRMWARE SMBIOS "acpi FACP/oem_table_id BXPCFACP\nfirmware rom/0x00000000fffc0000 size=1 sha256=a\n"
+	       "memory 0x00000000000c0000 size=0x20000\nsmbios type0.0/version 1\nsmbios type1.0/version a\n",
+	       ACPI "# coverage memory complete\n" FIRMWARE SMBIOS "acpi FACP/oem_table_id BXPC\nfirmware rom/0x00000000fffc0000 size=1 sha256=b\n"
+	       "memory 0x00000000000c0000 size=0x40000\nsmbios type0.0/version 2\nsmbios type1.0/version b\n",
+	       "firmware./bios 1 a\nvmm.build_id x\nvmm.path /a\nvmm.version 5.2\n", "firmware./bios 1 b\nvmm.build_id y\nvmm.path /b\nvmm.version 7.2\n",
+	       "memory 0x00000000000c0000: firmware./bios likely [1 a > 1 b] vmm.version likely [5.2 > 7.2]\n"
+	       "acpi FACP/oem_table_id: vmm.version likely [5.2 > 7.2] firmware./bios possible [1 a > 1 b]\n"
+	       "smbios type0.0/version: firmware./bios certain [1 a > 1 b]\n"
+	       "smbios type1.0/version: vmm.version likely [5.2 > 7.2] firmware./bios possible [1 a > 1 b]\n"
+	       "firmware rom/0x00000000fffc0000: firmware./bios certain [1 a > 1 b]\n");
+}
+
+/* Without it: a swap of firmware by -bios would be told as two causes. */
+static void test_firmware_swapped_alone_is_named_and_nothing_else(void **state)
+{
+	const char *from = FIRMWARE SMBIOS "firmware rom/0x00000000fffc0000 size=1 sha256=a\nsmbios type0.0/version 1\n";
+	const char *to = FIRMWARE SMBIOS "firmware rom/0x00000000fffc0000 size=1 sha256=b\nsmbios type0.0/version 2\n";
+
+	(void)state;
+	expect(from, to, "firmware./a 1 a\noption.bios /a\n", "firmware./b 1 b\noption.bios /b\n",
+	       "smbios type0.0/version: firmware./a certain [1 a > -] firmware./b certain [- > 1 b]\n"
+	       "firmware rom/0x00000000fffc0000: firmware./a certain [1 a > -] firmware./b certain [- > 1 b]\n");
+	/* Where the image could not be read, the option is all that tells. */
+	expect(from, to, "option.bios /a\n", "option.bios /b\n",
+	       "smbios type0.0/version: option.bios certain [/a > /b]\nfirmware rom/0x00000000fffc0000: option.bios certain [/a > /b]\n");
+	/* A kernel's or CPU's details are not a second cause beside its name. */
+	expect(CPUID "cpuid 0x00000006.0.eax 0x00000004\n", CPUID "cpuid 0x00000006.0.eax 0x00000005\n",
+	       "host_cpu a\nhost_cpu.signature 1\nkernel 6.1\nkernel.version #1\n", "host_cpu b\nhost_cpu.signature 2\nkernel 6.12\nkernel.version #2\n",
+	       "cpuid 0x00000006.0.eax: host_cpu likely [a > b] kernel likely [6.1 > 6.12]\n");
+	expect(CPUID "cpuid 0x00000006.0.eax 0x00000004\n", CPUID "cpuid 0x00000006.0.eax 0x00000005\n", "kernel.version #1\nvmm.build_id a\n",
+	       "kernel.version #2\nvmm.build_id b\n", "cpuid 0x00000006.0.eax: vmm.build_id likely [a > b] kernel.version likely [#1 > #2]\n");
+}
+
+/* Without it: what VMM, kernel and CPU did in one night would be told in no order, and the weakest suspect could come first. */
+static void test_the_best_cause_comes_first(void **state)
+{
+	const char *from = CPUID "cpuid 0x00000007.0.ebx 0x00000001\n", *to = CPUID "cpuid 0x00000007.0.ebx 0x00000003\n";
+
+	(void)state;
+	expect(from, to, "abidrift 1\nbackend.accel kvm\nhost a\nhost_cpu a\nkernel 1\nmachine pc-q35-5.2\nmicrocode 1\nvmm.version 5\n",
+	       "abidrift 2\nbackend.accel kvm,x=y\nhost b\nhost_cpu b\nkernel 2\nmachine pc-q35-7.2\nmicrocode 2\nvmm.version 7\n",
+	       "cpuid 0x00000007.0.ebx: machine likely [pc-q35-5.2 > pc-q35-7.2] vmm.version likely [5 > 7] host_cpu likely [a > b] "
+	       "kernel likely [1 > 2] microcode likely [1 > 2] host possible [a > b] backend.accel possible [kvm > kvm,x=y] abidrift possible [1 > 2]\n");
+	/* Beside what names it nothing else is told. */
+	expect(from, to, "cpu a\nkernel 1\nvmm.version 5\n", "cpu b\nkernel 2\nvmm.version 7\n", "cpuid 0x00000007.0.ebx: cpu certain [a > b]\n");
+	/* Where and who moves nothing. */
+	expect(from, to, "kernel.installed 1\nvmm.path /a\n", "kernel.installed 2\nvmm.path /b\nvmm.replaced 1\n", "cpuid 0x00000007.0.ebx:\n");
+}
+
+/* Without it: an added CPU would excuse an instruction that was lost in the same register. */
+static void test_a_field_speaks_for_itself_only(void **state)
+{
+	(void)state;
+	expect(CPUID "cpuid 0x00000001.0.edx 0x00000001\n", CPUID "cpuid 0x00000001.0.edx 0x10000001\n", "kernel 1\noption.smp 1\n",
+	       "kernel 2\noption.smp 2\n", "cpuid 0x00000001.0.edx: option.smp certain [1 > 2]\n");
+	expect(CPUID "cpuid 0x00000001.0.edx 0x06000001\n", CPUID "cpuid 0x00000001.0.edx 0x10000001\n", "kernel 1\noption.smp 1\n",
+	       "kernel 2\noption.smp 2\n", "cpuid 0x00000001.0.edx: option.smp likely [1 > 2] kernel likely [1 > 2]\n");
+}
+
+#define FUNCTION(path, id) "pci " path "/class 020000\npci " path "/id " id "\n"
+#define NIC FUNCTION("0000:00:03.0", "8086:100e")
+
+/* Without it: a device that was added would be blamed on whatever else changed, or excuse what happened elsewhere. */
+static void test_a_device_is_found_by_its_address_or_kind(void **state)
+{
+	(void)state;
+	/* The slot that is given, plain and as libvirt writes it. */
+	expect(PCI, PCI NIC, "machine pc\n", "machine q35\noption.device edu; e1000,id=n,addr=0x3\n",
+	       "pci 0000:00:03.0/class: option.device certain [- > e1000,id=n,addr=0x3]\n"
+	       "pci 0000:00:03.0/id: option.device certain [- > e1000,id=n,addr=0x3]\n");
+	expect(PCI, PCI NIC, "kernel 1\n", "kernel 2\noption.device {\"driver\":\"e1000\",\"id\":\"n\",\"bus\":\"pcie.0\",\"addr\":\"0x3\"}\n",
+	       "pci 0000:00:03.0/class: option.device certain [- > {\"driver\":\"e1000\",\"id\":\"n\",\"bus\":\"pcie.0\",\"addr\":\"0x3\"}]\n"
+	       "pci 0000:00:03.0/id: option.device certain [- > {\"driver\":\"e1000\",\"id\":\"n\",\"bus\":\"pcie.0\",\"addr\":\"0x3\"}]\n");
+	/* Behind a port, by its name. */
+	expect(PCI, PCI FUNCTION("0000:00:04.0/00.0", "1b36:0010"), "option.device pcie-root-port,id=r,bus=pcie.0,addr=4.0\n",
+	       "option.device pcie-root-port,id=r,bus=pcie.0,addr=4.0; nvme,bus=r\n",
+	       "pci 0000:00:04.0/00.0/class: option.device certain [- > nvme,bus=r]\npci 0000:00:04.0/00.0/id: option.device certain [- > nvme,bus=r]\n");
+	/* No address: by what it is; a device that it shifted is moved by it, and none is what it is not. */
+	expect(PCI NIC, PCI FUNCTION("0000:00:03.0", "10ec:8139") FUNCTION("0000:00:04.0", "8086:100e"), "option.device e1000\n",
+	       "option.device rtl8139; e1000\n",
+	       "pci 0000:00:03.0/id: option.device certain [- > rtl8139]\npci 0000:00:04.0/class: option.device likely [- > rtl8139]\n"
+	       "pci 0000:00:04.0/id: option.device likely [- > rtl8139]\n");
+	/* The same devices in another order. */
+	expect(PCI NIC, PCI FUNCTION("0000:00:03.0", "10ec:8139"), "option.device e1000; rtl8139\n", "option.device rtl8139; e1000\n",
+	       "pci 0000:00:03.0/id: option.device likely [e1000; rtl8139 > rtl8139; e1000]\n");
+	/* A device elsewhere does not excuse what happened to this one. */
+	expect(PCI NIC "pci 0000:00:03.0/bar0 mem32 size=0x20000\n", PCI NIC "pci 0000:00:03.0/bar0 mem32 size=0x10000\n",
+	       "option.device e1000\nvmm.version 5\n", "option.device e1000; rtl8139,addr=9\nvmm.version 7\n",
+	       "pci 0000:00:03.0/bar0: vmm.version likely [5 > 7] option.device possible [- > rtl8139,addr=9]\n");
+	/* By the model of a NIC, and by the name of a display. */
+	expect(PCI, PCI NIC, "option.nic none\n", "option.nic model=e1000\n",
+	       "pci 0000:00:03.0/class: option.nic certain [none > model=e1000]\npci 0000:00:03.0/id: option.nic certain [none > model=e1000]\n");
+	expect(PCI, PCI FUNCTION("0000:00:01.0", "1234:1111"), "option.vga none\n", "option.vga std\n",
+	       "pci 0000:00:01.0/class: option.vga certain [none > std]\npci 0000:00:01.0/id: option.vga certain [none > std]\n");
+}
+
+/* Without it: the cause would be a list of forty devices, in which an operator must look for the one that changed. */
+static void test_only_what_differs_is_told(void **state)
+{
+	(void)state;
+	/* A property that was changed: the old and the new, at the function that it is and at the one that it was. */
+	expect(PCI NIC, PCI FUNCTION("0000:00:05.0", "8086:100e"), "option.device edu; e1000,addr=3; nvme,addr=7\n",
+	       "option.device edu; e1000,addr=5; nvme,addr=7\n",
+	       "pci 0000:00:03.0/class: option.device certain [e1000,addr=3 > e1000,addr=5]\n"
+	       "pci 0000:00:03.0/id: option.device certain [e1000,addr=3 > e1000,addr=5]\n"
+	       "pci 0000:00:05.0/class: option.device certain [e1000,addr=3 > e1000,addr=5]\n"
+	       "pci 0000:00:05.0/id: option.device certain [e1000,addr=3 > e1000,addr=5]\n");
+	/* Properties of the machine, and of them only those that can have done it. */
+	expect(ACPI "acpi HPET/flags 0x00\n", ACPI, "option.machine smm=off,hpet=on,vmport=off\n", "option.machine smm=off,hpet=off,vmport=on\n",
+	       "acpi HPET/flags: option.machine certain [hpet=on > hpet=off]\n");
+	/* Structures of one type. */
+	expect(SMBIOS "smbios type1.0/version a\nsmbios type2.0/version a\nsmbios type11.0/count 1\n",
+	       SMBIOS "smbios type1.0/version b\nsmbios type2.0/version b\nsmbios type11.0/count 2\n",
+	       "option.smbios type=1,version=a; type=11,value=x\n", "option.smbios type=1,version=b; type=11,value=x; type=11,value=y\n",
+	       "smbios type1.0/version: option.smbios certain [type=1,version=a > type=1,version=b]\n"
+	       "smbios type11.0/count: option.smbios certain [- > type=11,value=y]\nsmbios type2.0/version:\n");
+	/* Another VMM's options, one by one. */
+	expect(CPUID "cpuid 0x0000000b.1.ebx 0x00000001\n", CPUID "cpuid 0x0000000b.1.ebx 0x00000002\n",
+	       "option.args --id a --cpus boot=1 --memory size=1G\n", "option.args --id b --cpus boot=2 --memory size=1G\n",
+	       "cpuid 0x0000000b.1.ebx: option.args certain [--cpus boot=1 > --cpus boot=2]\n");
+}
+
+/* ---- hostile text */
+
+static void explain_hostile(const char *factor, const char *value)
+{
+	struct drift_change change = { .facet = FACET_PCI, .key = as_is("0000:00:03.0/id"), .from = as_is("8086:100e"), .to = as_is("1234:1111") };
+	struct drift_factor factors[] = { { .factor = as_is(factor), .to = as_is(value) }, { .factor = as_is(factor), .from = as_is(value) },
+					  { .factor = as_is(factor), .from = as_is(value), .to = as_is("e1000") } };
+
+	for (size_t i = 0; i < sizeof(factors) / sizeof(factors[0]); i++) {
+		struct drift d = { .changes = &change, .change_count = 1, .context = &factors[i], .context_count = 1 };
+
+		assert_int_equal(causes_find(&d, &change), 0);
+		for (size_t k = 0; k < change.cause_count; k++) {
+			assert_true(!change.causes[k].from || strlen(change.causes[k].from) < 1100);
+			assert_true(!change.causes[k].to || strlen(change.causes[k].to) < 1100);
+			free(change.causes[k].factor);
+			free(change.causes[k].from);
+			free(change.causes[k].to);
+		}
+		free(change.causes);
+		change.causes = NULL;
+		change.cause_count = 0;
+	}
+}
+
+/* Without it: who starts a guest could stop the analyst of the whole host by the text of an option. */
+static void test_hostile_options_harm_nobody(void **state)
+{
+	static const char *const factors[] = { "option.device", "option.nic", "option.smbios", "option.machine", "option.args", "cpu", "backend.object", "" };
+	static const char *const texts[] = {
+		"", ";", "; ", "; ; ; ", ",", ",,", "=", "{", "{{{{", "{\"driver\":", "{\"driver\":1,\"addr\":-1,\"bus\":[]}", "{\"addr\":1e99}",
+		"e1000,addr=", "e1000,addr=.", "e1000,addr=-1", "e1000,addr=99999999999999999999", "a,id=a,bus=a,addr=1",
+		"a,id=a,bus=b,addr=1; b,id=b,bus=a,addr=1", "type=", "type=1", "type=99999999999999999999,", "-", " -", " - - -", "\xff\xfe; \x80",
+	};
+	static const char *const pieces[] = { "a", "; ", ",", " -", "{", "a,id=a,bus=a,addr=1; ", "e1000,addr=1f.7; ", "*", "\xe2\x80" };
+	enum { LONG = 1 << 20 };
+	char *large = malloc(LONG + 32);
+
+	(void)state;
+	assert_non_null(large);
+	for (size_t f = 0; f < sizeof(factors) / sizeof(factors[0]); f++) {
+		for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+			explain_hostile(factors[f], texts[i]);
+		for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+			size_t size = 0, length = strlen(pieces[i]);
+
+			for (; size < LONG; size += length)
+				memcpy(large + size, pieces[i], length + 1);
+			explain_hostile(factors[f], large);
+		}
+	}
+	free(large);
+}
+
+static void test_what_a_factor_is(void **state)
+{
+	static const struct { const char *factor; enum factor_class class; } cases[] = {
+		{ "machine", FACTOR_VISIBLE }, { "cpu", FACTOR_VISIBLE }, { "option.device", FACTOR_VISIBLE }, { "backend.device", FACTOR_BACKEND },
+		{ "vmm.kind", FACTOR_VMM }, { "vmm.version", FACTOR_VMM }, { "vmm.build_id", FACTOR_VMM }, { "vmm.path", FACTOR_NONE },
+		{ "vmm.replaced", FACTOR_NONE }, { "firmware./a|b", FACTOR_FIRMWARE }, { "kernel", FACTOR_HOST }, { "kernel.version", FACTOR_HOST },
+		{ "kernel.installed", FACTOR_NONE }, { "kvm.kvm.ignore_msrs", FACTOR_HOST }, { "host", FACTOR_HOST }, { "host_cpu", FACTOR_HOST },
+		{ "host_cpu.vendor", FACTOR_HOST }, { "microcode", FACTOR_HOST }, { "abidrift", FACTOR_OBSERVER }, { "", FACTOR_NONE },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+		assert_int_equal(factor_class_of(cases[i].factor), cases[i].class);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_row_explains_something),
+		cmocka_unit_test(test_an_upgrade_and_its_firmware_are_told_apart),
+		cmocka_unit_test(test_firmware_swapped_alone_is_named_and_nothing_else),
+		cmocka_unit_test(test_the_best_cause_comes_first),
+		cmocka_unit_test(test_a_field_speaks_for_itself_only),
+		cmocka_unit_test(test_a_device_is_found_by_its_address_or_kind),
+		cmocka_unit_test(test_only_what_differs_is_told),
+		cmocka_unit_test(test_hostile_options_harm_nobody),
+		cmocka_unit_test(test_what_a_factor_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@
 
 /* CPUID */
 #define TOPOLOGY \
-	"0x00000001.0.ebx*#logical_processors|0x00000001.0.edx*#htt|0x00000004.*.eax*|0x0000000b.*|0x0000001f.*|" \
+	"0x00000001.0.ebx*#logical_processors|0x00000001.0.edx*#ht|0x00000004.*.eax*|0x0000000b.*|0x0000001f.*|" \
 	"0x80000001.0.ecx*#cmp_legacy|0x80000008.0.ecx*|0x8000001d.*.eax*|0x8000001e.*|0x80000026.*"
 #define CACHES "0x00000004.*|0x8000001d.*"
 #define CLOCKS "0x00000015.*|0x00000016.*|0x40000010.*"

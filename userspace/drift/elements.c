@@ -157,12 +157,13 @@ static int pairs_make(struct elements *e, const struct piece *from, size_t from_
 	return r;
 }
 
-/* The whole of both values as the one pair: no list, or only its order is another. */
+/* The whole of both values as the one pair: no list, a list of one, or only its order is another. */
 static int pair_whole(struct elements *e, const char *from, const char *to)
 {
 	const struct piece a = { .text = from, .size = from ? strlen(from) : 0 }, b = { .text = to, .size = to ? strlen(to) : 0 };
+	bool one = e->from.count <= 1 && e->to.count <= 1;
 
-	return pair_add(e, from ? &a : NULL, ELEMENTS_MAX, to ? &b : NULL, ELEMENTS_MAX);
+	return pair_add(e, from ? &a : NULL, one ? 0 : ELEMENTS_MAX, to ? &b : NULL, one ? 0 : ELEMENTS_MAX);
 }
 
 int elements_read(const char *factor, const char *from, const char *to, struct elements *ret)
@@ -180,7 +181,7 @@ int elements_read(const char *factor, const char *from, const char *to, struct e
 		if (r >= 0)
 			r = list_copy(others, to_count, &e.to);
 	}
-	if (r >= 0 && cut && cross_out(pieces, from_count, others, to_count))
+	if (r >= 0 && (from_count > 1 || to_count > 1) && cross_out(pieces, from_count, others, to_count))
 		r = pairs_make(&e, pieces, from_count, others, to_count, cut->also || cut->between[1] == '-');
 	else if (r >= 0)
 		r = pair_whole(&e, from, to);
