@@ -19,7 +19,7 @@
 #include "userspace/store/revision.h"
 
 #define ALL_FACETS ((1u << FACETS) - 1)
-#define SUMMARY_COLUMNS 400
+#define SUMMARY_COLUMNS 480
 /* An alert is read by people and carried by sinks with limits: more changes than this are counted, not listed. */
 #define ALERT_CHANGES_MAX 512
 

@@ -42,7 +42,7 @@ struct judge_outcome {
 	bool drift_new;        /* drift, or another one than before */
 	bool resolved;
 	size_t joined;         /* entries that joined the baseline as evidence */
-	char summary[1700];    /* of the drift, ""; without the guest's name */
+	char summary[2000];    /* of the drift, ""; without the guest's name */
 	size_t suppressed;     /* changes that a rule hides */
 	char overrun[200];     /* suppression rules that fit more changes than they say, so that they hide none; "" */
 	struct digest digest;  /* of the whole fingerprint, once all facets are judged */

@@ -300,6 +300,19 @@ static void an_alert_says_why_and_what_it_breaks(void **state)
 		       "drift, violation, warning. QEMU 5.2.0 → 7.2.22 changed ACPI: OEM table ids BXPCAPIC → BXPC … (3 tables) … and 3 more.");
 }
 
+/* An upgrade moves devices by the dozen: the first say which, and leave room for the rest. */
+static void what_came_or_went_with_something_else_is_counted(void **state)
+{
+#define OBJECT(key, change, from, to) JUDGED("acpi", "DSDT/_SB.PCI0." key, change, from, to, "", "violation", "warning", BY_VMM, "")
+	(void)state;
+	expect_summary(DIFF_OF(OBJECT("ISA", "lost", "\"Device\"", "null") "," OBJECT("ISA._ADR", "lost", "\"1\"", "null") ","
+			       OBJECT("ISA.KBD", "lost", "\"Device\"", "null") "," OBJECT("ISA.RTC", "lost", "\"Device\"", "null") ","
+			       OBJECT("SMB0", "lost", "\"Device\"", "null") "," OBJECT("SMB1", "lost", "\"Device\"", "null") ","
+			       OBJECT("XX", "gained", "null", "\"Device\"")),
+		       200, "drift, violation, warning. QEMU 5.2.0 → 7.2.22 under pc-q35-5.2 changed ACPI: DSDT lost _SB.PCI0.ISA, _SB.PCI0.SMB0 and 3 more, "
+		       "DSDT gained _SB.PCI0.XX.");
+}
+
 static void the_worst_cause_is_told_first_and_others_by_their_own_verdict(void **state)
 {
 	(void)state;
@@ -360,7 +373,8 @@ static void a_report_goes_by_cause_with_what_it_means(void **state)
 	(void)state;
 	expect_text("{\"result\":\"drift\",\"vmm\":\"qemu\",\"machine\":\"pc-q35-5.2\",\"context\":["
 		    "{\"factor\":\"vmm.version\",\"from\":\"5.2.0\",\"to\":\"7.2.22\"},"
-		    "{\"factor\":\"vmm.path\",\"from\":\"/a\",\"to\":\"/b\"}],\"suppressed\":["
+		    "{\"factor\":\"vmm.path\",\"from\":\"/a\",\"to\":\"/b\"},"
+		    "{\"factor\":\"microcode\",\"from\":\"0x1\",\"to\":\"0x2\"}],\"suppressed\":["
 		    "{\"rule\":\"bios\",\"reason\":\"its date is known\",\"changes\":1,\"at_most\":null,\"applied\":true},"
 		    "{\"rule\":\"wide\",\"reason\":\"x\",\"changes\":7,\"at_most\":3,\"applied\":false}],\"changes\":["
 		    JUDGED("cpuid", "0x00000001.0.ecx", "changed", "\"0x2000\"", "\"0x0000\"", BIT("cx16", "ecx[13]", "1", "0"), "intended", "info", BY_CPU,
@@ -397,7 +411,7 @@ static void a_report_goes_by_cause_with_what_it_means(void **state)
 		    "  1 change by bios: its date is known\n"
 		    "\n"
 		    "also changed on the host side:\n"
-		    "  vmm.path  /a → /b\n");
+		    "  microcode  0x1 → 0x2\n");
 }
 
 static void running_exempt_and_unexplained_are_told_apart(void **state)
@@ -594,6 +608,7 @@ int main(void)
 		cmocka_unit_test(colour_comes_only_when_asked),
 		cmocka_unit_test(an_alert_says_it_in_one_line),
 		cmocka_unit_test(an_alert_says_why_and_what_it_breaks),
+		cmocka_unit_test(what_came_or_went_with_something_else_is_counted),
 		cmocka_unit_test(the_worst_cause_is_told_first_and_others_by_their_own_verdict),
 		cmocka_unit_test(only_what_changed_under_a_running_guest_is_said_to_have),
 		cmocka_unit_test(of_options_only_what_differs_is_told),

@@ -12,7 +12,7 @@
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
 
-#define SUMMARY_COLUMNS 100
+#define SUMMARY_COLUMNS 139
 #define FACTORS_MAX 4
 #define GUESTS_MAX 5
 /* --since, in place of a time. */

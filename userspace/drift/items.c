@@ -11,6 +11,7 @@
 #define ARROW " \xe2\x86\x92 "
 #define ELLIPSIS "\xe2\x80\xa6"
 #define NAMES_SHOWN 4
+#define KEYS_SHOWN 2 /* longer than names */
 #define VALUE_COLUMNS 24
 /* Pairs of functions are looked for only among so many. */
 #define CHANGES_PAIRED 512
@@ -62,7 +63,7 @@ static struct item *item_of(struct items *s, const char *facet, enum severity se
 /* ---- lists of names: "lost cx16, avx" */
 
 /* The place for one more name in the list of this subject and verb; NULL: it is only counted. */
-static struct buffer *name_place(struct items *s, const char *facet, enum severity severity, const char *subject, const char *verb)
+static struct buffer *name_place(struct items *s, const char *facet, enum severity severity, const char *subject, const char *verb, size_t shown)
 {
 	struct buffer fold = BUFFER_INIT;
 	struct item *item;
@@ -75,9 +76,9 @@ static struct buffer *name_place(struct items *s, const char *facet, enum severi
 		item->verb = verb;
 		buffer_string(&item->subject, subject);
 	}
-	if (item->count > NAMES_SHOWN)
+	if (item->named >= shown)
 		return NULL;
-	buffer_string(&item->text, item->count > 1 ? ", " : "");
+	buffer_string(&item->text, item->named++ ? ", " : "");
 	return &item->text;
 }
 
@@ -131,7 +132,7 @@ static void add_field(struct items *s, const json_t *change, const json_t *field
 	if (strcmp(facet, "cpuid") != 0)
 		words_subject(facet, member_text(change, "key"), &subject);
 	if (lost || gained) {
-		text = name_place(s, facet, severity, subject.size ? subject.data : "", lost ? "lost" : "gained");
+		text = name_place(s, facet, severity, subject.size ? subject.data : "", lost ? "lost" : "gained", NAMES_SHOWN);
 		if (text)
 			put(text, name);
 		buffer_release(&subject);
@@ -188,7 +189,7 @@ static void add_function(struct items *s, const struct group *g, enum severity s
 		return;
 	if (find_pair(s->changes, g, g->end, &pair) && pair.begin < CHANGES_PAIRED && !done[pair.begin]) {
 		done[pair.begin] = true;
-		out = name_place(s, g->facet, severity, "", "");
+		out = name_place(s, g->facet, severity, "", "", KEYS_SHOWN);
 		if (!out)
 			return;
 		put_subject(out, lost ? g : &pair);
@@ -196,7 +197,7 @@ static void add_function(struct items *s, const struct group *g, enum severity s
 		put_subject(out, lost ? &pair : g);
 		return;
 	}
-	out = name_place(s, g->facet, severity, "", kind_of(g->kind));
+	out = name_place(s, g->facet, severity, "", kind_of(g->kind), KEYS_SHOWN);
 	if (!out)
 		return;
 	put_subject(out, g);
@@ -205,19 +206,39 @@ static void add_function(struct items *s, const struct group *g, enum severity s
 	buffer_string(out, ")");
 }
 
-static void add_came_or_went(struct items *s, const struct group *g, enum severity severity)
+/* What is within an object that came or went came or went with it. */
+static bool is_within(const struct group *g, const char *whole)
 {
-	struct buffer *out = name_place(s, g->facet, severity, "", kind_of(g->kind));
-	struct buffer key = BUFFER_INIT;
+	size_t size = strlen(whole);
 
-	if (!out)
-		return;
-	buffer_append(&key, g->key, g->subject);
-	words_subject(g->facet, key.size ? key.data : "", out);
-	buffer_release(&key);
+	return size && strncmp(g->key, whole, size) == 0 && g->key[size] == '.';
 }
 
-static void add_group(struct items *s, const struct group *g, bool *done)
+/* "DSDT gained _SB.PCI0.S18"; where no table has it, "gained 0x100000". */
+static void add_came_or_went(struct items *s, const struct group *g, enum severity severity, struct buffer *whole)
+{
+	const char *verb = kind_of(g->kind);
+	size_t head = strcmp(g->facet, "acpi") == 0 && g->block ? strcspn(g->key, "/") : g->subject;
+	struct buffer subject = BUFFER_INIT, name = BUFFER_INIT, *out;
+	bool object = head < g->subject, within = object && whole->size && is_within(g, whole->data);
+
+	if (object)
+		text_terminal(&subject, g->key, head);
+	out = name_place(s, g->facet, severity, subject.size ? subject.data : "", verb, within ? 0 : KEYS_SHOWN);
+	buffer_append(&name, g->key + (object ? head + 1 : 0), g->subject - (object ? head + 1 : 0));
+	if (out && object)
+		put(out, name.data ? name.data : "");
+	else if (out)
+		words_subject(g->facet, name.data ? name.data : "", out);
+	if (object && !within) {
+		buffer_clear(whole);
+		buffer_append(whole, g->key, g->subject);
+	}
+	buffer_release(&subject);
+	buffer_release(&name);
+}
+
+static void add_group(struct items *s, const struct group *g, bool *done, struct buffer *whole)
 {
 	enum severity severity = severity_of(s->changes, g);
 
@@ -226,7 +247,7 @@ static void add_group(struct items *s, const struct group *g, bool *done)
 		return;
 	}
 	if (strcmp(g->kind, "changed") != 0) {
-		add_came_or_went(s, g, severity);
+		add_came_or_went(s, g, severity, whole);
 		return;
 	}
 	for (size_t i = g->begin; i < g->end; i++) {
@@ -277,12 +298,14 @@ static void order(struct items *s)
 void items_make(const json_t *changes, struct items *ret)
 {
 	bool done[CHANGES_PAIRED] = { false };
+	struct buffer whole = BUFFER_INIT; /* the object that came or went last */
 	struct group g;
 
 	ret->changes = changes;
 	ret->count = ret->left_out = 0;
 	for (size_t cursor = 0; group_next(changes, &cursor, &g);)
-		add_group(ret, &g, done);
+		add_group(ret, &g, done, &whole);
+	buffer_release(&whole);
 	order(ret);
 }
 
@@ -302,8 +325,8 @@ void item_put(const struct item *item, struct buffer *out)
 		buffer_string(out, item->verb);
 		buffer_string(out, item->verb[0] ? " " : "");
 		append(out, &item->text);
-		if (item->count > NAMES_SHOWN)
-			buffer_printf(out, " and %zu more", item->count - NAMES_SHOWN);
+		if (item->count > item->named)
+			buffer_printf(out, " and %zu more", item->count - item->named);
 		return;
 	}
 	buffer_string(out, item->text.size ? " " : "");

@@ -22,7 +22,7 @@ struct item {
 	const char *verb;             /* "lost", "gained", "" of a list of names; NULL: a value */
 	const char *unit;             /* of a folded value: "tables" */
 	bool various;                 /* the values that are folded are not all the same */
-	size_t count;
+	size_t count, named;          /* what is folded; names in text */
 	struct buffer fold, subject, shared, text;
 };
 

@@ -51,7 +51,8 @@ static enum page_style style_of(enum severity severity)
 
 /* ---- the two sides */
 
-static void put_side(struct page *p, const json_t *side)
+/* again: of the same guest as the side before. */
+static void put_side(struct page *p, const json_t *side, bool again)
 {
 	const json_t *guest = json_object_get(side, "guest"), *revision = json_object_get(side, "revision");
 	const char *name = json_is_object(guest) ? member_text(guest, "name") : json_string_value(guest);
@@ -65,7 +66,7 @@ static void put_side(struct page *p, const json_t *side)
 		name = member_text(side, "name");
 	if (!name[0])
 		name = member_text(side, "id");
-	if (name[0])
+	if (name[0] && !again)
 		page_word(p, PAGE_BOLD, name);
 	if (json_is_integer(revision))
 		page_format(p, PAGE_PLAIN, "revision %lld", (long long)json_integer_value(revision));
@@ -78,16 +79,18 @@ static void put_side(struct page *p, const json_t *side)
 static void put_sides(struct report *r)
 {
 	const json_t *from = json_object_get(r->diff, "from"), *to = json_object_get(r->diff, "to");
+	const json_t *guest = json_object_get(from, "guest");
 
 	if (!from || !to)
 		return;
 	page_line(&r->page, 0);
 	r->page.indent = MARGIN;
-	put_side(&r->page, from);
+	put_side(&r->page, from, false);
 	page_word(&r->page, PAGE_PLAIN, ARROW);
-	put_side(&r->page, to);
+	put_side(&r->page, to, json_is_object(guest) && json_equal(guest, json_object_get(to, "guest")) && json_object_get(to, "revision"));
 	page_end(&r->page);
 }
+
 /* ---- changes, by what is to blame */
 
 static void put_arrow(struct page *p, const char *to)
@@ -385,6 +388,9 @@ static void put_factor(struct report *r, const json_t *f, size_t width)
 static bool is_blamed(const struct report *r, const char *factor)
 {
 	for (size_t i = 0; i < r->blames.count; i++)
+		if (words_follows(&r->blames.items[i], factor))
+			return true;
+	for (size_t i = 0; i < r->blames.count; i++)
 		for (size_t j = 0; j < r->blames.items[i].cause_count; j++)
 			if (strcmp(r->blames.items[i].causes[j].factor, factor) == 0)
 				return true;
@@ -493,8 +499,8 @@ static void put_unknown(struct report *r)
 
 static const char *const kinds[] = { "changed", "lost", "gained" };
 
-/* "15 changes (1 changed, 7 lost, 7 gained)", of `member` one of these values. */
-static void put_parts(const struct report *r, const char *member, const char *const *values, size_t count, struct buffer *out)
+/* "15 changes (1 changed, 7 lost, 7 gained)", of `member` one of these values; nothing where `all` are alike. */
+static void put_parts(const struct report *r, const char *member, const char *const *values, size_t count, size_t all, struct buffer *out)
 {
 	size_t parts = 0;
 
@@ -504,6 +510,8 @@ static void put_parts(const struct report *r, const char *member, const char *co
 		for (size_t j = 0; j < r->blames.count; j++)
 			for (size_t k = 0; k < json_array_size(r->blames.items[j].changes); k++)
 				found += strcmp(member_text(json_array_get(r->blames.items[j].changes, k), member), values[i]) == 0;
+		if (found && found == all)
+			return;
 		if (found)
 			buffer_printf(out, "%s%zu %s", parts++ ? ", " : " (", found, values[i]);
 	}
@@ -524,9 +532,9 @@ static void put_counts(const struct report *r, struct buffer *out)
 	}
 	buffer_printf(out, ": %zu change%s", count, count == 1 ? "" : "s");
 	if (r->blames.verdict == VERDICT_NONE)
-		put_parts(r, "change", kinds, sizeof(kinds) / sizeof(kinds[0]), out);
+		put_parts(r, "change", kinds, sizeof(kinds) / sizeof(kinds[0]), 0, out);
 	else
-		put_parts(r, "verdict", verdicts, sizeof(verdicts) / sizeof(verdicts[0]), out);
+		put_parts(r, "verdict", verdicts, sizeof(verdicts) / sizeof(verdicts[0]), count, out);
 }
 
 static void put_result(struct report *r)

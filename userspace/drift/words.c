@@ -187,7 +187,7 @@ static const char *vmm_called(const json_t *diff)
 	for (size_t i = 0; i < sizeof(vmms) / sizeof(vmms[0]); i++)
 		if (strcmp(kind, vmms[i].kind) == 0)
 			return vmms[i].name;
-	return "the VMM";
+	return "VMM";
 }
 
 static const struct phrase *phrase_of(const char *factor)
@@ -374,7 +374,7 @@ void words_blame(const json_t *diff, const struct blame *b, size_t value, struct
 
 /* The first comes along whenever the second changes: it is told by it. */
 static const char *const followers[][2] = {
-	{ "vmm.build_id", "vmm.version" },
+	{ "vmm.build_id|vmm.path", "vmm.version" },
 	{ "kernel.version", "kernel" },
 	{ "host_cpu.*", "host_cpu" },
 };
@@ -387,7 +387,7 @@ static bool has_cause(const struct blame *b, const char *factor)
 	return false;
 }
 
-static bool told_by_another(const struct blame *b, const char *factor)
+bool words_follows(const struct blame *b, const char *factor)
 {
 	for (size_t i = 0; i < sizeof(followers) / sizeof(followers[0]); i++)
 		if (glob_match(followers[i][0], factor) && has_cause(b, followers[i][1]))
@@ -403,7 +403,7 @@ void words_besides(const json_t *diff, const struct blame *b, size_t value, stru
 		const struct blame_cause *c = &b->causes[i];
 		const struct phrase *p = phrase_of(c->factor);
 
-		if (c->best || told_by_another(b, c->factor))
+		if (c->best || words_follows(b, c->factor))
 			continue;
 		if (count++ >= BESIDES_SHOWN) {
 			left_out++;
@@ -527,19 +527,44 @@ static void put_smbios(const char *name, const char *field, struct buffer *out)
 	put_part_of_key(field, strlen(field), "_", out);
 }
 
+/* "0x100000" of "0x0000000000100000". */
+static void put_address(const char *text, struct buffer *out)
+{
+	size_t zeros = strncmp(text, "0x", 2) == 0 ? strspn(text + 2, "0") : 0;
+
+	if (!zeros) {
+		put(text, out);
+		return;
+	}
+	buffer_string(out, "0x");
+	put(text + 2 + zeros - (text[2 + zeros] ? 0 : 1), out);
+}
+
+/* "rom/0x00000000fffc0000", and with ".version" what that image says of itself. */
+static void put_firmware_key(const char *key, struct buffer *out)
+{
+	const char *dot = strrchr(key, '.'), *slash = strchr(key, '/');
+
+	if (dot && strcmp(dot, ".version") == 0) {
+		buffer_string(out, "version");
+		return;
+	}
+	buffer_string(out, "image at ");
+	put_address(slash ? slash + 1 : key, out);
+}
+
 void words_subject(const char *facet, const char *key, struct buffer *out)
 {
 	const char *field = NULL, *structure = strcmp(facet, "smbios") == 0 || strcmp(facet, "identity") == 0 ? structure_of(key, &field) : NULL;
-	size_t zeros;
 
 	if (strcmp(facet, "acpi") == 0) {
 		put_acpi(key, out);
 	} else if (structure) {
 		put_smbios(structure, field, out);
-	} else if (strcmp(facet, "memory") == 0 && strncmp(key, "0x", 2) == 0) {
-		zeros = strspn(key + 2, "0");
-		buffer_string(out, "0x");
-		put(key + 2 + zeros - (key[2 + zeros] ? 0 : zeros > 0), out);
+	} else if (strcmp(facet, "memory") == 0) {
+		put_address(key, out);
+	} else if (strcmp(facet, "firmware") == 0) {
+		put_firmware_key(key, out);
 	} else {
 		put_part_of_key(key, strlen(key), "/", out);
 	}

@@ -24,6 +24,9 @@ void words_blame(const json_t *diff, const struct blame *blame, size_t value, st
 /* What else may have done it: "kernel 6.1.0-18 → 6.1.0-21, microcode 0x1 → 0x2"; nothing where there is nothing else. */
 void words_besides(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
 
+/* Does this factor come along with one that is blamed, as a build id does with a version? Then it is told by that. */
+bool words_follows(const struct blame *blame, const char *factor);
+
 /* "ACPI", "CPUID", …: how a facet is called in a sentence. */
 const char *words_facet(const char *facet);
 /* What a change of a value is about: "FADT OEM table id", "BIOS version"; the key where nobody has a better name for it. */
