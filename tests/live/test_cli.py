@@ -106,11 +106,11 @@ class Drifted(Cli):
         self.assertEqual([g["name"] for g in guests], ["db-1", "web-1"])
         for g in guests:
             self.assertEqual(set(g), {"id", "uuid", "name", "anonymous", "vmm", "machine", "pid", "running", "boot", "settled", "state", "severity",
-                                      "changes", "baseline", "current", "coverage"})
+                                      "verdict", "changes", "stable", "unstable", "next_boot", "baseline", "current", "coverage", "change_set"})
             self.assertEqual(set(g["vmm"]), {"kind", "version", "build_id", "path", "replaced"})
             self.assertEqual(list(g["coverage"]), FACETS)
         web = guests[1]
-        self.assertEqual((web["id"], web["state"], web["severity"], web["changes"], web["boot"]), (UUID, "drift", "warning", 1, 2))
+        self.assertEqual((web["id"], web["state"], web["severity"], web["changes"], web["boot"]), (UUID, "drift", "info", 1, 2))
         self.assertEqual((web["baseline"]["revision"], web["current"]["revision"]), (1, 2))
         self.assertEqual(web["machine"], "pc-q35-7.2")
 
@@ -119,7 +119,7 @@ class Drifted(Cli):
         self.assertEqual(d["result"], "drift")
         self.assertEqual([(c["facet"], c["key"], c["change"]) for c in d["changes"]], [("cpuid", "0x00000001.0.ecx", "changed")])
         self.assertEqual(d["changes"][0]["fields"], [{"name": "sse4.2", "bits": "ecx[20]", "from": "1", "to": "0"}])
-        self.assertEqual(d["changes"][0]["verdict"], None)
+        self.assertEqual((d["changes"][0]["verdict"], [c["factor"] for c in d["changes"][0]["cause"]]), ("intended", ["cpu"]))
         self.assertIn({"factor": "cpu", "from": None, "to": "qemu64,-sse4.2"}, d["context"])
         self.assertEqual((d["from"]["revision"], d["to"]["revision"]), (1, 2))
         self.assertIn("sse4.2", self.run_it("diff", "web-1", code=1).out)
@@ -148,8 +148,8 @@ class Drifted(Cli):
         self.assertIn("second", self.error("diff", a))
 
     def test_min_severity_narrows_the_exit_code(self):
-        self.run_it("diff", "web-1", "--min-severity", "warning", code=1)
-        self.run_it("diff", "web-1", "--min-severity", "critical", code=0)
+        self.run_it("diff", "web-1", "--min-severity", "info", code=1)
+        self.run_it("diff", "web-1", "--min-severity", "warning", code=0)
         self.error("diff", "web-1", "--min-severity", "bad")
 
     def test_show_decodes_every_facet(self):
@@ -190,7 +190,7 @@ class Drifted(Cli):
         self.assertIn("undo", types)
 
     def test_accept_refuses_what_it_cannot_mean(self):
-        self.assertIn("later version", self.error("accept", "--change-set", "7"))
+        self.assertIn("digits", self.error("accept", "--change-set", "7"))
         self.error("accept")
         self.error("accept", "web-1@1")
         self.error("accept", "web-1", "--expires", "2001-01-01")
@@ -338,7 +338,7 @@ class Replay(Cli):
 class Usage(Cli):
     def test_every_verb_explains_itself(self):
         verbs = re.findall(r"(?m)^  (\w+) ", self.run_it("-h").out)
-        self.assertEqual(verbs, ["run", "doctor", "ls", "show", "diff", "history", "accept", "record", "replay", "export", "serve", "version"])
+        self.assertEqual(verbs, ["run", "doctor", "ls", "show", "diff", "history", "accept", "maintenance", "record", "replay", "export", "serve", "version"])
         for verb in verbs:
             text = self.run_it(verb, "-h").out
             self.assertTrue(text.startswith(f"Usage: abidrift {verb}"), text)
@@ -387,7 +387,7 @@ class Usage(Cli):
     def test_version_names_features_and_formats(self):
         v = self.json("version")
         self.assertEqual(set(v), {"version", "features", "formats"})
-        self.assertEqual({k: v["formats"][k] for k in ("fingerprint", "trace", "store")}, {"fingerprint": 1, "trace": 1, "store": 1})
+        self.assertEqual({k: v["formats"][k] for k in ("fingerprint", "trace", "store")}, {"fingerprint": 1, "trace": 1, "store": 2})
         self.assertTrue(self.run_it("version").out.startswith("abidrift " + v["version"] + "\n"))
 
     def test_doctor_knows_every_facet_and_names_what_it_cannot_know(self):
