@@ -78,6 +78,37 @@ static void test_the_firmware_of_every_way_to_give_one_is_known(void **state)
 	check_firmware(BLOCK("ch\0--firmware=/fw"), "/fw");
 }
 
+static void check_default(const char *block, size_t size, bool x86, const char *expected)
+{
+	const char *found;
+	struct arguments a;
+
+	assert_int_equal(arguments_split(block, size, &a), 0);
+	found = arguments_default_firmware(&a, x86);
+	assert_string_equal(found ? found : "none", expected);
+	arguments_release(&a);
+}
+
+/* Or a new SeaBIOS under guests that name none would be drift without a cause. */
+static void test_the_firmware_that_nobody_named_is_known_of_a_pc_only(void **state)
+{
+	static const char seabios[] = "bios-256k.bin";
+
+	(void)state;
+	check_default(BLOCK("q\0-M\0pc-q35-7.2,accel=kvm"), false, seabios);
+	check_default(BLOCK("q\0-machine\0type=pc-i440fx-5.2"), false, seabios);
+	check_default(BLOCK("q\0-machine\0accel=kvm\0-M\0q35"), true, seabios);
+	check_default(BLOCK("q\0-m\0" "256"), true, seabios);
+	check_default(BLOCK("q\0-m\0" "256"), false, "none");
+	check_default(BLOCK("q\0-M\0microvm"), true, "none");
+	check_default(BLOCK("q\0-M\0virt"), false, "none");
+	check_default(BLOCK("q\0-M\0q35\0-bios\0b.bin"), true, "none");
+	check_default(BLOCK("q\0-M\0q35\0-pflash\0b.fd"), true, "none");
+	check_default(BLOCK("q\0-M\0q35,pflash0=f0"), true, "none");
+	check_default(BLOCK("q\0-M\0q35,firmware=b.bin"), true, "none");
+	check_default(BLOCK("q\0-M\0q35\0-drive\0if=pflash,file=b.fd"), true, "none");
+}
+
 static void test_a_block_graph_that_bites_its_tail_ends(void **state)
 {
 	(void)state;
@@ -89,6 +120,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_record_takes_the_guest_that_was_named_and_no_other),
 		cmocka_unit_test(test_the_firmware_of_every_way_to_give_one_is_known),
+		cmocka_unit_test(test_the_firmware_that_nobody_named_is_known_of_a_pc_only),
 		cmocka_unit_test(test_a_block_graph_that_bites_its_tail_ends),
 	};
 

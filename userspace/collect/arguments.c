@@ -256,3 +256,33 @@ int arguments_firmware(const struct arguments *a, arguments_firmware_fn fn, void
 		err = firmware_of_machine(a, fn, context);
 	return err < 0 ? err : 0;
 }
+
+/* hw/i386/pc_piix.c and pc_q35.c since QEMU 2.0; ubuntu: Ubuntu's own types of either. */
+static bool is_pc(const char *machine)
+{
+	return !strcmp(machine, "pc") || !strcmp(machine, "q35") || !strncmp(machine, "pc-i440fx-", 10) || !strncmp(machine, "pc-q35-", 7) ||
+	       !strncmp(machine, "ubuntu", 6);
+}
+
+const char *arguments_default_firmware(const struct arguments *a, bool x86)
+{
+	static const char *const images[] = { "bios", "pflash" }, *const machines[] = { "machine", "M" };
+	char value[VALUE_MAX_BYTES];
+	const char *text;
+	bool pc = x86;
+
+	for (size_t o = 0; o < sizeof(images) / sizeof(images[0]); o++)
+		if (arguments_value(a, images[o], 0))
+			return NULL;
+	for (size_t n = 0; (text = arguments_value(a, "drive", n)); n++)
+		if (get(text, "if", value) && !strcmp(value, "pflash"))
+			return NULL;
+	for (size_t o = 0; o < sizeof(machines) / sizeof(machines[0]); o++)
+		for (size_t n = 0; (text = arguments_value(a, machines[o], n)); n++) {
+			if (get(text, "pflash0", value) || get(text, "firmware", value))
+				return NULL;
+			if (get(text, "type", value) || get(text, "", value))
+				pc = is_pc(value);
+		}
+	return pc ? "bios-256k.bin" : NULL;
+}

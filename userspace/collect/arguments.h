@@ -23,6 +23,11 @@ bool arguments_match(const struct arguments *a, const char *guest);
 typedef int (*arguments_firmware_fn)(void *context, const char *path);
 /* Paths of firmware images, as given: -bios, the code flash, and further flash that the guest cannot write. A negative return ends it. */
 int arguments_firmware(const struct arguments *a, arguments_firmware_fn fn, void *context);
+/*
+ * The image that QEMU loads for a PC where no option names one, by its name in QEMU's data directories; NULL: an option names it, or the
+ * machine type has another. `x86`: this QEMU is for x86, so that it makes a PC where no option says which machine.
+ */
+const char *arguments_default_firmware(const struct arguments *a, bool x86);
 /* n-th value (from 0) of an option, dashes aside, as "-L DIR" or "--L=DIR"; NULL = no more. */
 const char *arguments_value(const struct arguments *a, const char *option, size_t n);
 

@@ -309,7 +309,7 @@ static int firmware_try(const struct firmware_search *s, const char *directory, 
 /* Where the VMM would look: its working directory, then (as QEMU does for -bios) its data directories. */
 static int firmware_open(const struct firmware_search *s, const char *name, char *ret, size_t size)
 {
-	static const char *const data_directories[] = { "/usr/share/qemu", "/usr/share/seabios", "/usr/share/qemu-kvm", "/usr/share/ovmf", "/usr/local/share/qemu" };
+	static const char *const data_directories[] = { "/usr/share/qemu", "/usr/share/seabios", "/usr/share/qemu-kvm", "/usr/share/kvm", "/usr/share/ovmf", "/usr/local/share/qemu" };
 	char cwd[4096];
 	const char *directory;
 	bool deleted = false;
@@ -350,6 +350,24 @@ static int firmware_found(void *context, const char *name)
 	return 0;
 }
 
+/* What nobody asked for is told only where it is. */
+static void default_firmware(struct firmware_search *s)
+{
+	const char *exe = record_pair_get(s->pairs->data, s->pairs->size, "exe"), *kind = record_pair_get(s->pairs->data, s->pairs->size, "kind");
+	const char *name;
+	char path[8192];
+	int fd;
+
+	if (!exe || !kind || strcmp(kind, "qemu"))
+		return;
+	name = arguments_default_firmware(s->arguments, strstr(exe, "-x86_64") || strstr(exe, "-i386"));
+	fd = name ? firmware_open(s, name, path, sizeof(path)) : -ENOENT;
+	if (fd < 0)
+		return;
+	close(fd);
+	firmware_found(s, name);
+}
+
 static bool has_memory(const struct process *p)
 {
 	char target[4096];
@@ -385,6 +403,7 @@ int process_describe(const struct process *p, struct contents *contents, const c
 		describe_status(p->pid, pairs);
 		describe_cgroup(p->pid, guest, pairs, ret_matches);
 		arguments_firmware(&a, firmware_found, &search);
+		default_firmware(&search);
 		describe_arguments(&a, pairs);
 		err = buffer_failed(pairs) ? -ENOMEM : 0;
 	}

@@ -220,7 +220,7 @@ const struct cause_rule cause_rules[] = {
 	RULE("acpi", "SRAT*", MEMORY_OBJECT, CAUSE_LIKELY, "a node's memory is as large as what backs it"),
 	RULE("acpi", "HMAT*", "option.machine=hmat*", CAUSE_CERTAIN, "the property switches the table on"),
 	RULE("acpi", "HPET*|DSDT*.HPET*", "option.no-hpet|option.machine=hpet*", CAUSE_CERTAIN, "the option is the HPET's"),
-	RULE("acpi", "MCFG*|DSDT*.DRAC*", "firmware.*", CAUSE_LIKELY, "firmware places the configuration window of PCI"),
+	RULE("acpi", "MCFG/0*", "firmware.*", CAUSE_LIKELY, "firmware places the configuration window of PCI"),
 	RULE("acpi", "BGRT*|FPDT*|UEFI*|FACS*|RSDP*", "firmware.*", CAUSE_LIKELY, "firmware makes this table"),
 	RULE("acpi", "DMAR*|IVRS*|VIOT*", IOMMU, CAUSE_CERTAIN, "the table is the IOMMU's"),
 	RULE("acpi", "TPM2*|TCPA*|*TPM*", TPM, CAUSE_CERTAIN, "the table is the TPM's"),
