@@ -8,6 +8,9 @@
  *	          bridges lead to
  *	state     afterwards write to enable and control registers as drivers do, and read everything again
  *
+ *	plug      for ever after do what ACPI of an i440fx does: look for a device that was plugged into bus 0, and size its registers;
+ *	          eject one that is asked for, and look again
+ *
  * When all is done it reads a port that nobody has, as often as makes it absent: who watches sees that after all the rest.
  *
  * gcc -m32 -ffreestanding -nostdlib -static -no-pie -fno-pic -fno-stack-protector -Wl,-Ttext=0x100000 -Wl,--build-id=none
@@ -202,6 +205,63 @@ static void walk(enum pass pass, int all)
 		walk_bus(bus, pass, 0);
 }
 
+/* ---- hot-plug, QEMU docs/specs/acpi_pci_hotplug */
+#define PLUG_UP 0xae00
+#define PLUG_DOWN 0xae04
+#define PLUG_EJECT 0xae08
+#define PLUG_BUS 0xae10
+
+/* What firmware does for each function of a new device. */
+static void size_all(u32 bdf)
+{
+	for (u32 reg = 0x10; reg <= 0x30; reg += reg == 0x24 ? 0x0c : 4) {
+		u32 was = config_read(bdf, reg);
+
+		config_write(bdf, reg, reg == 0x30 ? 0xfffff800u : 0xffffffffu);
+		(void)config_read(bdf, reg);
+		config_write(bdf, reg, was);
+	}
+}
+
+static void tell_slots(const char *what, u32 slots)
+{
+	put_text(what);
+	put_hex(slots, 8);
+	flush();
+}
+
+static void plug(void)
+{
+	u32 known = 0;
+
+	for (;;) {
+		u32 up, down;
+
+		out32(PLUG_BUS, 0);
+		up = in32(PLUG_UP) & ~known;
+		down = in32(PLUG_DOWN);
+		for (u32 slot = 0; slot < 32; slot++)
+			if (up & 1u << slot && (config_read(slot << 3, 0) & 0xffff) != 0xffff) {
+				take(slot << 3, 0);
+				size_all(slot << 3);
+			}
+		if (down) {
+			out32(PLUG_EJECT, down);
+			for (u32 slot = 0; slot < 32; slot++)
+				if (down & 1u << slot)
+					(void)config_read(slot << 3, 0);
+		}
+		if (up)
+			tell_slots("PLUGGED ", up);
+		if (down)
+			tell_slots("EJECTED ", down);
+		known = (known | up) & ~down;
+		/* Not for ever asking: each port read stops the guest. */
+		for (u32 n = 0; n < 3000000; n++)
+			__asm__ volatile("pause");
+	}
+}
+
 static int has_word(const char *text, const char *word)
 {
 	for (; *text; text++) {
@@ -231,6 +291,8 @@ __attribute__((used)) static void run(const struct multiboot *info)
 		(void)in32(END_PORT);
 	put_text("END");
 	flush();
+	if (has_word(said, "plug"))
+		plug();
 	for (;;)
 		__asm__ volatile("cli; hlt");
 }

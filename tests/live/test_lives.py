@@ -3,7 +3,8 @@
 import os
 import subprocess
 
-from harness import Live, wait_for
+from harness import ROOT, Live, wait_for
+from test_pci import CC
 
 NIC = ["-device", "e1000,netdev=n0,addr=3,romfile=,mac=52:54:00:12:34:56", "-netdev", "user,id=n0"]
 MACHINE = "pc-i440fx-7.2"
@@ -62,7 +63,8 @@ class Lives(Live):
         self.assertEqual([c["key"] for c in changes], ["0x00000001.0.ecx"])
         self.assertTrue(changes[0]["running"], changes)
         alert = next(a for a in monitor.alerts() if a["type"] == "drift")
-        self.assertEqual((alert["severity"], alert["changes"][0]["running"]), ("critical", True), alert)
+        self.assertEqual((alert["severity"], alert["changes"][0]["running"]), ("critical", True),
+                         (alert, monitor.json("history", source.name)["events"], monitor.err))
         # Reset or not: this process took it away while the guest ran.
         source.stop()
         target.command("system_reset")
@@ -113,3 +115,96 @@ class Lives(Live):
         self.assertEqual((state["boot"], state["changes"]), (1, 0), monitor.diff(source.name))
         self.assertEqual(boots(monitor, source.name)[-1], "restored from a program's output")
         self.assertTrue(os.path.getsize(saved))
+
+
+class HotPlug(Live):
+    """A guest of our own does what an OS does when ACPI tells it of a device."""
+
+    def plugged(self, *devices):
+        walker = self.folder.file("pciwalk")
+        done = subprocess.run([*CC, "-o", walker, os.path.join(ROOT, "tests", "live", "pciwalk.c")], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.told = self.folder.file("told")
+        monitor = self.monitor()
+        guest = self.qemu(MACHINE, *NIC, *devices, "-kernel", walker, "-append", "plug", "-debugcon", f"file:{self.told}")
+        self.says("END")
+        wait_for("the end of the walk to be seen", lambda: monitor.settled(guest.name) and "ports 0x05a5/r32 " in monitor.fingerprint(guest.name))
+        self.assertEqual(monitor.settled(guest.name)["state"], "same")
+        return monitor, guest
+
+    def says(self, text):
+        wait_for(f"the guest to say {text}", lambda: os.path.exists(self.told) and text in open(self.told, errors="replace").read())
+
+    def changes(self, monitor, guest, kind, severity):
+        """The drift, once it is there: changes of a device that all are of this kind and severity."""
+        wait_for("drift", lambda: monitor.guest(guest.name)["state"] == "drift" and monitor.guest(guest.name)["settled"])
+        found = wait_for("its changes", lambda: [c for c in monitor.diff(guest.name)["changes"] if c["facet"] == "pci"])
+        self.assertEqual({(c["change"], c["severity"], c["running"]) for c in found}, {(kind, severity, True)}, found)
+        return found
+
+    def test_what_the_guest_let_go_of_is_info(self):
+        monitor, guest = self.plugged("-device", "virtio-rng-pci,addr=5,id=rng")
+        guest.command("device_del", id="rng")
+        self.says("EJECTED 00000020")
+        found = self.changes(monitor, guest, "lost", "info")
+        self.assertEqual({(c["verdict"], c["cause"][0]["factor"], c["cause"][0]["to"]) for c in found}, {("intended", "hotplug", "eject port 0xae08")})
+        self.assertEqual({c["key"].rsplit("/", 1)[0] for c in found}, {"0000:00:05.0"})
+        # The same after a reset: it stays what it was.
+        guest.command("system_reset")
+        state = monitor.settled(guest.name, boot=2)
+        self.assertEqual((state["boot"], state["severity"]), (2, "info"), monitor.diff(guest.name))
+
+    def test_what_the_guest_found_when_it_was_told_is_info(self):
+        monitor, guest = self.plugged()
+        guest.command("device_add", driver="virtio-rng-pci", id="rng", addr="5")
+        self.says("PLUGGED 00000020")
+        found = self.changes(monitor, guest, "gained", "info")
+        self.assertEqual({(c["verdict"], c["cause"][0]["factor"]) for c in found}, {("intended", "hotplug")})
+
+
+class Exact(Live):
+    """A VMM of our own: what the guest did is known to the last exit."""
+    DEVICE = ["answer pci:00:00.0:0:0x12378086", "answer pci:00:00.0:8:0x06000002", "answer pci:00:03.0:0:0x100e8086", "answer pci:00:03.0:8:0x02000003"]
+    LOOK = "; ".join(f"out 0xcf8 4 {0x80000000 | slot << 11 | reg:#x}; in 0xcfc 4" for slot in (0, 3) for reg in (0, 8))
+
+    def guest(self, monitor, *lines):
+        vmm = self.microvmm("--stdin")
+        vmm.wait_line("^ready", "out")
+        vmm.name = next(f"anon-{vmm.pid}-{line.split()[3]}" for line in vmm.out if line.startswith("vm 0 kvm-fd "))
+        self.do(vmm, *self.DEVICE, self.LOOK, *lines)
+        monitor.settled(vmm.name)
+        return vmm
+
+    def do(self, vmm, *lines):
+        for line in lines:
+            done = sum(1 for said in vmm.out if said.startswith("op done"))
+            vmm.write(line + "\n")
+            if not line.startswith(("answer", "reset")):
+                wait_for(f"op done: {line}", lambda: sum(1 for said in vmm.out if said.startswith("op done")) > done)
+
+    def lost(self, monitor, vmm):
+        found = wait_for("the loss", lambda: [c for c in monitor.diff(vmm.name)["changes"] if c["key"] == "0000:00:03.0/id"])
+        self.assertEqual({(c["change"], c["running"]) for c in found}, {("lost", True)}, found)
+        return found[0]["severity"], found[0]["verdict"]
+
+    def test_a_device_that_vanishes_is_critical_and_one_that_was_ejected_is_not(self):
+        monitor = self.monitor()
+        gone, ejected = self.guest(monitor), self.guest(monitor)
+        self.do(ejected, "out 0xae10 4 0; out 0xae08 4 8")
+        for vmm in (gone, ejected):
+            self.do(vmm, "answer pci:00:03.0:0:0xffffffff", self.LOOK)
+        self.assertEqual(self.lost(monitor, gone), ("critical", "unexplained"))
+        self.assertEqual(self.lost(monitor, ejected), ("info", "intended"))
+
+    def test_another_os_is_no_drift(self):
+        """Other ports and registers, another order, other devices asked for, a driver that comes late: what a guest does is its own affair."""
+        monitor = self.monitor()
+        vmm = self.guest(monitor, "cpuid 0 0; cpuid 1 0; in 0x60 1; in 0x71 1; in 0x71 1; in 0x71 1; rdmsr 0x1b")
+        self.do(vmm, "cpuid 0x80000000 0; in 0x70 1; in 0x70 1; in 0x70 1; in 0x3f8 1; out 0xae10 4 0; out 0xae08 4 0x40; out 0xcf8 4 0x80002000; in 0xcfc 4; "
+                     "mmio-read 0xd0000000 4; rdmsr 0x1a0")
+        monitor.settled(vmm.name)
+        for boot in (2, 3):
+            self.do(vmm, "reset", f"in 0x2f8 1; cpuid 7 0; {self.LOOK}; in 0x60 1" if boot == 2 else f"{self.LOOK}; rdmsr 0x10; out 0x80 1 3")
+            state = monitor.settled(vmm.name, boot=boot)
+            self.assertEqual((state["boot"], state["changes"]), (boot, 0), monitor.diff(vmm.name))
+        self.assertEqual([a for a in monitor.alerts() if a["severity"] != "info"], [])
