@@ -328,9 +328,10 @@ SUBPROGRAM int boot_begin(struct subject *s, __u32 reason)
 		return 0;
 	/*
 	 * SeaBIOS answers a reset by the VMM with a reset of its own, before it has looked at anything: its copy in RAM says that it
-	 * had run already. That is one reset to whoever asked for it, and one boot.
+	 * had run already. That is one reset to whoever asked for it, and one boot. Until the VMM has heard of it the vCPU goes on, in
+	 * protected mode, and asks again and again: the suspicion may have been withdrawn by then.
 	 */
-	bounce = reason == OBSERVE_REASON_PORT && vm->seen.reason == OBSERVE_REASON_VMM && !(vm->seen.flags & VM_STATE_PCI) &&
+	bounce = (reason == OBSERVE_REASON_PORT || (reason == OBSERVE_REASON_VMM && (vm->seen.flags & VM_STATE_ASKED))) && vm->seen.reason == OBSERVE_REASON_VMM && !(vm->seen.flags & VM_STATE_PCI) &&
 		 s->now - vm->seen.boot_ns < BOUNCE_NS;
 	if (!bounce) {
 		vm->seen.boot += 1;

@@ -239,7 +239,7 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 		if (size != 1 || !resets(port, value) || !enter(&s, vcpu) || is_absent_port(&s, port))
 			return 0;
 		s.vm->suspect = vcpu;
-		s.vm->seen.flags |= OBSERVE_VM_PENDING;
+		s.vm->seen.flags |= OBSERVE_VM_PENDING | VM_STATE_ASKED;
 		forget_caches();
 		return 0;
 	}

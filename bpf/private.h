@@ -31,7 +31,8 @@ struct vm_state {
 /* Private bits of observe_vm.flags. */
 #define VM_STATE_SHUTDOWN (1u << 16) /* a vCPU triple-faulted: it goes on only after a reset */
 #define VM_STATE_PCI (1u << 17)      /* a PCI function other than the host bridge was asked for in this boot */
-#define BOUNCE_NS 3000000000ull      /* firmware that resets at once does so within this */
+#define VM_STATE_ASKED (1u << 18)    /* a reset port was written in this boot, whatever came of it */
+#define BOUNCE_NS 10000000000ull     /* firmware that resets at once does so within this, on a busy host too */
 
 /*
  * A private fact: what a placeable PCI register (BAR, ROM, bridge window, bus numbers) holds now. selector as

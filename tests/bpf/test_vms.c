@@ -187,6 +187,31 @@ static void a_reset_port_is_believed_when_the_guest_is_in_real_mode_again(void *
 	assert_int_equal(vm_of(KVM_A).boot, boot + 1);
 }
 
+/* SeaBIOS resets once more when it finds that it has run before; for whoever reset the guest that is one reset. */
+static void a_reset_that_firmware_answers_with_another_is_one_boot(void **state)
+{
+	(void)state;
+	rig_begin();
+	cpuid(2, 0, 1, 0, 0, 0);
+	tsc_written(true, true);
+	assert_int_equal(vm_of(KVM_A).boot, 2);
+	/* It asks, and asks again before the VMM has heard: that alone would withdraw the suspicion. */
+	out_port(0x64, 1, 0xfe);
+	in_port(0x64, 1, 0x1c);
+	assert_false(vm_of(KVM_A).flags & OBSERVE_VM_PENDING);
+	tsc_written(true, true);
+	assert_int_equal(vm_of(KVM_A).boot, 2);
+	/* Who resets twice without being asked gets two boots. */
+	cpuid(2, 0, 1, 0, 0, 0);
+	tsc_written(true, true);
+	assert_int_equal(vm_of(KVM_A).boot, 3);
+	/* So does firmware that has looked at its machine before. */
+	pci_in(3 << 3, 0, 2, 0xffff);
+	out_port(0x64, 1, 0xfe);
+	tsc_written(true, true);
+	assert_int_equal(vm_of(KVM_A).boot, 4);
+}
+
 static void a_reset_port_that_nobody_answers_for_resets_nothing(void **state)
 {
 	(void)state;
@@ -334,6 +359,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_reset_by_the_vmm_is_a_new_boot_and_all_is_told_again, rig_close),
 		cmocka_unit_test_teardown(a_reset_port_is_believed_when_the_guest_is_in_real_mode_again, rig_close),
 		cmocka_unit_test_teardown(a_reset_port_that_nobody_answers_for_resets_nothing, rig_close),
+		cmocka_unit_test_teardown(a_reset_that_firmware_answers_with_another_is_one_boot, rig_close),
 		cmocka_unit_test_teardown(a_triple_fault_is_a_new_boot_when_that_vcpu_goes_on, rig_close),
 		cmocka_unit_test_teardown(a_flood_fills_its_own_quota_only, rig_close),
 		cmocka_unit_test_teardown(overflow_is_of_one_boot, rig_close),
