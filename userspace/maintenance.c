@@ -136,13 +136,15 @@ static void put_set(struct buffer *out, const json_t *set)
 	const json_t *guests = json_object_get(set, "guests");
 	json_int_t changes = json_integer_value(json_object_get(set, "changes"));
 	const char *name = json_string_value(json_array_get(guests, 0)), *summary = json_string_value(json_object_get(set, "summary"));
+	const char *verdict = json_string_value(json_object_get(set, "verdict")), *severity = json_string_value(json_object_get(set, "severity"));
 
 	if (json_array_size(guests) == 1)
 		text_terminal(out, name ? name : "", name ? strlen(name) : 0);
+	else if (changes == 1)
+		buffer_printf(out, "%zu the same change", json_array_size(guests));
 	else
-		buffer_printf(out, "%zu the same %" JSON_INTEGER_FORMAT " change%s", json_array_size(guests), changes, changes == 1 ? "" : "s");
-	buffer_string(out, ": ");
-	buffer_string(out, summary ? summary : "");
+		buffer_printf(out, "%zu the same %" JSON_INTEGER_FORMAT " changes", json_array_size(guests), changes);
+	buffer_printf(out, " (%s%s%s): %s", verdict ? verdict : "", verdict ? ", " : "", severity ? severity : "", summary ? summary : "");
 }
 
 static void put_summary(struct buffer *out, const struct store_maintenance *m, const struct sum *sum)

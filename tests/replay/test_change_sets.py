@@ -87,7 +87,7 @@ class ChangeSets(Store):
     def test_ls_says_it_in_one_line_with_what_to_do(self):
         same, other = self.upgraded()
         text = abidrift("ls", store=self.store).stdout
-        self.assertRegex(text, rf"(?m)^3 guests, the same change: .*\(abidrift accept --change-set {same[:8]}\)$")
+        self.assertRegex(text, rf"(?m)^3 guests, the same change: kernel 6.1.0-test → 6.12-test changed CPUID: lost cx16\. \(violation, critical\) \(abidrift accept --change-set {same[:8]}\)$")
         self.assertNotIn(other[:8], text)
 
     def test_one_accept_for_all_of_them_and_one_undo(self):
@@ -222,7 +222,7 @@ class Maintenance(Store):
         self.assertEqual(alert["guest"], {"uuid": None, "name": None})
         self.assertEqual([(s["id"], s["guests"], s["changes"]) for s in alert["change_sets"]],
                          [(guests["g1"]["change_set"], ["g1", "g2", "g3"], 1), (guests["g4"]["change_set"], ["g4"], 1)])
-        self.assertRegex(alert["summary"], r"^maintenance window of 1d ended: 4 guests drift: 3 the same 1 change: .*; g4: ")
+        self.assertRegex(alert["summary"], r"^maintenance window of 1d ended: 4 guests drift: 3 the same change \(violation, critical\): kernel .*; g4 \(violation, warning\): kernel ")
         self.assertEqual(len(alert["changes"]), 2)
         self.assertEqual(alert["severity"], guests["g1"]["severity"])
         self.assertIsNone(self.json("maintenance")["maintenance"])

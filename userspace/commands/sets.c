@@ -40,6 +40,12 @@ void sets_text(const json_t *sets, struct buffer *out)
 		else
 			buffer_printf(out, "%lld changes: ", (long long)changes);
 		output_member(out, set, "summary");
-		buffer_printf(out, " (abidrift accept --change-set %.*s)\n", digits_of(sets, id), id);
+		buffer_string(out, " (");
+		if (output_string(set, "verdict")) {
+			output_member(out, set, "verdict");
+			buffer_string(out, ", ");
+		}
+		output_member(out, set, "severity");
+		buffer_printf(out, ") (abidrift accept --change-set %.*s)\n", digits_of(sets, id), id);
 	}
 }

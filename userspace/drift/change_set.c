@@ -10,7 +10,8 @@
 #include "userspace/drift/view.h"
 #include "userspace/fingerprint/fingerprint.h"
 
-#define SUMMARY_COLUMNS 160
+/* Cause and changes; what they break is said where one guest is looked at. */
+#define SUMMARY_COLUMNS 110
 
 /* Factors that are the same for all guests of a host, so that their values tell one upgrade from the next. */
 #define HOST_SIDE "vmm.*|kernel*|kvm.*|host_cpu*|microcode|firmware.*"
@@ -206,17 +207,29 @@ bool change_set_prefix_valid(const char *text)
 	return digits >= CHANGE_SET_DIGITS_MIN && digits <= CHANGE_SET_DIGITS && !text[digits];
 }
 
+/* Verdict and severity have members of their own: what a summary begins with is left out. */
+static const char *after_head(const char *summary, const char *verdict, const char *severity)
+{
+	struct buffer head = BUFFER_INIT;
+
+	buffer_printf(&head, "drift, %s%s%s. ", verdict ? verdict : "", verdict ? ", " : "", severity);
+	if (!buffer_failed(&head) && !strncmp(summary, head.data, head.size))
+		summary += head.size;
+	buffer_release(&head);
+	return summary;
+}
+
 json_t *change_set_json(const json_t *diff, const char *id)
 {
 	const json_t *changes = json_object_get(diff, "changes");
+	const char *verdict = verdict_name(changes_verdict(changes)), *severity = severity_name(changes_severity(changes));
 	struct buffer summary = BUFFER_INIT;
 	json_t *set = NULL;
 
 	drift_summary(diff, SUMMARY_COLUMNS, &summary);
 	if (!buffer_failed(&summary))
-		set = json_pack("{s:s, s:I, s:s?, s:s, s:s}", "id", id, "changes", (json_int_t)changes_count(changes), "verdict",
-				verdict_name(changes_verdict(changes)), "severity", severity_name(changes_severity(changes)), "summary",
-				summary.size ? summary.data : "");
+		set = json_pack("{s:s, s:I, s:s?, s:s, s:s}", "id", id, "changes", (json_int_t)changes_count(changes), "verdict", verdict, "severity",
+				severity, "summary", after_head(summary.size ? summary.data : "", verdict, severity));
 	buffer_release(&summary);
 	return set;
 }
