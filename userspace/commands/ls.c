@@ -27,6 +27,7 @@ int verb_ls(const struct options *o)
 	if (json_array_size(json_object_get(model, "guests"))) {
 		listing_text(json_object_get(model, "guests"), o->verbose, &text);
 		sets_text(json_object_get(model, "change_sets"), &text);
+		sets_window(json_object_get(model, "maintenance"), &text);
 	} else if (!o->quiet)
 		buffer_string(&text, "no guest was seen yet\n");
 	code = output_text(o, &text);

@@ -14,7 +14,7 @@
 #include "userspace/commands/person.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
-#include "userspace/serve/json.h"
+#include "userspace/serve/change_sets.h"
 
 #define REASON_BYTES_MAX 4096
 /* A window that nobody ends must not silence a store for good. */
@@ -59,19 +59,18 @@ static int window_change(struct store *store, const struct options *o, uint64_t 
 	return err;
 }
 
-static int window_json(struct store *store, json_t **ret, struct error *e)
+static int window_model(struct store *store, json_t **ret, struct error *e)
 {
+	json_t *window = NULL;
 	struct store_maintenance m = { 0 };
-	int err = store_maintenance_get(store, &m);
+	int err = maintenance_json(store, &window, e);
 
-	if (err < 0 && err != -ENOENT)
-		return error_set(e, -err, "%s", store_error(store));
-	if (err == -ENOENT)
-		*ret = json_pack("{s:n}", "maintenance");
-	else
-		*ret = json_pack("{s:{s:o, s:o, s:o, s:o, s:b}}", "maintenance", "begin", json_time(m.begins_at), "end", json_time(m.ends_at), "by",
-				 json_text(m.by), "reason", json_text(m.reason), "over", settings_now() >= m.ends_at);
+	if (err < 0)
+		return err;
+	if (json_is_object(window) && store_maintenance_get(store, &m) >= 0)
+		json_object_set_new(window, "over", json_boolean(settings_now() >= m.ends_at));
 	store_maintenance_release(&m);
+	*ret = json_pack("{s:o}", "maintenance", window);
 	return 0;
 }
 
@@ -112,7 +111,7 @@ int verb_maintenance(const struct options *o)
 	if (err >= 0 && (length || o->end))
 		err = window_change(store, o, length, &e);
 	if (err >= 0)
-		err = window_json(store, &model, &e);
+		err = window_model(store, &model, &e);
 	store_close(store);
 	if (err < 0)
 		return output_error(o, "%s", e.text);

@@ -49,3 +49,12 @@ void sets_text(const json_t *sets, struct buffer *out)
 		buffer_printf(out, ") (abidrift accept --change-set %.*s)\n", digits_of(sets, id), id);
 	}
 }
+
+void sets_window(const json_t *window, struct buffer *out)
+{
+	if (!json_is_object(window))
+		return;
+	buffer_string(out, "maintenance window until ");
+	output_member(out, window, "end");
+	buffer_string(out, ": alerts of drift wait for its end\n");
+}

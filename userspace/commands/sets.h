@@ -9,5 +9,7 @@ struct buffer;
 
 /* A line for each set of two guests or more. */
 void sets_text(const json_t *sets, struct buffer *out);
+/* A line for the maintenance window, where one is open. */
+void sets_window(const json_t *window, struct buffer *out);
 
 #endif

@@ -22,7 +22,7 @@ struct api_rules {
 };
 
 /*
- * {"guests", "change_sets"}. Every guest: one object per instance that runs, or its last one. A guest that was never seen to run is there as well. What is
+ * {"guests","change_sets","maintenance"}. Every guest: one object per instance that runs, or its last one. A guest that was never seen to run is there as well. What is
  * not known is null: `baseline` and `current` as a whole, `pid` of what does not run.
  */
 int api_guests(struct store *s, json_t **ret, struct error *e);

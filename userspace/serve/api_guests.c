@@ -36,7 +36,7 @@ int api_guests(struct store *s, json_t **ret, struct error *e)
 {
 	struct store_guest *guests = NULL;
 	size_t count = 0;
-	json_t *list = json_array(), *sets = NULL;
+	json_t *list = json_array(), *sets = NULL, *window = NULL;
 	int err = store_guests(s, &guests, &count);
 
 	if (err < 0)
@@ -51,11 +51,14 @@ int api_guests(struct store *s, json_t **ret, struct error *e)
 		return err;
 	}
 	err = change_sets_json(s, &sets, e);
+	if (err >= 0)
+		err = maintenance_json(s, &window, e);
 	if (err < 0) {
+		json_decref(sets);
 		json_decref(list);
 		return err;
 	}
-	*ret = json_pack("{s:o, s:o}", "guests", list, "change_sets", sets);
+	*ret = json_pack("{s:o, s:o, s:o}", "guests", list, "change_sets", sets, "maintenance", window);
 	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 

@@ -56,3 +56,17 @@ int change_sets_json(struct store *s, json_t **ret, struct error *e)
 	*ret = list;
 	return 0;
 }
+
+int maintenance_json(struct store *s, json_t **ret, struct error *e)
+{
+	struct store_maintenance m = { 0 };
+	int err = store_maintenance_get(s, &m);
+
+	if (err < 0 && err != -ENOENT)
+		return error_set(e, -err, "%s", store_error(s));
+	*ret = err == -ENOENT ? json_null()
+			      : json_pack("{s:o, s:o, s:o, s:o}", "begin", json_time(m.begins_at), "end", json_time(m.ends_at), "by", json_text(m.by),
+					  "reason", json_text(m.reason));
+	store_maintenance_release(&m);
+	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
+}

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Change sets as `ls` and alerts list them. */
+/* What is said of all guests together: change sets, and the maintenance window. */
 #ifndef ABIDRIFT_SERVE_CHANGE_SETS_H
 #define ABIDRIFT_SERVE_CHANGE_SETS_H
 
@@ -10,5 +10,7 @@ struct store;
 
 /* An array of {"id","guests","changes","verdict","severity","summary"}, most guests first. -errno with e. */
 int change_sets_json(struct store *s, json_t **ret, struct error *e);
+/* {"begin","end","by","reason"} of the window that is open, or over and not summed up yet; null: none. -errno with e. */
+int maintenance_json(struct store *s, json_t **ret, struct error *e);
 
 #endif
