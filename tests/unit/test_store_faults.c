@@ -97,6 +97,14 @@ static void make_store(struct sandbox *box)
 	int64_t guest = put_guest(s, "kept");
 	put_revision(s, guest, "kept text", 1);
 	assert_int_equal(set_baseline(s, guest, 1, 1, "auto", NULL, 0), 0);
+	struct store_maintenance window = { .begins_at = 1, .ends_at = 2, .by = (char *)"ann" };
+	struct store_event event = { .at = 1, .type = (char *)"drift", .guest = guest, .change_set = (char *)"0123456789abcdef" };
+	struct digest digest;
+	digest_bytes("d", 1, &digest);
+	assert_int_equal(store_drift_set(s, guest, "{}", &digest, "0123456789abcdef", 1), 0);
+	assert_int_equal(store_event_add(s, &event), 0);
+	assert_int_equal(store_suppression_hit(s, "rule", 1, 1, 1), 0);
+	assert_int_equal(store_maintenance_put(s, &window), 0);
 	store_close(s);
 }
 
@@ -326,6 +334,29 @@ static char *make_full_store(struct sandbox *box, size_t *ret_size)
 	return slurp(box->path, ret_size);
 }
 
+/* What is read of all guests together. */
+static int use_lists(struct store *s)
+{
+	struct store_drift *drifts = NULL;
+	struct store_change_set *sets = NULL;
+	struct store_turn *turns = NULL;
+	struct store_suppression *rules = NULL;
+	struct store_maintenance window = { 0 };
+	size_t n;
+	int err = store_drifts(s, &drifts, &n);
+	if (!err)
+		store_drifts_free(drifts, n);
+	if (!err && !(err = store_change_sets(s, &sets, &n)))
+		store_change_sets_free(sets, n);
+	if (!err && !(err = store_turns(s, 0, &turns, &n)))
+		store_turns_free(turns, n);
+	if (!err && !(err = store_suppressions(s, &rules, &n)))
+		store_suppressions_free(rules, n);
+	if (!err && !(err = store_maintenance_get(s, &window)))
+		store_maintenance_release(&window);
+	return err == -ENOENT ? 0 : err;
+}
+
 /* Everything that reads and writes. Whatever it says, it says it in a line, and does not fall over. */
 static int use_all(struct sandbox *box, enum store_mode mode)
 {
@@ -353,6 +384,10 @@ static int use_all(struct sandbox *box, enum store_mode mode)
 	while (count)
 		store_guest_release(&guests[--count]);
 	free(guests);
+	first = first ? first : err;
+	err = use_lists(s);
+	if (err < 0)
+		assert_one_line(store_error(s));
 	first = first ? first : err;
 	err = store_check(s, &e);
 	if (err < 0)
