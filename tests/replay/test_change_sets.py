@@ -130,6 +130,18 @@ class ChangeSets(Store):
         self.assertIn("g2: skipped, it has not settled", again.stdout)
         db.close()
 
+    def test_all_or_none_are_accepted(self):
+        same, _ = self.upgraded()
+        db = sqlite3.connect(self.path)
+        with db:
+            row = db.execute("INSERT INTO contents (digest, bytes) VALUES ('sha256:00', CAST('damaged' AS BLOB))").lastrowid
+            db.execute("UPDATE revisions SET text = ? WHERE revision = 2 AND guest = (SELECT row FROM guests WHERE name = 'g3')", (row,))
+        self.assertIn("damaged", abidrift("accept", "--change-set", same, store=self.store, ok=(2,)).stderr)
+        self.assertEqual(db.execute("SELECT count(*) FROM baselines WHERE change_set IS NOT NULL").fetchone(), (0,))
+        self.assertEqual(db.execute("SELECT count(*) FROM events WHERE type = 'accept'").fetchone(), (0,))
+        self.assertEqual(db.execute("SELECT count(*) FROM drifts").fetchone(), (4,))
+        db.close()
+
     def test_what_cannot_be_meant_is_refused(self):
         same, other = self.upgraded()
         for args, words in ((("--change-set", same[:3]), "4 to 16 digits"), (("--change-set", "zzzz"), "4 to 16 digits"),
@@ -143,6 +155,21 @@ class ChangeSets(Store):
         db.close()
         self.assertIn("is ambiguous", abidrift("accept", "--change-set", same[:8], store=self.store, ok=(2,)).stderr)
         self.assertEqual({g["state"] for n, g in self.guests().items() if n != "g5"}, {"drift"})
+
+    def test_drift_that_an_older_abidrift_stored_gets_its_set_and_alerts_nobody(self):
+        same, _ = self.upgraded()
+        db = sqlite3.connect(self.path)
+        with db:
+            db.execute("UPDATE drifts SET change_set = NULL, json = json_remove(json, '$.change_set')")
+            opened = db.execute("SELECT at FROM drifts ORDER BY guest").fetchall()
+        self.assertEqual(self.json("ls")["change_sets"], [])
+        told, events = len(self.alerts()), len([e for e in self.json("history")["events"] if e["type"] == "drift"])
+        self.day(2, {"g1": LESS, "g2": LESS}, kernel="6.12-test")
+        self.assertEqual([(s["id"], s["guests"]) for s in self.json("ls")["change_sets"]], [(same, 2)])
+        self.assertEqual(len(self.alerts()), told)
+        self.assertEqual(len([e for e in self.json("history")["events"] if e["type"] == "drift"]), events)
+        self.assertEqual(db.execute("SELECT at FROM drifts ORDER BY guest").fetchall(), opened)
+        db.close()
 
     def test_a_guests_own_mac_parts_no_set(self):
         self.day(0, {"g1": LEAVES, "g2": LEAVES})
