@@ -41,7 +41,7 @@ static char *text_of(const json_t *diff, bool color)
 {
 	struct buffer out = BUFFER_INIT;
 
-	drift_text(diff, &(struct drift_text_options){ .color = color }, &out);
+	drift_text(diff, &(struct drift_text_options){ .color = color, .advice = json_object_get(diff, "change_set") != NULL }, &out);
 	return buffer_take(&out, NULL);
 }
 
@@ -546,21 +546,42 @@ static const char hostile[] =
 	"\"moved\":[{\"key\":\"\\u001b\"}],"
 	"\"unknown\":[{\"facet\":\"\\u001b\",\"reason\":\"\\n\"},5,{\"key\":\"\\u001b\"}]}";
 
-static void what_a_guest_wrote_does_nothing_to_the_terminal(void **state)
-{
-	json_t *diff = diff_read(hostile);
-	char *text = text_of(diff, false), *line = summary_of(diff, COLUMNS);
+#define EVIL "\\u001b[31m\\n\\u202e\\u009b"
+static const char hostile_judged[] =
+	"{\"result\":\"drift\",\"vmm\":\"" EVIL "\",\"machine\":\"" EVIL "\",\"change_set\":\"" EVIL "\",\"to\":{\"guest\":{\"name\":\"" EVIL "\","
+	"\"id\":\"" EVIL "\"}},\"context\":[{\"factor\":\"" EVIL "\",\"from\":\"" EVIL "; x\",\"to\":null}],\"suppressed\":[{\"rule\":\"" EVIL
+	"\",\"reason\":\"" EVIL "\",\"at_most\":1,\"changes\":2,\"applied\":false}],\"changes\":["
+	JUDGED("acpi", EVIL "/oem_table_id", "changed", "\"" EVIL "\"", "\"" EVIL "\"", "", "violation", "critical",
+	       CAUSE("option." EVIL, "\"" EVIL ",a\"", "\"" EVIL ",b\"", EVIL) "," CAUSE("firmware.", "null", "null", EVIL) ","
+	       CAUSE("vmm.version", "\"" EVIL " x\"", "\"" EVIL "\"", EVIL), ",\"impact\":\"" EVIL "\",\"reason\":\"" EVIL "\"") ","
+	JUDGED("smbios", "type17." EVIL "/x", "changed", "\"a " EVIL "\"", "\"a\"", BIT(EVIL, EVIL, "1", "0"), "exempt", "info",
+	       CAUSE("firmware./" EVIL, "\"" EVIL "\"", "null", EVIL) "," CAUSE("firmware./b", "null", "\"x\"", ""), "") ","
+	JUDGED("memory", "0x" EVIL, "gained", "null", "\"" EVIL "\"", "", "unexplained", "info", CAUSE("cpu", "null", "null", EVIL), "") ","
+	JUDGED("smbios", "type1." EVIL "/x", "changed", "\"a\"", "\"b\"", "", "exempt", "info", "7", ",\"suppressed_by\":\"" EVIL "\"") "]}";
 
-	(void)state;
+static void nothing_hostile(const char *hostile_json)
+{
+	json_t *diff = diff_read(hostile_json);
+	char *text = text_of(diff, false), *line = summary_of(diff, 480);
+
 	for (const char *c = text; *c; c++)
 		assert_true(*c == '\n' || (unsigned char)*c >= 0x20);
 	assert_null(strstr(text, "\xc2\x9b"));
 	assert_null(strstr(text, "\xe2\x80\xae"));
 	for (const char *c = line; *c; c++)
 		assert_true((unsigned char)*c >= 0x20);
+	assert_null(strstr(line, "\xc2\x9b"));
+	assert_null(strstr(line, "\xe2\x80\xae"));
 	free(text);
 	free(line);
 	json_decref(diff);
+}
+
+static void what_a_guest_wrote_does_nothing_to_the_terminal(void **state)
+{
+	(void)state;
+	nothing_hostile(hostile);
+	nothing_hostile(hostile_judged);
 }
 
 static void any_json_is_survived(void **state)
@@ -570,7 +591,8 @@ static void any_json_is_survived(void **state)
 
 	(void)state;
 	for (int turn = 0; turn < 5000; turn++) {
-		const char *base = (turn & 1) ? hostile : STORY;
+		const char *const bases[] = { STORY, hostile, DIFF_OF(UPGRADE_ACPI), hostile_judged };
+		const char *base = bases[turn % 4];
 		char *text = strdup(base);
 		json_t *diff;
 
@@ -580,7 +602,7 @@ static void any_json_is_survived(void **state)
 		}
 		diff = json_loads(text, JSON_DECODE_ANY, NULL);
 		if (diff) {
-			char *out = text_of(diff, turn & 2), *line = summary_of(diff, (size_t)turn % 120);
+			char *out = text_of(diff, turn & 2), *line = summary_of(diff, (size_t)turn % 320);
 
 			assert_non_null(out);
 			assert_non_null(line);
