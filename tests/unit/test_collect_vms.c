@@ -121,7 +121,7 @@ static void test_a_changed_table_is_told_and_an_unchanged_one_is_not(void **stat
 	assert_int_equal(vms_add(&vms, &seen, &owner, &vm), 0);
 	assert_ptr_equal(vms_find(&vms, 7), vm);
 	assert_ptr_equal(vms_find_kvm(&vms, KVM), vm);
-	assert_int_equal(vm_update(vm, &i.vms[0]), 0);
+	assert_int_equal(vm_update(vm, &i.vms[0], 1), 0);
 	assert_int_equal(vm->table_count, 2);
 	assert_int_equal(vm->tables[0].vcpu_id, 0);
 	assert_true(vm->tables[0].dirty && vm->tables[0].ran);
@@ -129,12 +129,12 @@ static void test_a_changed_table_is_told_and_an_unchanged_one_is_not(void **stat
 	assert_int_equal(vm->token, 99);
 	vm->dirty = 0;
 	vm->tables[0].dirty = vm->tables[1].dirty = false;
-	assert_int_equal(vm_update(vm, &i.vms[0]), 0);
+	assert_int_equal(vm_update(vm, &i.vms[0], 1), 0);
 	assert_int_equal(vm->dirty, 0);
 	assert_false(vm->tables[0].dirty || vm->tables[1].dirty);
 	inventory_release(&i);
 	i = whole(2);
-	assert_int_equal(vm_update(vm, &i.vms[0]), 0);
+	assert_int_equal(vm_update(vm, &i.vms[0], 1), 0);
 	assert_true(vm->tables[0].dirty && vm->tables[1].dirty && (vm->dirty & VM_DIRTY_PARTS));
 	vm->tables[0].dirty = vm->tables[1].dirty = false;
 	vm->dirty = 0;
@@ -145,6 +145,52 @@ static void test_a_changed_table_is_told_and_an_unchanged_one_is_not(void **stat
 	vms_remove(&vms, vm);
 	assert_null(vms_find(&vms, 7));
 	inventory_release(&i);
+}
+
+static struct inventory with_slots(unsigned slots, uint64_t generation)
+{
+	struct inventory i = INVENTORY_INIT;
+
+	add_vm(&i, 5, generation, slots);
+	for (unsigned id = 0; id < slots; id++)
+		add_slot(&i, (uint16_t)id, 0, id * 4096, generation);
+	assert_int_equal(inventory_finish(&i), 0);
+	return i;
+}
+
+static size_t slots_told(struct vm *vm, unsigned slots, uint64_t generation, uint64_t now)
+{
+	struct inventory i = with_slots(slots, generation);
+
+	assert_int_equal(vm_update(vm, &i.vms[0], now), 0);
+	inventory_release(&i);
+	return vm->slot_count;
+}
+
+/* QEMU takes all of a guest's RAM away and gives it back when firmware switches a page: an alarm of lost memory would follow. */
+static void test_memory_that_is_away_for_a_moment_is_not_lost(void **state)
+{
+	struct owner owner = { .process = PROCESS_INIT };
+	struct observe_vm seen = { .vm = 7, .kvm = KVM, .boot = 1 };
+	struct vms vms = { 0 };
+	struct vm *vm;
+
+	(void)state;
+	assert_int_equal(vms_add(&vms, &seen, &owner, &vm), 0);
+	assert_int_equal(slots_told(vm, 3, 1, 1000), 3);
+	vm->dirty = 0;
+	assert_int_equal(slots_told(vm, 1, 2, 2000), 3);
+	assert_int_equal(slots_told(vm, 1, 2, 3000), 3);
+	assert_true(vm->doubt_ns && !vm->dirty);
+	/* It is back: the doubt is over, and begins anew the next time. */
+	assert_int_equal(slots_told(vm, 3, 3, 2000 + VM_DOUBT_NS), 3);
+	assert_true(!vm->doubt_ns && !vm->dirty);
+	assert_int_equal(slots_told(vm, 2, 4, 3000 + VM_DOUBT_NS), 3);
+	/* What stays away is gone, and what comes is told at once. */
+	assert_int_equal(slots_told(vm, 2, 4, 3000 + 2 * VM_DOUBT_NS), 2);
+	assert_true(!vm->doubt_ns && (vm->dirty & VM_DIRTY_SLOTS));
+	assert_int_equal(slots_told(vm, 4, 5, 3001 + 2 * VM_DOUBT_NS), 4);
+	vms_remove(&vms, vm);
 }
 
 static void test_a_sweep_finds_what_the_ring_dropped_and_repeats_nothing(void **state)
@@ -196,6 +242,7 @@ int main(void)
 		cmocka_unit_test(test_slots_that_changed_while_they_were_read_are_not_taken_for_the_memory_layout),
 		cmocka_unit_test(test_malformed_inventory_records_are_left_out),
 		cmocka_unit_test(test_a_changed_table_is_told_and_an_unchanged_one_is_not),
+		cmocka_unit_test(test_memory_that_is_away_for_a_moment_is_not_lost),
 		cmocka_unit_test(test_a_sweep_finds_what_the_ring_dropped_and_repeats_nothing),
 		cmocka_unit_test(test_the_host_cpu_is_told_by_its_first_processor),
 	};

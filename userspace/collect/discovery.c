@@ -21,6 +21,7 @@
 #define RAN_GAP_NS (250 * MS)           /* facts of a VM whose vCPUs had not all run lead to a reading no more often */
 #define SLOTS_DELAY_MIN_NS (250 * MS)
 #define SLOTS_DELAY_MAX_NS (5 * S)
+_Static_assert(SLOTS_DELAY_MIN_NS > VM_DOUBT_NS, "the next reading is late enough to be believed");
 #define HOT_NS (12 * S)                 /* slots are looked at for so long after the last news */
 #define BOOT_GAP_NS (500 * MS)          /* a guest that resets in a loop is told of as often, */
 #define BOOT_BURST 8                    /* once so many were told at once */
@@ -230,7 +231,9 @@ static void take_found(struct discovery *d, const struct found_vm *found, bool w
 	if (vm->owner->process.pid != (int)found->tgid)
 		return;
 	vm->found = vm->seen = true;
-	vm_update(vm, found);
+	vm_update(vm, found, now);
+	if (vm->doubt_ns)
+		owner_hot(vm->owner, now);
 	if (vm->dirty & VM_DIRTY_SLOTS) {
 		owner_hot(vm->owner, now);
 		readings_slots(vm, now);

@@ -194,7 +194,40 @@ static int update_table(struct vm *vm, const struct found_vcpu *found)
 	return 0;
 }
 
-static int update_slots(struct vm *vm, const struct found_vm *found)
+/* Is there an address that the one list has, and the other not? Both sorted by address. */
+static bool misses(const struct record_slot *is, size_t is_count, const struct record_slot *was, size_t was_count)
+{
+	size_t next = 0;
+
+	for (size_t i = 0; i < was_count; i++) {
+		uint64_t at = was[i].gpa, end = at + was[i].bytes;
+
+		while (at < end) {
+			while (next < is_count && is[next].gpa + is[next].bytes <= at)
+				next++;
+			if (next == is_count || is[next].gpa > at)
+				return true;
+			at = is[next].gpa + is[next].bytes;
+		}
+	}
+	return false;
+}
+
+static bool doubted(struct vm *vm, const struct record_slot *list, size_t count, uint64_t now)
+{
+	if (!vm->slots_known || !misses(list, count, vm->slots, vm->slot_count)) {
+		vm->doubt_ns = 0;
+		return false;
+	}
+	if (!vm->doubt_ns)
+		vm->doubt_ns = now;
+	if (now - vm->doubt_ns < VM_DOUBT_NS)
+		return true;
+	vm->doubt_ns = 0;
+	return false;
+}
+
+static int update_slots(struct vm *vm, const struct found_vm *found, uint64_t now)
 {
 	size_t count = found->slot_count < SLOTS_MAX ? found->slot_count : SLOTS_MAX;
 	bool complete = found_slots_complete(found) && count == found->slot_count;
@@ -209,8 +242,8 @@ static int update_slots(struct vm *vm, const struct found_vm *found)
 	for (size_t i = 0; i < count; i++)
 		list[i] = (struct record_slot){ .gpa = found->slots[i].gpa, .bytes = found->slots[i].bytes, .hva = found->slots[i].hva,
 			.flags = found->slots[i].flags, .id = found->slots[i].id };
-	if (vm->slots_known && vm->slots_complete == complete && vm->slot_count == count &&
-	    !memcmp(vm->slots, list, count * sizeof(*list))) {
+	if (doubted(vm, list, count, now) || (vm->slots_known && vm->slots_complete == complete && vm->slot_count == count &&
+					      !memcmp(vm->slots, list, count * sizeof(*list)))) {
 		free(list);
 		return 0;
 	}
@@ -223,7 +256,7 @@ static int update_slots(struct vm *vm, const struct found_vm *found)
 	return 0;
 }
 
-int vm_update(struct vm *vm, const struct found_vm *found)
+int vm_update(struct vm *vm, const struct found_vm *found, uint64_t now)
 {
 	int err = 0;
 
@@ -239,6 +272,6 @@ int vm_update(struct vm *vm, const struct found_vm *found)
 	for (size_t i = 0; err >= 0 && i < found->vcpu_count; i++)
 		err = update_table(vm, &found->vcpus[i]);
 	if (err >= 0 && found->has_info && found->slot_count && !found->slots_mixed)
-		err = update_slots(vm, found);
+		err = update_slots(vm, found, now);
 	return err;
 }

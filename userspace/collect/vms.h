@@ -16,6 +16,7 @@
 #include "userspace/stream/record.h"
 
 #define VMS_BUCKETS 1024u
+#define VM_DOUBT_NS 200000000ull
 
 /* A process that runs a VM, or is looked at because it might. All times CLOCK_MONOTONIC, 0 = never. */
 struct owner {
@@ -93,6 +94,7 @@ struct vm {
 	struct record_slot *slots;
 	size_t slot_count;
 	bool slots_known, slots_complete;
+	uint64_t doubt_ns;       /* since then readings miss memory that the list has; 0 = they do not */
 	struct ecam ecam;        /* as far as it is known here */
 	struct vm_area areas[RECORD_AREA_LAST + 1]; /* by enum record_area */
 	bool scanned;            /* a PCI function other than the host bridge was asked for in this boot */
@@ -121,8 +123,11 @@ void vms_release(struct vms *v);
 
 /* A new boot: everything has to be told again in it. */
 void vm_boot(struct vm *vm, uint32_t boot, uint32_t reason, bool from_reset, uint64_t boot_ns);
-/* Takes in what an inventory found; what differs becomes dirty. Slots that changed while they were read are not taken. -ENOMEM. */
-int vm_update(struct vm *vm, const struct found_vm *found);
+/*
+ * Takes in what an inventory found; what differs becomes dirty. Slots that changed while they were read are not taken, nor,
+ * until a later reading says so too (VM_DOUBT_NS), that memory is gone: a VMM that rearranges it takes it away for a moment. -ENOMEM.
+ */
+int vm_update(struct vm *vm, const struct found_vm *found, uint64_t now);
 
 /* A fact of this boot. */
 void vm_fact(struct vm *vm, const struct observe_key *key);
