@@ -64,4 +64,5 @@ class Causes(Live):
             told = self.causes(changes)
             self.assertEqual(set().union(*told.values()), {f"firmware.{path}" for path in BIOSES})
             self.assertIn("firmware", {facet for facet, key in told})
+            self.assertEqual({c["verdict"] for c in changes}, {"intended"})
         parallel([a_cpu, more_memory, a_device, a_name_in_smbios, another_firmware])

@@ -7,7 +7,7 @@
 
 #include "userspace/abi/context.h"
 #include "userspace/drift/causes.h"
-#include "userspace/drift/elements.h"
+#include "userspace/drift/verdict.h"
 
 /* ---- each row of the table: take it away, and its case fails (tests/mutate does) */
 
@@ -442,6 +442,58 @@ static void test_only_what_differs_is_told(void **state)
 	       "cpuid 0x0000000b.1.ebx: option.args certain [--cpus boot=1 > --cpus boot=2]\n");
 }
 
+/* The verdict of the one change that another BIOS image makes. */
+static enum verdict verdict_of_image(const char *from_context, const char *to_context)
+{
+	const struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
+	struct abi_entries a = ABI_ENTRIES_INIT, b = ABI_ENTRIES_INIT;
+	struct context ca = CONTEXT_INIT, cb = CONTEXT_INIT;
+	struct drift d = DRIFT_INIT;
+	enum verdict verdict;
+
+	side_make(FIRMWARE "firmware rom/0x00000000fffc0000 size=1 sha256=a\n", &a);
+	side_make(FIRMWARE "firmware rom/0x00000000fffc0000 size=1 sha256=b\n", &b);
+	assert_int_equal(context_parse(from_context, strlen(from_context), &ca), 0);
+	assert_int_equal(context_parse(to_context, strlen(to_context), &cb), 0);
+	assert_int_equal(drift_compare(&a, &ca, &b, &cb, &options, &d), 0);
+	assert_int_equal(drift_judge(&d, &(struct drift_circumstances){ .from = &ca, .to = &cb, .now = &b }), 0);
+	assert_int_equal(d.change_count, 1);
+	assert_true(d.changes[0].firmware);
+	verdict = d.changes[0].verdict;
+	drift_release(&d);
+	context_release(&ca);
+	context_release(&cb);
+	entries_release(&a);
+	entries_release(&b);
+	return verdict;
+}
+
+/* Without it: an operator's own choice of firmware would be a violation, or a package's new firmware would pass as that. */
+static void test_firmware_that_an_option_names_is_intended(void **state)
+{
+	const char *q35 = "machine pc-q35-7.2\n";
+	struct buffer from = BUFFER_INIT, to = BUFFER_INIT;
+	static const struct { const char *from, *to; enum verdict verdict; } cases[] = {
+		{ "firmware./f/a 1 a\noption.bios /f/a\n", "firmware./f/b 1 b\noption.bios /f/b\n", VERDICT_INTENDED },
+		{ "firmware./f/a 1 a\n", "firmware./f/b 1 b\noption.bios b\n", VERDICT_INTENDED },
+		{ "backend.drive if=pflash,file=/f/a\nfirmware./f/a 1 a\n", "backend.drive if=pflash,file=/f/b\nfirmware./f/b 1 b\n", VERDICT_INTENDED },
+		{ "firmware./f/a 1 a\noption.bios /f/a\n", "firmware./f/a 1 b\noption.bios /f/a\n", VERDICT_VIOLATION },
+		{ "firmware./qemu-5/bios 1 a\nvmm.version 5\n", "firmware./qemu-7/bios 1 b\nvmm.version 7\n", VERDICT_VIOLATION },
+		{ "backend.drive file=/x\nfirmware./f/bios 1 a\n", "backend.drive file=/y\nfirmware./g/bios 1 b\n", VERDICT_VIOLATION },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		buffer_clear(&from);
+		buffer_clear(&to);
+		buffer_printf(&from, "%s%s", cases[i].from, q35);
+		buffer_printf(&to, "%s%s", cases[i].to, q35);
+		assert_int_equal(verdict_of_image(from.data, to.data), cases[i].verdict);
+	}
+	buffer_release(&from);
+	buffer_release(&to);
+}
+
 /* ---- hostile text */
 
 static void explain_hostile(const char *factor, const char *value)
@@ -521,6 +573,7 @@ int main(void)
 		cmocka_unit_test(test_a_field_speaks_for_itself_only),
 		cmocka_unit_test(test_a_device_is_found_by_its_address_or_kind),
 		cmocka_unit_test(test_only_what_differs_is_told),
+		cmocka_unit_test(test_firmware_that_an_option_names_is_intended),
 		cmocka_unit_test(test_hostile_options_harm_nobody),
 		cmocka_unit_test(test_what_a_factor_is),
 	};

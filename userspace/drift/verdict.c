@@ -16,6 +16,8 @@
 #include "userspace/drift/suppress.h"
 
 #define HOTPLUG_FACTOR "hotplug"
+/* Which options name firmware; a drive or block device only where it is a flash device, but then by its file. */
+#define FIRMWARE_OPTIONS "option.bios|option.pflash|option.args|backend.drive|backend.blockdev"
 #define OTHER_OBSERVER "seen by another version of abidrift"
 
 static void change_reset(struct drift_change *c)
@@ -166,6 +168,32 @@ static const struct drift_cause *decisive_cause(const struct drift *d, const str
 	return excused ? excused : first;
 }
 
+/*
+ * Did an option name this image, or no longer name it? An image by the same path that has other bytes came with a package; so did
+ * one by another path that no option that differs speaks of (a data folder of the VMM's version).
+ */
+static bool image_named(const struct drift *d, const struct drift_cause *image)
+{
+	const char *slash = strrchr(image->factor, '/'), *name = slash ? slash + 1 : image->factor;
+
+	for (size_t i = 0; !(image->from && image->to) && i < d->context_count; i++) {
+		const struct drift_factor *f = &d->context[i];
+		const char *value = image->to ? f->to : f->from;
+
+		if (value && name[0] && glob_match(FIRMWARE_OPTIONS, f->factor) && strstr(value, name))
+			return true;
+	}
+	return false;
+}
+
+static bool firmware_chosen(const struct drift *d, const struct drift_change *c)
+{
+	for (size_t i = 0; i < c->cause_count && c->causes[i].strength == c->causes[0].strength; i++)
+		if (factor_class_of(c->causes[i].factor) == FACTOR_FIRMWARE && image_named(d, &c->causes[i]))
+			return true;
+	return false;
+}
+
 static void verdict_set(const struct drift *d, struct drift_change *c, const struct drift_circumstances *circumstances)
 {
 	const char *excuse;
@@ -179,7 +207,7 @@ static void verdict_set(const struct drift *d, struct drift_change *c, const str
 	c->why = excuse;
 	if (!cause)
 		c->verdict = excuse ? VERDICT_EXEMPT : VERDICT_UNEXPLAINED;
-	else if (class == FACTOR_VISIBLE)
+	else if (class == FACTOR_VISIBLE || (c->firmware && firmware_chosen(d, c)))
 		c->verdict = VERDICT_INTENDED;
 	else
 		c->verdict = excuse ? VERDICT_EXEMPT : VERDICT_VIOLATION;
