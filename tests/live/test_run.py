@@ -129,8 +129,11 @@ class Alerts(Run):
         alerts = [json.loads(line) for line in m.out]
         self.assertEqual([a["type"] for a in alerts], ["resolved", "drift"])
         for a in alerts:
-            self.assertEqual(set(a), {"id", "at", "type", "host", "guest", "severity", "verdict", "summary", "changes", "context"})
+            self.assertEqual(set(a), {"id", "at", "type", "host", "guest", "severity", "verdict", "summary", "changes", "context", "change_set"})
             self.assertEqual(a["guest"]["name"], "web-1")
+            self.assertTrue(a["summary"].startswith("web-1: "), a["summary"])
+        # Its owner asked for it, with -cpu.
+        self.assertEqual([(a["verdict"], a["severity"]) for a in alerts], [(None, "info"), ("intended", "info")])
         self.assertEqual(len({a["id"] for a in alerts}), 2)
         again = self.start()
         again.stop()
@@ -184,7 +187,8 @@ class Journal(Run):
         wait_for("both alerts", lambda: len(self.entries()) == 2, 20)
         resolved, drift = self.entries()
         self.assertEqual((resolved["ABIDRIFT_TYPE"], drift["ABIDRIFT_TYPE"]), ("resolved", "drift"))
-        self.assertEqual((drift["ABIDRIFT_GUEST"], drift["PRIORITY"], drift["ABIDRIFT_SEVERITY"]), ("web-1", "4", "warning"))
+        self.assertEqual((drift["ABIDRIFT_GUEST"], drift["PRIORITY"], drift["ABIDRIFT_SEVERITY"]), ("web-1", "6", "info"))
+        self.assertEqual(drift["MESSAGE"].count("web-1"), 1)
         self.assertEqual(json.loads(drift["ABIDRIFT_ALERT"])["guest"]["uuid"], drift["ABIDRIFT_UUID"])
         self.assertEqual(len(drift["MESSAGE_ID"]), 32)
         self.assertNotEqual(drift["MESSAGE_ID"], resolved["MESSAGE_ID"])
