@@ -62,7 +62,7 @@ class Lives(Live):
         changes = monitor.diff(source.name)["changes"]
         self.assertEqual([c["key"] for c in changes], ["0x00000001.0.ecx"])
         self.assertTrue(changes[0]["running"], changes)
-        alert = next(a for a in monitor.alerts() if a["type"] == "drift")
+        alert = next(a for a in monitor.alerts() if a["type"] == "drift" and a["changes"][0]["key"] == changes[0]["key"])
         self.assertEqual((alert["severity"], alert["changes"][0]["running"]), ("critical", True),
                          (alert, monitor.json("history", source.name)["events"], monitor.err))
         # Reset or not: this process took it away while the guest ran.

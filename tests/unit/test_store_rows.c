@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "tests/unit/stores.h"
+#include "userspace/store/revision.h"
 #include "userspace/store/store.h"
 
 #define UUID "6f1e0000-1111-2222-3333-444455556666"
@@ -212,6 +213,38 @@ static void equal_fingerprints_of_many_guests_take_the_room_of_one(void **state)
 	store_close(s);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM revisions"), 20);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM contents"), 3);
+}
+
+/* What a boot showed first decides whether a change was made under a running guest. */
+static void a_boot_began_before_what_was_made_while_it_ran(void **state)
+{
+	static const struct { uint32_t boot; bool running; } made[] = { { 1, false }, { 1, true }, { 2, false }, { 2, true }, { 2, true }, { 3, true } };
+	static const struct { uint32_t revision, boot, began; } cases[] = {
+		{ 1, 1, 1 }, { 2, 1, 1 }, { 3, 2, 3 }, { 4, 2, 3 }, { 5, 2, 3 },
+		{ 5, 3, 5 }, /* boot 3 began with what boot 2 had become */
+		{ 6, 3, 5 }, /* and changed then */
+	};
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	int64_t guest = put_guest(s, "vm");
+	uint32_t began;
+
+	for (uint32_t i = 0; i < sizeof(made) / sizeof(made[0]); i++) {
+		struct store_revision r;
+		uint32_t number = put_revision(s, guest, i % 2 ? "a\n" : "b\n", 100 + i);
+
+		assert_int_equal(store_revision_get(s, guest, number, &r), 0);
+		r.boot = made[i].boot;
+		r.running = made[i].running;
+		assert_int_equal(store_revision_put(s, &r), 0);
+		store_revision_release(&r);
+	}
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(store_revision_began(s, guest, cases[i].revision, cases[i].boot, &began), 0);
+		assert_int_equal(began, cases[i].began);
+	}
+	assert_int_equal(store_revision_began(s, guest, 7, 3, &began), -ENOENT);
+	store_close(s);
 }
 
 static void a_growing_revision_leaves_no_copies_behind(void **state)
@@ -655,6 +688,7 @@ int main(void)
 		STORE_TEST(an_instance_that_changed_is_updated_and_not_doubled),
 		STORE_TEST(a_revision_comes_back_with_text_facts_and_context),
 		STORE_TEST(equal_fingerprints_of_many_guests_take_the_room_of_one),
+		STORE_TEST(a_boot_began_before_what_was_made_while_it_ran),
 		STORE_TEST(a_growing_revision_leaves_no_copies_behind),
 		STORE_TEST(a_fingerprint_is_found_by_the_beginning_of_its_digest),
 		STORE_TEST(undo_leads_back_through_every_accept),
