@@ -64,6 +64,12 @@ static __noinline int created(struct subject *s)
 	return s->vm ? signal_vm(s, OBSERVE_NEWS_VCPU) : 0;
 }
 
+/* A VM that was found running had run before, whether it has shown anything since or not. */
+static __always_inline bool ran_in_boot(const struct vm_state *vm)
+{
+	return (vm->seen.flags & OBSERVE_VM_RAN) || (vm->seen.boot == 1 && vm->seen.reason == OBSERVE_REASON_FOUND);
+}
+
 SEC("raw_tp/kvm_write_tsc_offset")
 int resets(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -75,7 +81,7 @@ int resets(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	if (!vcpu_ran(vcpu))
 		return created(&s);
-	if (!s.vm || !(s.vm->seen.flags & OBSERVE_VM_RAN) || s.vcpu_id != boot_vcpu_id(s.kvm) || !vcpu_at_reset_vector(vcpu))
+	if (!s.vm || !ran_in_boot(s.vm) || s.vcpu_id != boot_vcpu_id(s.kvm) || !vcpu_at_reset_vector(vcpu))
 		return 0;
 	if (s.vm->seen.flags & VM_STATE_SHUTDOWN)
 		reason = OBSERVE_REASON_SHUTDOWN;

@@ -187,6 +187,24 @@ static void a_reset_port_is_believed_when_the_guest_is_in_real_mode_again(void *
 	assert_int_equal(vm_of(KVM_A).boot, boot + 1);
 }
 
+/* A guest that rests, found by looking and not by anything that it did: its reset is a new boot all the same. */
+static void a_reset_of_a_silent_guest_that_was_found_is_a_new_boot(void **state)
+{
+	struct vm_state found = { .seen = { .vm = 7, .kvm = KVM_A, .boot = 1, .reason = OBSERVE_REASON_FOUND, .tgid = TGID } };
+	uint64_t kvm = KVM_A;
+
+	(void)state;
+	rig_begin();
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(rig.skel->maps.vms), &kvm, &found, BPF_NOEXIST), 0);
+	tsc_written(true, false);
+	assert_int_equal(vm_of(KVM_A).boot, 1);
+	tsc_written(true, true);
+	tsc_written(true, true);
+	assert_int_equal(vm_of(KVM_A).boot, 2);
+	assert_int_equal(vm_of(KVM_A).reason, OBSERVE_REASON_VMM);
+	assert_int_equal(news(OBSERVE_NEWS_BOOT), 1);
+}
+
 /* SeaBIOS resets once more when it finds that it has run before; for whoever reset the guest that is one reset. */
 static void a_reset_that_firmware_answers_with_another_is_one_boot(void **state)
 {
@@ -359,6 +377,7 @@ int main(void)
 		cmocka_unit_test_teardown(a_reset_by_the_vmm_is_a_new_boot_and_all_is_told_again, rig_close),
 		cmocka_unit_test_teardown(a_reset_port_is_believed_when_the_guest_is_in_real_mode_again, rig_close),
 		cmocka_unit_test_teardown(a_reset_port_that_nobody_answers_for_resets_nothing, rig_close),
+		cmocka_unit_test_teardown(a_reset_of_a_silent_guest_that_was_found_is_a_new_boot, rig_close),
 		cmocka_unit_test_teardown(a_reset_that_firmware_answers_with_another_is_one_boot, rig_close),
 		cmocka_unit_test_teardown(a_triple_fault_is_a_new_boot_when_that_vcpu_goes_on, rig_close),
 		cmocka_unit_test_teardown(a_flood_fills_its_own_quota_only, rig_close),

@@ -196,6 +196,17 @@ class Exact(Live):
         self.assertEqual(self.lost(monitor, gone), ("critical", "unexplained"))
         self.assertEqual(self.lost(monitor, ejected), ("info", "intended"))
 
+    def test_a_reset_of_a_silent_guest_that_was_found_is_a_new_boot(self):
+        vmm = self.microvmm("--stdin")
+        vmm.wait_line("^ready", "out")
+        self.do(vmm, "cpuid 0 0")
+        name = next(f"anon-{vmm.pid}-{line.split()[3]}" for line in vmm.out if line.startswith("vm 0 kvm-fd "))
+        monitor = self.monitor()
+        self.assertEqual(monitor.settled(name)["boot"], 1)
+        self.do(vmm, "reset", "cpuid 0 0")
+        self.assertEqual(monitor.settled(name, boot=2)["boot"], 2)
+        self.assertEqual(boots(monitor, name), ["found running", "reset by the VMM"])
+
     def test_another_os_is_no_drift(self):
         """Other ports and registers, another order, other devices asked for, a driver that comes late: what a guest does is its own affair."""
         monitor = self.monitor()
