@@ -75,6 +75,9 @@ $(BUILD)/abidrift: $(MAIN_OBJECTS) $(LIBS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJECTS) $(call reverse,$(LIBS)) $(ALL_LIBS)
 
+# tests/mutate links them once more, and make would take them for intermediate.
+.SECONDARY: $(patsubst tests/%.c,$(BUILD)/tests/%.o,$(wildcard tests/unit/test_*.c))
+
 # ---- unit tests: pure ones link the pure rooms and nothing else, so that the linker keeps the rule
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_TESTS := $(UNIT_SOURCES:%.c=$(BUILD)/%)

@@ -173,8 +173,10 @@ class Monitor(Process):
     def fingerprint(self, side):
         return abidrift("show", side, "--fingerprint", store=self.store).stdout
 
-    def alerts(self):
-        return [json.loads(line) for line in list(self.out) if line.strip()]
+    def alerts(self, *guests):
+        """All, or those about these guests (names, UUIDs or ids): other tests have guests on this host too."""
+        told = [json.loads(line) for line in list(self.out) if line.strip()]
+        return [a for a in told if not guests or {a["guest"]["name"], a["guest"]["uuid"], a["summary"].split(":")[0]} & set(guests)]
 
 
 def entries(text):

@@ -37,11 +37,11 @@ class Operators(Live):
         self.assertEqual([g["state"] for g in guests], ["drift", "drift"])
         change_set = guests[0]["change_set"]
         self.assertEqual(guests[1]["change_set"], change_set)
-        wait_for("two alerts of drift", lambda: len([a for a in monitor.alerts() if a["change_set"] == change_set]) == 2)
+        wait_for("two alerts of drift", lambda: len([a for a in monitor.alerts(*vmm.ids) if a["change_set"] == change_set]) == 2)
         done = monitor.json("accept", "--change-set", change_set, "--reason", "the port is gone")
         self.assertEqual(sorted(g["guest"]["id"] for g in done["guests"]), sorted(vmm.ids))
         wait_for("two alerts that it is resolved",
-                 lambda: {a["summary"].split(":")[0] for a in monitor.alerts() if a["type"] == "resolved"} == set(vmm.ids))
+                 lambda: {a["summary"].split(":")[0] for a in monitor.alerts(*vmm.ids) if a["type"] == "resolved"} == set(vmm.ids))
         # The next boot is compared with what was accepted.
         boots = [monitor.guest(ident)["boot"] for ident in vmm.ids]
         vmm.write("reset\n")
@@ -57,7 +57,7 @@ class Operators(Live):
         abidrift("maintenance", "--for", "1h", "--reason", "ports", store=monitor.store)
         guests = self.drift(monitor, vmm)
         self.assertEqual([g["state"] for g in guests], ["drift", "drift"])
-        self.assertEqual([a for a in monitor.alerts() if a["summary"].split(":")[0] in vmm.ids], [])
+        self.assertEqual(monitor.alerts(*vmm.ids), [])
         abidrift("maintenance", "--end", store=monitor.store)
         line = monitor.wait_line("maintenance window", "out")
         alert = json.loads(line)

@@ -55,5 +55,5 @@ class FullDisk(Live):
         self.assertEqual(state["state"], "drift")
         kinds = [e["type"] for e in monitor.json("history", guest.name)["events"]]
         self.assertEqual((kinds.count("boot"), kinds.count("stop"), kinds.count("drift") > 0), (2, 1, True), kinds)
-        wait_for("the alert", lambda: [a for a in monitor.alerts() if a["type"] == "drift"])
+        wait_for("the alert", lambda: [a for a in monitor.alerts(guest.uuid) if a["type"] == "drift"])
         self.assertLess(len([line for line in monitor.err if "trying again" in line]), 8)

@@ -62,7 +62,7 @@ class Lives(Live):
         changes = monitor.diff(source.name)["changes"]
         self.assertEqual([c["key"] for c in changes], ["0x00000001.0.ecx"])
         self.assertTrue(changes[0]["running"], changes)
-        alert = next(a for a in monitor.alerts() if a["type"] == "drift" and a["changes"][0]["key"] == changes[0]["key"])
+        alert = next(a for a in monitor.alerts(source.uuid) if a["type"] == "drift" and a["changes"][0]["key"] == changes[0]["key"])
         self.assertEqual((alert["severity"], alert["changes"][0]["running"]), ("critical", True),
                          (alert, monitor.json("history", source.name)["events"], monitor.err))
         # Reset or not: this process took it away while the guest ran.
@@ -218,4 +218,4 @@ class Exact(Live):
             self.do(vmm, "reset", f"in 0x2f8 1; cpuid 7 0; {self.LOOK}; in 0x60 1" if boot == 2 else f"{self.LOOK}; rdmsr 0x10; out 0x80 1 3")
             state = monitor.settled(vmm.name, boot=boot)
             self.assertEqual((state["boot"], state["changes"]), (boot, 0), monitor.diff(vmm.name))
-        self.assertEqual([a for a in monitor.alerts() if a["severity"] != "info"], [])
+        self.assertEqual([a for a in monitor.alerts(vmm.name) if a["severity"] != "info"], [])

@@ -51,8 +51,9 @@ class SameDefinition(Live):
                 monitor.gone(name)
             self.assertEqual(len(digests), 1, (name, digests))
             self.assertEqual(monitor.diff(name)["result"], "same")
-        parallel([lambda m=m, v=v: story(m, v) for m in ("pc-i440fx-7.2", "pc-q35-7.2") for v in (1, 4)])
-        self.assertEqual([a for a in monitor.alerts() if a["type"] == "drift"], [])
+        kinds = [(m, v) for m in ("pc-i440fx-7.2", "pc-q35-7.2") for v in (1, 4)]
+        parallel([lambda m=m, v=v: story(m, v) for m, v in kinds])
+        self.assertEqual(monitor.alerts(*(f"{m}-{v}" for m, v in kinds)), [])
 
 
 class OneChange(Live):
@@ -260,7 +261,7 @@ class Resets(Live):
         self.assertEqual(kinds.count("boot"), 2)
         self.assertIn("drift", kinds)
         monitor.wait_line("reset")
-        alert = wait_for("the alert", lambda: [a for a in monitor.alerts() if a["type"] == "drift"])[-1]
+        alert = wait_for("the alert", lambda: [a for a in monitor.alerts(guest.uuid) if a["type"] == "drift"])[-1]
         self.assertEqual([c["key"] for c in alert["changes"]], [c["key"] for c in diff["changes"]])
         self.assertEqual(alert["guest"]["uuid"], guest.uuid)
 
