@@ -15,6 +15,7 @@
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
+#include "userspace/lives.h"
 #include "userspace/maintenance.h"
 #include "userspace/store/revision.h"
 
@@ -501,6 +502,15 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 	return err;
 }
 
+/* The same changes, but by now for a reason that is worse: nobody was told of that yet. */
+static bool is_worse(const json_t *changes, const json_t *before)
+{
+	enum verdict was = changes_verdict(before);
+
+	/* What an abidrift without verdicts stored was told as well as it could be. */
+	return was && (changes_severity(changes) > changes_severity(before) || changes_verdict(changes) > was);
+}
+
 /* Opens, changes or closes the guest's drift, with event and alert. life: the VM that shows it; NULL: none. */
 static int drift_follow(struct store *s, const struct store_guest *guest, const struct store_instance *life, json_t *diff,
 			const struct abi_entries *entries, unsigned judged, const struct suppressions *rules, uint32_t revision, int64_t now, struct judge_outcome *ret, struct error *e)
@@ -509,22 +519,25 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	struct digest was, is, was_told, is_told;
 	const char *host = life && life->host ? life->host : "";
 	struct maintenance window = { .holds = false };
-	bool all = judged == ALL_FACETS;
+	bool all = judged == ALL_FACETS, same, worse = false;
 	int64_t opened_at = 0;
 	int err = open_drift(s, guest->row, &open, &was, &opened_at, e);
 
 	if (err < 0)
 		return err;
-	/* What this very VMM process did to the guest while it ran it has done, however often the guest is reset. */
-	if (open && life && opened_at >= life->began_at)
+	/* What this very VMM process, or the one that it took the guest over from, did while the guest ran it has done, however often it is reset. */
+	if (open && life && (opened_at >= life->began_at || life_goes_on(life_parse(life->life))))
 		drift_carry(diff, open);
 	carry_over(diff, open, entries, judged, rules, now);
 	err = change_set_mark(diff);
 	if (err >= 0)
 		err = changes_digest(changes, &is);
-	if (err >= 0 && all && entries && !strcmp(was.text, is.text))
+	same = err >= 0 && !strcmp(was.text, is.text);
+	if (same && all && entries)
+		worse = is_worse(changes, json_object_get(open, "changes"));
+	if (same && !worse && all && entries)
 		err = drift_refresh(s, guest->row, diff, open, &is, opened_at, e);
-	if (err < 0 || !strcmp(was.text, is.text) || !(all || any_new(changes, open)))
+	if (err < 0 || (same && !worse) || !(all || any_new(changes, open)))
 		goto out;
 	before = open ? counting_diff(open) : json_object();
 	after = counting_diff(diff);
@@ -536,7 +549,7 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	ret->alerted |= window.alerted;
 	if (err >= 0)
 		err = drift_store(s, guest->row, diff, &is, now, e);
-	if (err >= 0 && strcmp(was_told.text, is_told.text))
+	if (err >= 0 && (worse || strcmp(was_told.text, is_told.text)))
 		err = drift_tell(s, guest, host, diff, window.holds, revision, now, ret, e);
 out:
 	json_decref(open);

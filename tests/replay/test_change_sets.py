@@ -171,14 +171,41 @@ class ChangeSets(Store):
         self.assertEqual(db.execute("SELECT at FROM drifts ORDER BY guest").fetchall(), opened)
         db.close()
 
+    def test_the_same_changes_for_a_worse_reason_are_told_again(self):
+        """What was an option's doing, and is by now the kernel's, is another thing to who was told that it was intended."""
+        self.day(0, {"g1": LEAVES}, args=("-cpu", "qemu64"))
+        self.day(1, {"g1": LESS}, args=("-cpu", "qemu64,-cx16"))
+        self.assertEqual([(a["type"], a["verdict"]) for a in self.alerts()], [("drift", "intended")])
+        self.day(2, {"g1": LESS}, kernel="6.12-test", args=("-cpu", "qemu64"))
+        self.assertEqual([(a["type"], a["verdict"]) for a in self.alerts()], [("drift", "intended"), ("drift", "violation")])
+        # And back: nobody is rung for what got better; nor for the same once more.
+        self.day(3, {"g1": LESS}, kernel="6.12-test", args=("-cpu", "qemu64"))
+        self.assertEqual(len(self.alerts()), 2)
+
+    def test_what_went_under_a_running_guest_is_another_set_than_what_a_boot_did_not_get(self):
+        self.day(0, {"g1": LEAVES, "g2": LEAVES})
+        traces.REALTIME_NS = self.began + DAY_NS
+        trace = Trace()
+        trace.add(traces.HOST, pairs(("hostname", "testhost"), ("boot_id", "b0"), ("arch", "x86_64"), ("kernel.release", "6.12-test"),
+                                     ("cpu.model", "Test CPU"), ("cpu.microcode", "0x1"), ("abidrift", "test")))
+        life(trace, 11, "g1", uuid_of(1), LESS)
+        life(trace, 12, "g2", uuid_of(2), LEAVES)
+        trace.cpuid(12, 1, LESS)
+        trace.tick(4)
+        trace.synced()
+        abidrift("replay", trace.write(self.folder.file("running.trace")), *SETTLE, store=self.store, ok=(0, 1, 3))
+        sets = {name: (g["change_set"], g["severity"]) for name, g in self.guests().items()}
+        self.assertEqual(sets["g2"][1], "critical")
+        self.assertNotEqual(sets["g1"][0], sets["g2"][0], sets)
+
     def test_a_guests_own_mac_parts_no_set(self):
         self.day(0, {"g1": LEAVES, "g2": LEAVES})
         for number in (1, 2):
             traces.REALTIME_NS = BEGAN_NS + DAY_NS
             t = Trace()
-            life(t, 1, f"g{number}", uuid_of(number), LESS, args=("-device", f"e1000,mac=52:54:00:00:00:0{number}"))
+            life(t, 10 + number, f"g{number}", uuid_of(number), LESS, args=("-device", f"e1000,mac=52:54:00:00:00:0{number}"))
             t.synced()
-            t.gone(1)
+            t.gone(10 + number)
             t.tick(1)
             abidrift("replay", t.write(self.folder.file("mac.trace")), *SETTLE, store=self.store, ok=(1,))
         self.assertEqual([s["guests"] for s in self.json("ls")["change_sets"]], [2])

@@ -98,9 +98,9 @@ static json_t *change_line(const json_t *change)
 {
 	bool values = strcmp(text_of(change, "facet"), facet_get(FACET_IDENTITY)->name) != 0;
 
-	return json_pack("[s, o, o, o, o, o, o]", "change", member_or_null(change, "facet", true), member_or_null(change, "key", true),
+	return json_pack("[s, o, o, o, o, o, o, o]", "change", member_or_null(change, "facet", true), member_or_null(change, "key", true),
 			 member_or_null(change, "change", true), member_or_null(change, "from", values), member_or_null(change, "to", values),
-			 member_or_null(change, "verdict", true));
+			 member_or_null(change, "verdict", true), member_or_null(change, "running", true));
 }
 
 static json_t *cause_line(const json_t *cause)

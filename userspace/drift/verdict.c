@@ -113,8 +113,11 @@ static int hotplug_cause(struct drift_change *c, const struct drift_circumstance
 	if (!c->while_running || c->kind == CHANGE_CHANGED || !circumstances->facts)
 		return 0;
 	known = hotplug_evidence(circumstances->facts, c->facet, c->key, c->kind == CHANGE_GAINED, &evidence);
-	if (!known || buffer_failed(&evidence)) {
-		known = known && !buffer_failed(&evidence);
+	if (buffer_failed(&evidence)) {
+		buffer_release(&evidence);
+		return -ENOMEM;
+	}
+	if (!known) {
 		buffer_release(&evidence);
 		return 0;
 	}
