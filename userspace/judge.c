@@ -12,6 +12,7 @@
 #include "userspace/base/text.h"
 #include "userspace/drift/carry.h"
 #include "userspace/drift/change_set.h"
+#include "userspace/drift/listed.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
@@ -336,24 +337,6 @@ static int changes_digest(const json_t *changes, struct digest *ret)
 	return err;
 }
 
-static bool change_listed(const json_t *changes, const json_t *wanted)
-{
-	static const char *const parts[] = { "facet", "key", "change", "from", "to" };
-	size_t i, p;
-	json_t *change;
-
-	json_array_foreach(changes, i, change) {
-		if (counts(change) != counts(wanted))
-			continue;
-		for (p = 0; p < sizeof parts / sizeof *parts; p++)
-			if (strcmp(string_of(change, parts[p]), string_of(wanted, parts[p])))
-				break;
-		if (p == sizeof parts / sizeof *parts)
-			return true;
-	}
-	return false;
-}
-
 static json_t *change_counting(json_t *change)
 {
 	json_t *copy = json_copy(change);
@@ -390,13 +373,17 @@ static void carry_over(json_t *diff, const json_t *open, const struct abi_entrie
 /* Of the changes that count, those that were not there before, or did not count. */
 static bool any_new(const json_t *changes, const json_t *open)
 {
+	json_t *index = changes_index(json_object_get(open, "changes"), counts), *change;
+	bool any = false;
 	size_t i;
-	json_t *change;
 
 	json_array_foreach(changes, i, change)
-		if (counts(change) && !change_listed(json_object_get(open, "changes"), change))
-			return true;
-	return false;
+		if (counts(change) && !changes_find(index, change)) {
+			any = true;
+			break;
+		}
+	json_decref(index);
+	return any;
 }
 
 /* The diff without what is suppressed: what history and alerts tell. NULL: out of memory. */

@@ -65,12 +65,36 @@ static void what_was_found_after_a_restart_is_judged_anew(void **state)
 	json_decref(diff);
 }
 
+/* Where one value ends and the next begins counts: else what a guest writes into its tables could pass for another, known change. */
+static void values_that_only_read_alike_are_not_the_same(void **state)
+{
+	json_t *open = diff_of("a", "info", "intended", true), *diff = diff_of("a", "warning", "unexplained", false);
+	json_t *before = json_array_get(json_object_get(open, "changes"), 0), *change = json_array_get(json_object_get(diff, "changes"), 0);
+
+	(void)state;
+	json_object_set_new(before, "from", json_string("xy"));
+	json_object_set_new(before, "to", json_string("z"));
+	json_object_set_new(change, "from", json_string("x"));
+	json_object_set_new(change, "to", json_string("yz"));
+	assert_false(drift_carry(diff, open));
+	/* Nothing at all, and a value that looks like it. */
+	json_object_set_new(before, "to", json_null());
+	json_object_set_new(change, "from", json_string("xy"));
+	json_object_set_new(change, "to", json_string("-"));
+	assert_false(drift_carry(diff, open));
+	json_object_set_new(change, "to", json_null());
+	assert_true(drift_carry(diff, open));
+	json_decref(open);
+	json_decref(diff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_was_found_under_the_running_guest_stays_what_it_was),
 		cmocka_unit_test(another_change_is_judged_for_itself),
 		cmocka_unit_test(what_was_found_after_a_restart_is_judged_anew),
+		cmocka_unit_test(values_that_only_read_alike_are_not_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/drift/carry.h"
 
-static bool same_change(const json_t *a, const json_t *b)
-{
-	static const char *const parts[] = { "facet", "key", "change", "from", "to" };
+#include "userspace/drift/listed.h"
 
-	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
-		if (!json_equal(json_object_get(a, parts[i]), json_object_get(b, parts[i])))
-			return false;
-	return true;
+static bool found_running(const json_t *change)
+{
+	return json_is_true(json_object_get(change, "running"));
 }
 
 static void take_over(json_t *change, const json_t *before)
@@ -25,19 +22,18 @@ static void take_over(json_t *change, const json_t *before)
 
 bool drift_carry(json_t *diff, const json_t *open)
 {
-	json_t *change, *before;
+	json_t *index = changes_index(json_object_get(open, "changes"), found_running), *change;
 	bool any = false;
-	size_t i, k;
+	size_t i;
 
 	json_array_foreach(json_object_get(diff, "changes"), i, change) {
-		if (json_is_true(json_object_get(change, "running")))
-			continue;
-		json_array_foreach(json_object_get(open, "changes"), k, before)
-			if (json_is_true(json_object_get(before, "running")) && same_change(change, before)) {
-				take_over(change, before);
-				any = true;
-				break;
-			}
+		const json_t *before = found_running(change) ? NULL : changes_find(index, change);
+
+		if (before) {
+			take_over(change, before);
+			any = true;
+		}
 	}
+	json_decref(index);
 	return any;
 }
