@@ -34,30 +34,53 @@ static const struct cut *cut_of(const char *factor)
 	return NULL;
 }
 
-/* Where the element at `text` ends; *ret_next is where the next one begins, NULL: it is the last. */
-static const char *piece_end(const char *text, const struct cut *cut, const char **ret_next)
+/* A list being cut. */
+struct cutting {
+	const struct cut *cut;
+	const char *between, *also; /* where the next ones are, the end of the text if there is none; NULL: not looked for yet */
+};
+
+/* Each is searched for once, not for each element: a list may be long, and all of it cut by the other one. */
+static const char *next_of(const char *text, const char *word, const char **found)
 {
-	const char *end = cut ? strstr(text, cut->between) : NULL, *also = cut && cut->also ? strstr(text, cut->also) : NULL;
+	if (!*found || *found < text) {
+		const char *at = strstr(text, word);
+
+		*found = at ? at : text + strlen(text);
+	}
+	return *found;
+}
+
+/* Where the element at `text` ends; *ret_next is where the next one begins, NULL: it is the last. */
+static const char *piece_end(const char *text, struct cutting *c, const char **ret_next)
+{
+	const char *end = next_of(text, c->cut->between, &c->between), *also = c->cut->also ? next_of(text, c->cut->also, &c->also) : end;
 
 	*ret_next = NULL;
-	if (also && (!end || also < end)) {
-		*ret_next = also + strlen(cut->also);
+	if (also < end) {
+		*ret_next = also + strlen(c->cut->also);
 		return also;
 	}
-	if (!end)
-		return text + strlen(text);
 	/* The dash of " -" belongs to what follows. */
-	*ret_next = end + (cut->between[1] == '-' ? 1 : strlen(cut->between));
+	if (*end)
+		*ret_next = end + (c->cut->between[1] == '-' ? 1 : strlen(c->cut->between));
 	return end;
 }
 
 static size_t cut_pieces(const char *value, const struct cut *cut, struct piece *pieces)
 {
+	struct cutting cutting = { .cut = cut };
 	size_t count = 0;
 
 	for (const char *next; value; value = next) {
-		const char *end = piece_end(value, count + 1 < ELEMENTS_MAX ? cut : NULL, &next);
+		const char *end;
 
+		if (count + 1 < ELEMENTS_MAX) {
+			end = piece_end(value, &cutting, &next);
+		} else {
+			end = value + strlen(value);
+			next = NULL;
+		}
 		pieces[count++] = (struct piece){ .text = value, .size = (size_t)(end - value), .differs = true };
 	}
 	return count;

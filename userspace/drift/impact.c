@@ -5,6 +5,7 @@
  */
 #include "userspace/drift/impact.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "userspace/abi/entries.h"
@@ -377,6 +378,8 @@ const size_t impact_count = sizeof(impacts) / sizeof(impacts[0]);
 /* ---- how a thing differs */
 
 #define NUMBER_BYTES 24
+/* Of a key in the table above. */
+#define KEY_BYTES 64
 
 /* "2", "0x40000", "mem32 size=0x20000", "size=0xa0000 ram". */
 static bool number_of(const char *value, uint64_t *ret)
@@ -433,7 +436,7 @@ static uint64_t ram_of(const char *value)
 }
 
 /* RAM that lies elsewhere is neither lost nor less: ranges are cut anew when a hole moves. */
-static bool ram_is_less(const struct drift *d)
+static bool ram_stays(const struct drift *d)
 {
 	uint64_t from = 0, to = 0;
 
@@ -442,14 +445,19 @@ static bool ram_is_less(const struct drift *d)
 			from += ram_of(d->changes[i].from);
 			to += ram_of(d->changes[i].to);
 		}
-	return to < from;
+	return to >= from;
+}
+
+struct impact_scene impact_scene_of(const struct drift *d, const struct abi_entries *now, const struct renames *renames)
+{
+	return (struct impact_scene){ .drift = d, .now = now, .renames = renames, .ram_stays = ram_stays(d) };
 }
 
 static unsigned change_how(const struct impact_scene *scene, const struct drift_change *c)
 {
 	unsigned how = impact_how(c->from, c->to);
 
-	if (c->facet == FACET_MEMORY && ram_of(c->from) && (how & (IMPACT_LOST | IMPACT_LESS)) && scene->drift && !ram_is_less(scene->drift))
+	if (c->facet == FACET_MEMORY && ram_of(c->from) && (how & (IMPACT_LOST | IMPACT_LESS)) && scene->ram_stays)
 		return IMPACT_CHANGED;
 	return how;
 }
@@ -470,11 +478,17 @@ static bool field_fits(const struct impact *row, const struct drift_change *c)
 	return false;
 }
 
+/* Looked up: a guest may have very many ROMs, and tables. */
 static bool guest_has(const struct abi_entries *now, const char *keys)
 {
-	for (size_t i = 0; now && i < now->count; i++)
-		if (now->items[i].facet == FACET_ACPI && glob_match(keys, now->items[i].key))
+	char key[KEY_BYTES];
+
+	for (size_t length; now && *keys; keys += length + (keys[length] == '|')) {
+		length = strcspn(keys, "|");
+		snprintf(key, sizeof(key), "%.*s", (int)length, keys);
+		if (entries_find(now, FACET_ACPI, key))
 			return true;
+	}
 	return false;
 }
 

@@ -29,7 +29,7 @@ struct impact {
 	const char *but;       /* glob over keys that the row does not mean where they changed; NULL: none */
 	const char *from, *to; /* globs over the values; NULL: any, and none */
 	const char *field;     /* glob over names of fields of the change, then `how` is that field's; NULL: the key as a whole */
-	const char *with;      /* glob over acpi keys that the guest has now; NULL: no matter */
+	const char *with;      /* acpi keys, "a|b", one of which the guest has now; NULL: no matter */
 	unsigned how;          /* bits of impact_how, one of them must be; 0: any */
 	bool running;          /* only while the guest ran; and then whatever the verdict */
 	bool renamed;          /* only of ACPI devices that have another path; and no other row is of those */
@@ -47,7 +47,11 @@ struct impact_scene {
 	const struct drift *drift;
 	const struct abi_entries *now;
 	const struct renames *renames;
+	bool ram_stays; /* the guest has no less RAM than before */
 };
+
+/* What is asked of each change, and is the same for all of them, is reckoned here. */
+struct impact_scene impact_scene_of(const struct drift *d, const struct abi_entries *now, const struct renames *renames);
 
 /* The worst row that fits; among equals the first. NULL: none. */
 const struct impact *impact_of(const struct impact_scene *scene, const struct drift_change *change);

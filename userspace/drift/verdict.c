@@ -339,13 +339,13 @@ static void functions_settle(struct drift *d)
 
 static int changes_judge(struct drift *d, const struct causes *causes, const struct drift_circumstances *c)
 {
-	struct impact_scene scene = { .drift = d, .now = c->now };
+	struct impact_scene scene;
 	struct renames *renames;
 	int r = renames_find(d, &renames);
 
 	if (r < 0)
 		return r;
-	scene.renames = renames;
+	scene = impact_scene_of(d, c->now, renames);
 	for (size_t i = 0; r >= 0 && i < d->change_count; i++)
 		r = change_judge(&scene, causes, &d->changes[i], c);
 	renames_free(renames);
