@@ -8,6 +8,9 @@
 #define NIC RECORDS_BDF(0, 3, 0)
 #define PORT RECORDS_BDF(0, 4, 0)
 #define BEHIND RECORDS_BDF(1, 0, 0)
+#define PORT2 RECORDS_BDF(0, 5, 0)
+#define BEHIND2 RECORDS_BDF(2, 0, 0)
+#define PORT3 RECORDS_BDF(0, 6, 0)
 #define PRESENT 0x100e8086
 #define ABSENT 0xffffffff
 
@@ -27,13 +30,13 @@ static void device(struct records *s, uint32_t bdf, uint32_t id)
 	records_pci(s, bdf, 0x0c, 0, 0x4);
 }
 
-/* A root port that leads to bus 1. */
-static void port(struct records *s)
+/* A root port that leads to this bus. */
+static void port(struct records *s, uint32_t bdf, uint32_t bus)
 {
-	records_pci(s, PORT, 0x00, 0x000c1b36, 0xf);
-	records_pci(s, PORT, 0x08, 0x06040000, 0xf);
-	records_pci(s, PORT, 0x0c, 0x00010000, 0x4);
-	records_pci_placed(s, PORT, 0x18, 0x00010100);
+	records_pci(s, bdf, 0x00, 0x000c1b36, 0xf);
+	records_pci(s, bdf, 0x08, 0x06040000, 0xf);
+	records_pci(s, bdf, 0x0c, 0x00010000, 0x4);
+	records_pci_placed(s, bdf, 0x18, bus << 16 | bus << 8);
 }
 
 /* NULL: no evidence. Freed with the next call. */
@@ -99,25 +102,82 @@ static void a_function_that_is_still_there_was_not_ejected(void **state)
 
 static void a_slot_that_was_switched_off_explains_what_was_behind_it(void **state)
 {
-	struct records s = RECORDS_INIT, on = RECORDS_INIT;
+	static const uint32_t partly[] = { 0x100, OBSERVE_SLOT_POWER_OFF | 0x100, OBSERVE_SLOT_INDICATOR_OFF };
+	struct records all[4] = { RECORDS_INIT, RECORDS_INIT, RECORDS_INIT, RECORDS_INIT };
 
 	(void)state;
-	for (int i = 0; i < 2; i++) {
-		struct records *r = i ? &on : &s;
+	for (int i = 0; i < 4; i++) {
+		struct records *r = &all[i];
 
 		records_boot(r, OBSERVE_REASON_CREATED, true);
-		port(r);
+		port(r, PORT, 1);
 		device(r, BEHIND, ABSENT);
 		device(r, NIC, ABSENT);
 	}
-	eject(&s, OBSERVE_EJECT_SLOT | PORT, 0, OBSERVE_SLOT_POWER_OFF);
-	assert_string_equal(evidence(&s, FACET_PCI, "0000:00:04.0/00.0/id", false), "slot control of 0000:00:04.0");
-	assert_null(evidence(&s, FACET_PCI, "0000:00:03.0/id", false));
-	/* It was off while it was empty, and on again since. */
-	eject(&on, OBSERVE_EJECT_SLOT | PORT, 0, 0x100);
-	assert_null(evidence(&on, FACET_PCI, "0000:00:04.0/00.0/id", false));
+	eject(&all[3], OBSERVE_EJECT_SLOT | PORT, 0, OBSERVE_SLOT_POWER_OFF | OBSERVE_SLOT_INDICATOR_OFF);
+	assert_string_equal(evidence(&all[3], FACET_PCI, "0000:00:04.0/00.0/id", false), "slot control of 0000:00:04.0");
+	assert_null(evidence(&all[3], FACET_PCI, "0000:00:03.0/id", false));
+	/* On again since; or half the way, where nothing is ejected yet. */
+	for (int i = 0; i < 3; i++) {
+		eject(&all[i], OBSERVE_EJECT_SLOT | PORT, 0, partly[i]);
+		assert_null(evidence(&all[i], FACET_PCI, "0000:00:04.0/00.0/id", false));
+	}
+	for (int i = 0; i < 4; i++)
+		records_release(&all[i]);
+}
+
+/* Everything behind a root port is slot 0: one eject would excuse the loss of every device of a q35. */
+static void one_eject_excuses_no_two_devices(void **state)
+{
+	struct records s = RECORDS_INIT;
+
+	(void)state;
+	records_boot(&s, OBSERVE_REASON_CREATED, true);
+	port(&s, PORT, 1);
+	port(&s, PORT2, 2);
+	port(&s, PORT3, 3);
+	device(&s, BEHIND, ABSENT);
+	device(&s, BEHIND2, PRESENT);
+	records_pci_absent(&s, 3, 0, 1u << 0);
+	eject(&s, OBSERVE_EJECT_PCI_ICH9, 1, 1u << 0);
+	/* A port that was empty all along is no candidate, and has lost nothing. */
+	assert_string_equal(evidence(&s, FACET_PCI, "0000:00:04.0/00.0/id", false), "eject port 0xcc8");
+	assert_null(evidence(&s, FACET_PCI, "0000:00:06.0/00.0/id", false));
 	records_release(&s);
-	records_release(&on);
+
+	s = (struct records)RECORDS_INIT;
+	records_boot(&s, OBSERVE_REASON_CREATED, true);
+	port(&s, PORT, 1);
+	port(&s, PORT2, 2);
+	device(&s, BEHIND, ABSENT);
+	device(&s, BEHIND2, ABSENT);
+	eject(&s, OBSERVE_EJECT_PCI_ICH9, 1, 1u << 0);
+	assert_null(evidence(&s, FACET_PCI, "0000:00:04.0/00.0/id", false));
+	assert_null(evidence(&s, FACET_PCI, "0000:00:05.0/00.0/id", false));
+	/* Another slot's eject is no help, another bus's is. */
+	eject(&s, OBSERVE_EJECT_PCI_ICH9, 3, 1u << 1);
+	assert_null(evidence(&s, FACET_PCI, "0000:00:05.0/00.0/id", false));
+	eject(&s, OBSERVE_EJECT_PCI_ICH9, 2, 1u << 0);
+	assert_string_equal(evidence(&s, FACET_PCI, "0000:00:04.0/00.0/id", false), "eject port 0xcc8");
+	assert_string_equal(evidence(&s, FACET_PCI, "0000:00:05.0/00.0/id", false), "eject port 0xcc8");
+	records_release(&s);
+}
+
+static void what_a_slot_control_explains_needs_no_eject_port(void **state)
+{
+	struct records s = RECORDS_INIT;
+
+	(void)state;
+	records_boot(&s, OBSERVE_REASON_CREATED, true);
+	port(&s, PORT, 1);
+	port(&s, PORT2, 2);
+	device(&s, BEHIND, ABSENT);
+	device(&s, BEHIND2, ABSENT);
+	eject(&s, OBSERVE_EJECT_SLOT | PORT, 0, OBSERVE_SLOT_POWER_OFF | OBSERVE_SLOT_INDICATOR_OFF);
+	eject(&s, OBSERVE_EJECT_PCI_ICH9, 1, 1u << 0);
+	assert_string_equal(evidence(&s, FACET_PCI, "0000:00:04.0/00.0/id", false), "slot control of 0000:00:04.0");
+	assert_string_equal(evidence(&s, FACET_PCI, "0000:00:05.0/00.0/id", false), "eject port 0xcc8");
+	records_release(&s);
 }
 
 static void what_was_looked_for_in_vain_and_found_later_was_plugged(void **state)
@@ -143,10 +203,45 @@ static void memory_and_processors_have_ports_of_their_own(void **state)
 	records_boot(&s, OBSERVE_REASON_CREATED, true);
 	eject(&s, OBSERVE_EJECT_MEMORY, 0, OBSERVE_PLUG_INSERTED);
 	eject(&s, OBSERVE_EJECT_CPU_ICH9, 0, OBSERVE_PLUG_EJECTED);
-	assert_string_equal(evidence(&s, FACET_MEMORY, "0x0000000100000000", true), "hot-plug port 0xa14");
-	assert_null(evidence(&s, FACET_MEMORY, "0x0000000100000000", false));
+	assert_string_equal(evidence(&s, FACET_MEMORY, "0x0000000140000000", true), "hot-plug port 0xa14");
+	assert_null(evidence(&s, FACET_MEMORY, "0x0000000140000000", false));
 	assert_string_equal(evidence(&s, FACET_NUMA, "topology/processors", false), "eject port 0xcdc");
 	assert_null(evidence(&s, FACET_NUMA, "topology/processors", true));
+	records_release(&s);
+}
+
+/* Their ports name nothing: one write would excuse every later loss of memory and CPU features. */
+static void what_cannot_be_plugged_no_port_excuses(void **state)
+{
+	static const struct {
+		enum facet_id facet;
+		const char *key;
+		bool plugged;
+	} keys[] = {
+		{ FACET_MEMORY, "0x0000000000000000", false },
+		{ FACET_MEMORY, "0x00000000000e0000", false },
+		{ FACET_MEMORY, "0x0000000100000000", false },
+		{ FACET_MEMORY, "0x0000000140000000", true },
+		{ FACET_CPUID, "0x00000014.0.ebx", false },
+		{ FACET_CPUID, "0x40000001.0.eax", false },
+		{ FACET_CPUID, "0x00000007.0.edx/vcpu.2", true },
+		{ FACET_NUMA, "node0/memory", false },
+		{ FACET_NUMA, "node0/cpus", true },
+		{ FACET_NUMA, "node12/cpus", true },
+		{ FACET_NUMA, "node/cpus", false },
+		{ FACET_NUMA, "apic.1", false },
+		{ FACET_NUMA, "topology/processors", true },
+	};
+	struct records s = RECORDS_INIT;
+
+	(void)state;
+	records_boot(&s, OBSERVE_REASON_CREATED, true);
+	eject(&s, OBSERVE_EJECT_MEMORY, 0, OBSERVE_PLUG_INSERTED | OBSERVE_PLUG_EJECTED);
+	eject(&s, OBSERVE_EJECT_CPU_ICH9, 0, OBSERVE_PLUG_INSERTED | OBSERVE_PLUG_EJECTED);
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+		for (int came = 0; came < 2; came++)
+			if ((evidence(&s, keys[i].facet, keys[i].key, came) != NULL) != keys[i].plugged)
+				fail_msg("%s", keys[i].key);
 	records_release(&s);
 }
 
@@ -179,8 +274,11 @@ int main(void)
 		cmocka_unit_test(the_same_slot_of_another_bus_explains_nothing),
 		cmocka_unit_test(a_function_that_is_still_there_was_not_ejected),
 		cmocka_unit_test(a_slot_that_was_switched_off_explains_what_was_behind_it),
+		cmocka_unit_test(one_eject_excuses_no_two_devices),
+		cmocka_unit_test(what_a_slot_control_explains_needs_no_eject_port),
 		cmocka_unit_test(what_was_looked_for_in_vain_and_found_later_was_plugged),
 		cmocka_unit_test(memory_and_processors_have_ports_of_their_own),
+		cmocka_unit_test(what_cannot_be_plugged_no_port_excuses),
 		cmocka_unit_test(no_baseline_learns_what_was_ejected),
 	};
 
