@@ -33,7 +33,7 @@ ROOMS = {
     "serve": PURE + ("store",),
     "collector": LOW + ("collect",),
     "maintenance": PURE + ("store",),
-    "judge": PURE + ("store", "maintenance"),
+    "judge": PURE + ("store", "maintenance", "lives"),
     "lives": PURE + ("store",),
     "analyst": PURE + ("store", "judge", "maintenance", "lives"),
     "messenger": PURE + ("store", "notify", "serve"),
