@@ -7,6 +7,7 @@
 
 #include "userspace/abi/context.h"
 #include "userspace/drift/devices.h"
+#include "userspace/drift/passed.h"
 #include "userspace/drift/stability.h"
 #include "userspace/drift/verdict.h"
 
@@ -215,9 +216,12 @@ static bool excused(const char *const *from_args, const char *const *to_args, co
 	struct drift_cause best = { .factor = (char *)cause };
 	const struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
 	struct abi_entries was = ABI_ENTRIES_INIT, now = ABI_ENTRIES_INIT;
+	struct passed *from_passed, *to_passed;
 	struct drift d = DRIFT_INIT;
 	size_t excuses = 0;
 
+	assert_int_equal(passed_prepare(&a, &from_passed), 0);
+	assert_int_equal(passed_prepare(&b, &to_passed), 0);
 	assert_int_equal(context_set(&a, "host_cpu.vendor", "GenuineIntel"), 0);
 	assert_int_equal(context_set(&b, "host_cpu.vendor", cause && !strcmp(cause, "host_cpu") ? "AuthenticAMD" : "GenuineIntel"), 0);
 	side_make(from, &was);
@@ -226,9 +230,12 @@ static bool excused(const char *const *from_args, const char *const *to_args, co
 	assert_true(d.change_count > 0);
 	for (size_t i = 0; i < d.change_count; i++)
 		excuses += stability_excuse(&d, &d.changes[i], cause ? &best : NULL,
-					    &(struct drift_circumstances){ .from = &a, .to = &b, .now = &now }) != NULL;
+					    &(struct drift_circumstances){ .from = &a, .to = &b, .now = &now, .passed_from = from_passed,
+									   .passed_to = to_passed }) != NULL;
 	/* All of them or none, or the case is no good. */
 	assert_true(excuses == 0 || excuses == d.change_count);
+	passed_free(from_passed);
+	passed_free(to_passed);
 	entries_release(&was);
 	entries_release(&now);
 	context_release(&a);

@@ -2,6 +2,7 @@
 #include "userspace/drift/passed.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +20,7 @@ static const char *const drivers[] = {
 	[PASSED_PROCESS] = VHOST_USER "*|vfio-user-pci",
 };
 
-static const struct { const char *vmm; enum passed kind; const char *args; } arguments[] = {
+static const struct { const char *vmm; enum passed_kind kind; const char *args; } arguments[] = {
 	{ "cloud-hypervisor", PASSED_HOST, "*--device *|*--device=*" },
 	{ "cloud-hypervisor", PASSED_PROCESS, "*vhost_user=true*|*vhost_user=on*|*--fs *|*--fs=*|*--user-device *|*--user-device=*" },
 	{ "crosvm", PASSED_HOST, "*--vfio *|*--vfio=*" },
@@ -50,8 +51,8 @@ static const char *value_of(const struct context *c, const char *factor)
 	return value ? value : "";
 }
 
-/* Most guests have none: asked of every change, that must cost little. */
-static bool possible(const struct context *c, enum passed kind)
+/* Most guests have none, and that is quickly told. */
+static bool possible(const struct context *c, enum passed_kind kind)
 {
 	static const char *const factors[] = { "option.device", "option.args", "backend.netdev" };
 	static const char *const words[][4] = {
@@ -66,7 +67,7 @@ static bool possible(const struct context *c, enum passed kind)
 	return false;
 }
 
-static bool named_by_arguments(const struct context *c, enum passed kind)
+static bool named_by_arguments(const struct context *c, enum passed_kind kind)
 {
 	for (size_t i = 0; i < sizeof(arguments) / sizeof(arguments[0]); i++)
 		if (arguments[i].kind == kind && !strcmp(value_of(c, "vmm.kind"), arguments[i].vmm) &&
@@ -94,7 +95,7 @@ static size_t count_netdevs(const struct context *c, size_t *ret_vhost_user)
 	return count;
 }
 
-bool passed_any(const struct context *c, enum passed kind)
+bool passed_any(const struct context *c, enum passed_kind kind)
 {
 	struct devices d = DEVICES_INIT;
 	size_t vhost_user = 0;
@@ -143,18 +144,44 @@ static bool path_of(const struct drift_change *change, char ret[DEVICE_PATH_MAX]
 	return true;
 }
 
+static bool is_of(const struct drift_change *c, const char *path, size_t length)
+{
+	return c->facet == FACET_PCI && !strncmp(c->key, path, length);
+}
+
+/* Keys of pci stand in order: what else changed of a function stands around `change`, where that is one of them. */
+static const struct drift_change *id_change(const struct drift *d, const struct drift_change *change, const char *path, const char *key)
+{
+	const struct drift_change *begin = d->changes, *end = d->changes + d->change_count;
+	size_t length = strlen(path);
+
+	if (change->facet == FACET_PCI) {
+		const struct drift_change *first = begin, *last = end;
+
+		for (begin = change; begin > first && is_of(begin - 1, path, length);)
+			begin--;
+		for (end = change + 1; end < last && is_of(end, path, length);)
+			end++;
+	}
+	for (const struct drift_change *c = begin; c < end; c++)
+		if (c->facet == FACET_PCI && !strcmp(c->key, key))
+			return c;
+	return NULL;
+}
+
 /* "8086:1572"; NULL: not known. */
-static const char *id_of(const char *path, const struct drift *d, const struct abi_entries *now)
+static const char *id_of(const char *path, const struct drift *d, const struct drift_change *change, const struct abi_entries *now)
 {
 	char key[DEVICE_PATH_MAX + 8];
+	const struct drift_change *gone;
 	const struct abi_entry *entry;
 
 	snprintf(key, sizeof(key), "%s/id", path);
-	for (size_t i = 0; d && i < d->change_count; i++)
-		if (d->changes[i].facet == FACET_PCI && !strcmp(d->changes[i].key, key))
-			return d->changes[i].to ? d->changes[i].to : d->changes[i].from;
 	entry = now ? entries_find(now, FACET_PCI, key) : NULL;
-	return entry ? entry->value : NULL;
+	if (entry)
+		return entry->value;
+	gone = d ? id_change(d, change, path, key) : NULL;
+	return !gone ? NULL : gone->to ? gone->to : gone->from;
 }
 
 static bool stem_is(const char *driver, const char *prefix, const char *stem)
@@ -164,58 +191,117 @@ static bool stem_is(const char *driver, const char *prefix, const char *stem)
 	return !strncmp(driver, prefix, before) && !strncmp(driver + before, stem, size) && (driver[before + size] == '-' || !driver[before + size]);
 }
 
+/* ---- what a context says */
+
+/* A device of the command line that is passed. */
+struct passed_item {
+	enum passed_kind kind;
+	char path[DEVICE_PATH_MAX]; /* "": not known */
+	const char *ids;            /* where the path is not known, of one that another process serves: what it may be; NULL: anything else */
+};
+
+struct passed {
+	struct passed_item *items;
+	size_t count;
+	bool by_arguments[PASSED_KINDS];
+	bool all_cards; /* all backends of network cards are vhost-user's */
+};
+
 /* Among functions of one kind nobody can tell which is the other process's, unless all are. */
-static bool virtio_is(const struct devices *d, const char *stem, const char *id)
+static const char *virtio_ids(const struct devices *d, const char *driver)
 {
+	size_t stem = 0;
+
+	while (stem < sizeof(virtio) / sizeof(virtio[0]) && !stem_is(driver, VHOST_USER, virtio[stem].stem))
+		stem++;
+	if (stem == sizeof(virtio) / sizeof(virtio[0]))
+		return NULL;
 	for (size_t i = 0; i < d->count; i++)
-		if (stem_is(d->items[i].driver, "virtio-", stem))
-			return false;
-	for (size_t i = 0; i < sizeof(virtio) / sizeof(virtio[0]); i++)
-		if (!strcmp(virtio[i].stem, stem))
-			return glob_match(virtio[i].ids, id);
-	return false;
+		if (stem_is(d->items[i].driver, "virtio-", virtio[stem].stem))
+			return NULL;
+	return virtio[stem].ids;
 }
 
-static bool is_of_kind(const struct devices *d, const char *driver, enum passed kind, const char *id)
+static int items_prepare(const struct context *c, enum passed_kind kind, struct passed *p)
 {
-	if (kind == PASSED_HOST)
-		return !glob_match(emulated, id);
-	for (size_t i = 0; i < sizeof(virtio) / sizeof(virtio[0]); i++)
-		if (stem_is(driver, VHOST_USER, virtio[i].stem))
-			return virtio_is(d, virtio[i].stem, id);
-	return false;
+	struct devices d = DEVICES_INIT;
+	struct passed_item *items;
+
+	if (devices_parse(context_get(c, "option.device"), &d) < 0)
+		return -ENOMEM;
+	items = realloc(p->items, (p->count + d.count + 1) * sizeof(*items));
+	if (!items) {
+		devices_release(&d);
+		return -ENOMEM;
+	}
+	p->items = items;
+	for (size_t i = 0; i < d.count; i++) {
+		struct passed_item item = { .kind = kind };
+
+		if (!glob_match(drivers[kind], d.items[i].driver))
+			continue;
+		if (!devices_path(&d, i, item.path)) {
+			item.path[0] = '\0';
+			item.ids = kind == PASSED_PROCESS ? virtio_ids(&d, d.items[i].driver) : NULL;
+		}
+		items[p->count++] = item;
+	}
+	devices_release(&d);
+	return 0;
 }
 
-/* Which card has which backend is not kept in the context: only where all backends are vhost-user's, all virtio cards are. */
-static bool is_vhost_user_card(const struct context *c, const char *id)
+int passed_prepare(const struct context *c, struct passed **ret)
 {
-	size_t vhost_user, all = count_netdevs(c, &vhost_user);
+	struct passed *p = calloc(1, sizeof(*p));
+	int r = p ? 0 : -ENOMEM;
 
-	return vhost_user && vhost_user == all && glob_match("1af4:1000|1af4:1041", id);
+	for (enum passed_kind kind = 0; r >= 0 && kind < PASSED_KINDS; kind++) {
+		if (!possible(c, kind))
+			continue;
+		p->by_arguments[kind] = named_by_arguments(c, kind);
+		r = items_prepare(c, kind, p);
+		if (kind == PASSED_PROCESS) {
+			/* Which card has which backend is not kept in the context. */
+			size_t vhost_user, all = count_netdevs(c, &vhost_user);
+
+			p->all_cards = vhost_user && vhost_user == all;
+		}
+	}
+	if (r < 0) {
+		passed_free(p);
+		return r;
+	}
+	*ret = p;
+	return 0;
 }
 
-bool passed_function(const struct context *c, enum passed kind, const struct drift *d, const struct drift_change *change,
+void passed_free(struct passed *p)
+{
+	if (p)
+		free(p->items);
+	free(p);
+}
+
+bool passed_function(const struct passed *p, enum passed_kind kind, const struct drift *d, const struct drift_change *change,
 		     const struct abi_entries *now)
 {
-	char path[DEVICE_PATH_MAX], its[DEVICE_PATH_MAX];
-	struct devices devices = DEVICES_INIT;
+	char path[DEVICE_PATH_MAX];
 	const char *id;
-	bool is = false;
+	bool foreign;
 
-	if (!path_of(change, path) || !possible(c, kind) || devices_parse(context_get(c, "option.device"), &devices) < 0)
+	if ((!p->count && !p->by_arguments[kind] && !p->all_cards) || !path_of(change, path))
 		return false;
-	id = id_of(path, d, now);
-	for (size_t i = 0; i < devices.count && !is; i++) {
-		const char *driver = devices.items[i].driver;
+	id = id_of(path, d, change, now);
+	foreign = id && !glob_match(emulated, id);
+	for (size_t i = 0; i < p->count; i++) {
+		const struct passed_item *item = &p->items[i];
 
-		if (!glob_match(drivers[kind], driver))
+		if (item->kind != kind)
 			continue;
-		is = devices_path(&devices, i, its) ? !strcmp(its, path) : id && is_of_kind(&devices, driver, kind, id);
+		if (item->path[0] ? !strcmp(item->path, path) : kind == PASSED_HOST ? foreign : id && item->ids && glob_match(item->ids, id))
+			return true;
 	}
-	if (!is && id && kind == PASSED_HOST)
-		is = named_by_arguments(c, kind) && !glob_match(emulated, id);
-	if (!is && id && kind == PASSED_PROCESS)
-		is = is_vhost_user_card(c, id);
-	devices_release(&devices);
-	return is;
+	if (kind == PASSED_HOST)
+		return foreign && p->by_arguments[kind];
+	return id && p->all_cards && glob_match("1af4:1000|1af4:1041", id);
 }

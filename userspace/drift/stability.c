@@ -43,6 +43,7 @@ struct exception {
 	bool (*covers)(const struct question *q, const struct context *c);
 	const char *excuse;
 	bool next_boot; /* excuses nothing */
+	bool implied;   /* where it covers a change, it holds: not asked again for each change */
 };
 
 static const char *factor(const struct context *c, const char *name)
@@ -358,9 +359,16 @@ static bool vfio_holds(const struct context *c, struct buffer *text)
 	return true;
 }
 
+static bool of_passed(const struct question *q, const struct context *c, enum passed_kind kind)
+{
+	const struct passed *p = c == q->c->to ? q->c->passed_to : q->c->passed_from;
+
+	return p && passed_function(p, kind, q->drift, q->change, q->c->now);
+}
+
 static bool of_vfio(const struct question *q, const struct context *c)
 {
-	return passed_function(c, PASSED_HOST, q->drift, q->change, q->c->now);
+	return of_passed(q, c, PASSED_HOST);
 }
 
 static bool vhost_user_holds(const struct context *c, struct buffer *text)
@@ -373,7 +381,7 @@ static bool vhost_user_holds(const struct context *c, struct buffer *text)
 
 static bool of_vhost_user(const struct question *q, const struct context *c)
 {
-	return passed_function(c, PASSED_PROCESS, q->drift, q->change, q->c->now);
+	return of_passed(q, c, PASSED_PROCESS);
 }
 
 /* ---- another vendor's CPU */
@@ -418,16 +426,16 @@ static bool installed_holds(const struct context *c, struct buffer *text)
 /* ---- the table */
 
 static const struct exception exceptions[] = {
-	{ "machine-alias", OF_VMM, alias_holds, of_machine, "its machine type is an alias, which each version of QEMU resolves anew", false },
-	{ "machine-unversioned", OF_VMM, unversioned_holds, of_machine, "its machine type has no versions", false },
-	{ "cpu-host", OF_BOTH, host_cpu_holds, of_cpu, "its CPU is what the host offers, not a model of its own", false },
-	{ "cpu-unsafe", OF_BOTH, unsafe_holds, of_unsafe, "a property of -cpu takes this from the host", false },
-	{ "host-phys-bits", OF_BOTH, phys_bits_holds, of_phys_bits, "host-phys-bits makes the width of its addresses the host's", false },
-	{ "vfio", NULL, vfio_holds, of_vfio, "the device is passed through: it is the host's hardware", false },
-	{ "vhost-user", NULL, vhost_user_holds, of_vhost_user, "the device is served by another process (vhost-user)", false },
-	{ NULL, OF_HOST, always, of_other_vendor, "the host's CPU is another vendor's", false },
-	{ "vmm-replaced", NULL, replaced_holds, NULL, NULL, true },
-	{ "kernel-installed", NULL, installed_holds, NULL, NULL, true },
+	{ "machine-alias", OF_VMM, alias_holds, of_machine, "its machine type is an alias, which each version of QEMU resolves anew", false, false },
+	{ "machine-unversioned", OF_VMM, unversioned_holds, of_machine, "its machine type has no versions", false, false },
+	{ "cpu-host", OF_BOTH, host_cpu_holds, of_cpu, "its CPU is what the host offers, not a model of its own", false, false },
+	{ "cpu-unsafe", OF_BOTH, unsafe_holds, of_unsafe, "a property of -cpu takes this from the host", false, false },
+	{ "host-phys-bits", OF_BOTH, phys_bits_holds, of_phys_bits, "host-phys-bits makes the width of its addresses the host's", false, false },
+	{ "vfio", NULL, vfio_holds, of_vfio, "the device is passed through: it is the host's hardware", false, true },
+	{ "vhost-user", NULL, vhost_user_holds, of_vhost_user, "the device is served by another process (vhost-user)", false, true },
+	{ NULL, OF_HOST, always, of_other_vendor, "the host's CPU is another vendor's", false, false },
+	{ "vmm-replaced", NULL, replaced_holds, NULL, NULL, true, false },
+	{ "kernel-installed", NULL, installed_holds, NULL, NULL, true, false },
 };
 
 #define EXCEPTIONS (sizeof(exceptions) / sizeof(exceptions[0]))
@@ -478,7 +486,7 @@ static bool excuses(const struct exception *x, const struct question *q, const c
 	if (x->next_boot || (x->causes && !(cause && glob_match(x->causes, cause))))
 		return false;
 	/* Most changes are none of most exceptions', which is quickly told. */
-	return c && x->covers(q, c) && x->holds(c, NULL);
+	return c && x->covers(q, c) && (x->implied || x->holds(c, NULL));
 }
 
 /*

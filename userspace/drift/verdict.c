@@ -11,6 +11,7 @@
 #include "userspace/drift/causes.h"
 #include "userspace/drift/impact.h"
 #include "userspace/drift/list.h"
+#include "userspace/drift/passed.h"
 #include "userspace/drift/renames.h"
 #include "userspace/drift/stability.h"
 #include "userspace/drift/suppress.h"
@@ -352,6 +353,24 @@ static int changes_judge(struct drift *d, const struct causes *causes, const str
 	return r;
 }
 
+/* As changes_judge, with what the command lines pass through read once. */
+static int changes_judge_passed(struct drift *d, const struct causes *causes, const struct drift_circumstances *c)
+{
+	struct drift_circumstances all = *c;
+	struct passed *from = NULL, *to = NULL;
+	int r = c->from ? passed_prepare(c->from, &from) : 0;
+
+	if (r >= 0 && c->to)
+		r = passed_prepare(c->to, &to);
+	all.passed_from = from;
+	all.passed_to = to;
+	if (r >= 0)
+		r = changes_judge(d, causes, &all);
+	passed_free(from);
+	passed_free(to);
+	return r;
+}
+
 int drift_judge(struct drift *d, const struct drift_circumstances *c)
 {
 	struct causes *causes;
@@ -359,7 +378,7 @@ int drift_judge(struct drift *d, const struct drift_circumstances *c)
 
 	if (r < 0)
 		return r;
-	r = changes_judge(d, causes, c);
+	r = changes_judge_passed(d, causes, c);
 	causes_free(causes);
 	if (r >= 0)
 		functions_settle(d);

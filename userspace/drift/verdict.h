@@ -12,6 +12,7 @@
 #include "userspace/drift/drift.h"
 
 struct guest_facts;
+struct passed;
 struct suppressions;
 
 /* All of it borrowed. */
@@ -27,6 +28,7 @@ struct drift_circumstances {
 	const struct suppressions *suppress; /* NULL: none */
 	const char *guest, *name;        /* id and name, for suppression; NULL */
 	int64_t at;                      /* CLOCK_REALTIME ns, for rules that end */
+	const struct passed *passed_from, *passed_to; /* drift_judge reads them off the contexts (passed.h); the caller leaves them NULL */
 };
 
 /* Sets all that drift_change says is drift_judge's. May be called again. -ENOMEM. */
