@@ -123,7 +123,13 @@ static const struct row_case row_cases[] = {
 	K("pci", "0000:00:03.0/bar0", "option.device", "e1000,addr=3", "e1000,addr=3,romfile=", CERTAIN, "is this device"),
 	K("pci", "0000:00:03.0/bar0", "option.device", NULL, "e1000", LIKELY, "moves those"),
 	K("pci", "0000:00:03.0/bar0", "option.device", NULL, "e1000,addr=5", POSSIBLE, "elsewhere"),
-	K("pci", "0000:00:03.0/rom", "option.global", NULL, "e1000.romfile=", LIKELY, "sets up devices"),
+	K("pci", "0000:00:03.0/bar0", "option.serial", "none", "present", POSSIBLE, "hardly ever"),
+	K("pci", "0000:00:03.0/id", "option.args", "--disk path=a", "--disk path=b", LIKELY, "is about devices"),
+	K("pci", "0000:00:03.0/bar0", "option.args", "--disk path=a", "--disk path=b", POSSIBLE, "sets up devices"),
+	K("pci", "0000:00:03.0/rom", "option.global", NULL, "e1000.romfile=", POSSIBLE, "sets up devices"),
+	K("pci", "0000:00:1f.2/id", "option.machine", NULL, "sata=off", CERTAIN, "SATA"),
+	K("pci", "0000:00:1f.3/id", "option.machine", NULL, "smbus=off", CERTAIN, "SMBus"),
+	K("pci", "0000:00:1d.0/id", "option.machine", NULL, "usb=on", LIKELY, "USB"),
 	K("pci", "0000:00:03.0/cap.11@0x98.vectors", "option.smp", "1", "4", LIKELY, "every vCPU"),
 	K("pci", "0000:00:03.0/cap.11@0x98.vectors", "backend.netdev", "tap", "tap,queues=4", LIKELY, "backend's queues"),
 	K("pci", "0000:00:04.0/id", "backend.audio", NULL, "none,model=hda", LIKELY, "-audio"),
@@ -217,7 +223,7 @@ static const struct row_case row_cases[] = {
 
 	/* the rest */
 	K("smbios", "type1.0/product_name", "machine", "pc", "q35", LIKELY, "how the machine is made"),
-	K("pci", "0000:00:1f.2/id", "option.machine", NULL, "sata=off", LIKELY, "property of the machine"),
+	K("pci", "0000:00:1f.2/id", "option.machine", NULL, "vmport=off", POSSIBLE, "property of the machine"),
 	K("acpi", "FACP/flags", "option.readconfig", NULL, "/a", POSSIBLE, "any option"),
 	K("cpuid", "0x00000001.0.ecx", "option.args", NULL, "--net tap=a", NONE),
 	K("cpuid", "0x00000001.0.ecx", "option.args", NULL, "--config-file a", POSSIBLE, "started another way"),
@@ -442,6 +448,62 @@ static void test_only_what_differs_is_told(void **state)
 	       "cpuid 0x0000000b.1.ebx: option.args certain [--cpus boot=1 > --cpus boot=2]\n");
 }
 
+/* Without it: an upgrade of the VMM that took a device away would pass as intended, for an option that has nothing to do with it. */
+static void test_an_unrelated_option_excuses_no_upgrade(void **state)
+{
+	const char *from = ACPI PCI SMBIOS "# coverage memory complete\nmemory 0x00000000d0000000 size=0x1000 ram\nacpi FACP/boot_arch 0x0002\n"
+			   NIC "smbios type1.0/product_name a\n";
+	const char *to = ACPI PCI SMBIOS "# coverage memory complete\nacpi FACP/boot_arch 0x0000\nsmbios type1.0/product_name b\n";
+
+	(void)state;
+	expect(from, to, "vmm.version 5\n", "vmm.version 7\noption.machine vmport=off\n",
+	       "memory 0x00000000d0000000: vmm.version likely [5 > 7] option.machine possible [- > vmport=off]\n"
+	       "pci 0000:00:03.0/class: vmm.version likely [5 > 7] option.machine possible [- > vmport=off]\n"
+	       "pci 0000:00:03.0/id: vmm.version likely [5 > 7] option.machine possible [- > vmport=off]\n"
+	       "acpi FACP/boot_arch: vmm.version likely [5 > 7] option.machine possible [- > vmport=off]\n"
+	       "smbios type1.0/product_name: vmm.version likely [5 > 7] option.machine possible [- > vmport=off]\n");
+	expect(PCI NIC, PCI, "vmm.version 5\n", "vmm.version 7\noption.global ICH9-LPC.disable_s3=1\n",
+	       "pci 0000:00:03.0/class: vmm.version likely [5 > 7] option.global possible [- > ICH9-LPC.disable_s3=1]\n"
+	       "pci 0000:00:03.0/id: vmm.version likely [5 > 7] option.global possible [- > ICH9-LPC.disable_s3=1]\n");
+	/* A device that was added at its own place took no other's; one that came without a place may have. */
+	expect(PCI NIC, PCI, "vmm.version 5\n", "vmm.version 7\noption.device virtio-rng-pci,addr=9\n",
+	       "pci 0000:00:03.0/class: vmm.version likely [5 > 7] option.device possible [- > virtio-rng-pci,addr=9]\n"
+	       "pci 0000:00:03.0/id: vmm.version likely [5 > 7] option.device possible [- > virtio-rng-pci,addr=9]\n");
+	expect(PCI NIC, PCI, "vmm.version 5\n", "vmm.version 7\noption.device virtio-rng-pci\n",
+	       "pci 0000:00:03.0/class: option.device likely [- > virtio-rng-pci] vmm.version likely [5 > 7]\n"
+	       "pci 0000:00:03.0/id: option.device likely [- > virtio-rng-pci] vmm.version likely [5 > 7]\n");
+	/* With nothing else it is all that can have done it. */
+	expect(PCI NIC, PCI, "kernel.installed 1\n", "kernel.installed 1\noption.machine vmport=off\n",
+	       "pci 0000:00:03.0/class: option.machine possible [- > vmport=off]\npci 0000:00:03.0/id: option.machine possible [- > vmport=off]\n");
+}
+
+/* Without it: a host where everything differs would be told, and kept, with every factor beside each of many thousand changes. */
+static void test_no_change_has_more_than_eight_causes(void **state)
+{
+	struct drift_change change = { .facet = FACET_CPUID, .kind = CHANGE_CHANGED, .key = as_is("0x00000006.0.eax"), .from = as_is("0x00000001"),
+				       .to = as_is("0x00000002") };
+	char names[40][32];
+	struct drift_factor factors[41] = { [40] = { .factor = as_is("vmm.version"), .from = as_is("5"), .to = as_is("7") } };
+	struct drift d = { .changes = &change, .change_count = 1, .context = factors, .context_count = 41 };
+
+	(void)state;
+	for (size_t i = 0; i < 40; i++) {
+		snprintf(names[i], sizeof(names[i]), "option.never-heard-%02zu", i);
+		factors[i] = (struct drift_factor){ .factor = names[i], .to = as_is("on") };
+	}
+	assert_int_equal(causes_find(&d, &change), 0);
+	assert_int_equal(change.cause_count, 8);
+	/* The best ones. */
+	assert_string_equal(change.causes[0].factor, "vmm.version");
+	assert_string_equal(change.causes[1].factor, "option.never-heard-00");
+	for (size_t i = 0; i < change.cause_count; i++) {
+		free(change.causes[i].factor);
+		free(change.causes[i].from);
+		free(change.causes[i].to);
+	}
+	free(change.causes);
+}
+
 /* The verdict of the one change that another BIOS image makes. */
 static enum verdict verdict_of_image(const char *from_context, const char *to_context)
 {
@@ -477,6 +539,28 @@ static void test_firmware_that_an_option_names_is_intended(void **state)
 		{ "firmware./f/a 1 a\noption.bios /f/a\n", "firmware./f/b 1 b\noption.bios /f/b\n", VERDICT_INTENDED },
 		{ "firmware./f/a 1 a\n", "firmware./f/b 1 b\noption.bios b\n", VERDICT_INTENDED },
 		{ "backend.drive if=pflash,file=/f/a\nfirmware./f/a 1 a\n", "backend.drive if=pflash,file=/f/b\nfirmware./f/b 1 b\n", VERDICT_INTENDED },
+		/* As a context is derived from a command line: what is seen of a drive stands elsewhere. */
+		{ "backend.drive file=/d; file=/x,if=none; file=/f/a\noption.drive if=ide; if=pflash,unit=0\nfirmware./f/a 1 a\n",
+		  "backend.drive file=/d; file=/x,if=none; file=/f/b\noption.drive if=ide; if=pflash,unit=0\nfirmware./f/b 1 b\n", VERDICT_INTENDED },
+		{ "backend.drive file=/f/a\noption.drive media=cdrom; if=pflash\nfirmware./f/a 1 a\n",
+		  "backend.drive file=/f/b\noption.drive media=cdrom; if=pflash\nfirmware./f/b 1 b\n", VERDICT_INTENDED },
+		/* A flash device through its block nodes, as libvirt writes them. */
+		{ "backend.blockdev {\"driver\":\"file\",\"filename\":\"/f/a\",\"node-name\":\"s\"}; {\"node-name\":\"p\",\"file\":\"s\"}\n"
+		  "option.machine pflash0=p\nfirmware./f/a 1 a\n",
+		  "backend.blockdev {\"driver\":\"file\",\"filename\":\"/f/b\",\"node-name\":\"s\"}; {\"node-name\":\"p\",\"file\":\"s\"}\n"
+		  "option.machine pflash0=p\nfirmware./f/b 1 b\n", VERDICT_INTENDED },
+		{ "firmware./f/a 1 a\noption.args --firmware /f/a --disk path=/d\n", "firmware./f/b 1 b\noption.args --firmware /f/b --disk path=/d\n",
+		  VERDICT_INTENDED },
+		/* A disk whose file is called like the image, or has its name in its own. */
+		{ "backend.drive file=/d,if=none\nfirmware./5/bios.bin 1 a\n", "backend.drive file=/vm/bios.bin,if=none\nfirmware./7/bios.bin 1 b\n", VERDICT_VIOLATION },
+		{ "backend.drive file=/d; file=/f\noption.drive if=ide; if=pflash\nfirmware./5/bios.bin 1 a\n",
+		  "backend.drive file=/vm/bios.bin; file=/f\noption.drive if=ide; if=pflash\nfirmware./7/bios.bin 1 b\n", VERDICT_VIOLATION },
+		{ "backend.drive if=pflash,file=/d\nfirmware./5/bios.bin 1 a\n", "backend.drive if=pflash,file=/vm/bios.bin.img\nfirmware./7/bios.bin 1 b\n",
+		  VERDICT_VIOLATION },
+		{ "backend.blockdev filename=/f,node-name=p; filename=/d,node-name=d\nfirmware./5/bios.bin 1 a\noption.machine pflash0=p\n",
+		  "backend.blockdev filename=/f,node-name=p; filename=/vm/bios.bin,node-name=d\nfirmware./7/bios.bin 1 b\noption.machine pflash0=p\n",
+		  VERDICT_VIOLATION },
+		{ "firmware./5/fw.fd 1 a\noption.args --disk path=/d\n", "firmware./7/fw.fd 1 b\noption.args --disk path=/vm/fw.fd\n", VERDICT_VIOLATION },
 		{ "firmware./f/a 1 a\noption.bios /f/a\n", "firmware./f/a 1 b\noption.bios /f/a\n", VERDICT_VIOLATION },
 		{ "firmware./qemu-5/bios 1 a\nvmm.version 5\n", "firmware./qemu-7/bios 1 b\nvmm.version 7\n", VERDICT_VIOLATION },
 		{ "backend.drive file=/x\nfirmware./f/bios 1 a\n", "backend.drive file=/y\nfirmware./g/bios 1 b\n", VERDICT_VIOLATION },
@@ -488,7 +572,8 @@ static void test_firmware_that_an_option_names_is_intended(void **state)
 		buffer_clear(&to);
 		buffer_printf(&from, "%s%s", cases[i].from, q35);
 		buffer_printf(&to, "%s%s", cases[i].to, q35);
-		assert_int_equal(verdict_of_image(from.data, to.data), cases[i].verdict);
+		if (verdict_of_image(from.data, to.data) != cases[i].verdict)
+			fail_msg("case %zu is not %s: %s", i, verdict_name(cases[i].verdict), cases[i].to);
 	}
 	buffer_release(&from);
 	buffer_release(&to);
@@ -573,6 +658,8 @@ int main(void)
 		cmocka_unit_test(test_a_field_speaks_for_itself_only),
 		cmocka_unit_test(test_a_device_is_found_by_its_address_or_kind),
 		cmocka_unit_test(test_only_what_differs_is_told),
+		cmocka_unit_test(test_an_unrelated_option_excuses_no_upgrade),
+		cmocka_unit_test(test_no_change_has_more_than_eight_causes),
 		cmocka_unit_test(test_firmware_that_an_option_names_is_intended),
 		cmocka_unit_test(test_hostile_options_harm_nobody),
 		cmocka_unit_test(test_what_a_factor_is),

@@ -15,6 +15,7 @@
 
 #define CAUSE_TEXT_BYTES 1000u /* of what is told of each side */
 #define KEY_FIELD_BYTES 256u
+#define CAUSES_MAX 8u          /* of one change: what is told, and kept, for each of many thousands */
 
 /* One element that differs (of what is no list: all of it) and the rows whose factor it is. */
 struct unit {
@@ -224,11 +225,18 @@ static bool names_function(const struct causes *c, const struct source *s, const
 static bool is_movable(const struct causes *c, const struct source *s, const struct element_pair *pair, const struct drift_change *change)
 {
 	char path[DEVICE_PATH_MAX];
+	const struct drift_change *id = path_of_key(change, path) ? id_change(c->drift, path) : NULL;
 
-	if (path_of_key(change, path) && id_change(c->drift, path))
+	/* One that was added where it was told to be takes no other's place. */
+	if (id && id->kind != CHANGE_GAINED && s->to && !pair->from && pair->to_at < s->elements.to.count && s->to[pair->to_at].path[0])
+		return false;
+	if (id)
 		return true;
-	/* Not a device that is looked at (-usb, say), or its order is all that differs: nobody knows where it is. */
-	if (!s->from || pair->from_at == ELEMENTS_MAX || pair->to_at == ELEMENTS_MAX)
+	/* No option whose devices are looked at (-usb, say): what stayed what it was need not be of it. */
+	if (!s->from)
+		return false;
+	/* The order is all that differs: nobody knows where it is. */
+	if (pair->from_at == ELEMENTS_MAX || pair->to_at == ELEMENTS_MAX)
 		return true;
 	return (pair->from && !s->from[pair->from_at].path[0]) || (pair->to && !s->to[pair->to_at].path[0]);
 }
@@ -413,7 +421,8 @@ int causes_fill(const struct causes *c, struct drift_change *change)
 	if (change->cause_count == 0)
 		return 0;
 	qsort(change->causes, change->cause_count, sizeof(*change->causes), better);
-	while (change->causes[0].strength == CAUSE_CERTAIN && change->causes[change->cause_count - 1].strength != CAUSE_CERTAIN)
+	while (change->cause_count > CAUSES_MAX ||
+	       (change->causes[0].strength == CAUSE_CERTAIN && change->causes[change->cause_count - 1].strength != CAUSE_CERTAIN))
 		cause_release(&change->causes[--change->cause_count]);
 	return 0;
 }

@@ -190,10 +190,16 @@ const struct cause_rule cause_rules[] = {
 	RULE("memory", "*", VMM, CAUSE_LIKELY, "the VMM lays memory out", .unless = "vmm.version"),
 
 	/* ---- pci */
+	RULE("pci", "*", "option.serial|option.parallel|option.fda|option.fdb|option.sd", CAUSE_POSSIBLE, "its devices are hardly ever PCI functions"),
 	RULE("pci", "*", DEVICES, CAUSE_CERTAIN, "the option is this device", .when = CAUSE_NAMED),
 	RULE("pci", "*", DEVICES, CAUSE_LIKELY, "a device more or less moves those that have no address of their own", .when = CAUSE_MOVABLE),
 	RULE("pci", "*", DEVICES, CAUSE_POSSIBLE, "the device is elsewhere"),
-	RULE("pci", "*", "option.global|option.set|" ARGS_DEVICES, CAUSE_LIKELY, "the option sets up devices"),
+	RULE("pci", "*", ARGS_DEVICES, CAUSE_LIKELY, "the option is about devices", .when = CAUSE_MOVABLE),
+	/* Which function a property is of is not known: it excuses no upgrade. */
+	RULE("pci", "*", "option.global|option.set|" ARGS_DEVICES, CAUSE_POSSIBLE, "the option sets up devices"),
+	RULE("pci", "0000:00:1f.2/*", "option.machine=sata=*", CAUSE_CERTAIN, "the function is the SATA controller"),
+	RULE("pci", "0000:00:1f.3/*", "option.machine=smbus=*", CAUSE_CERTAIN, "the function is the SMBus controller"),
+	RULE("pci", "*", "option.machine=usb=*", CAUSE_LIKELY, "the machine's USB controllers are switched"),
 	RULE("pci", "*/cap.11@*|*/bar*", "option.smp", CAUSE_LIKELY, "virtio block and SCSI devices have a queue and a vector for every vCPU"),
 	RULE("pci", "*/cap.11@*|*/bar*", "backend.netdev|backend.nic|backend.net", CAUSE_LIKELY, "a network device has vectors for its backend's queues"),
 	RULE("pci", "*", "backend.audio=*model=*", CAUSE_LIKELY, "-audio with a model makes a device"),
@@ -291,7 +297,8 @@ const struct cause_rule cause_rules[] = {
 
 	/* ---- the machine as a whole, and what is not known better */
 	RULE(MACHINE_FACETS, "*", "machine", CAUSE_LIKELY, "the machine type says how the machine is made"),
-	RULE("ports|mmio|memory|pci|acpi|smbios|numa", "*", "option.machine", CAUSE_LIKELY, "a property of the machine"),
+	/* Of a property that no row above knows: it excuses no upgrade. */
+	RULE("ports|mmio|memory|pci|acpi|smbios|numa", "*", "option.machine", CAUSE_POSSIBLE, "a property of the machine"),
 	RULE("*", "*", "option.readconfig", CAUSE_POSSIBLE, "the file can hold any option"),
 	RULE("*", "*", ARGS_CPUS "|" ARGS_MEMORY "|" ARGS_DEVICES, CAUSE_NONE, NULL),
 	RULE("*", "*", "option.args", CAUSE_POSSIBLE, "the VMM was started another way"),

@@ -26,7 +26,9 @@ enum factor_class {
 enum cause_when {
 	CAUSE_ALWAYS,
 	CAUSE_NAMED,   /* the element names this very thing: the PCI function by its address or kind, the SMBIOS type */
-	CAUSE_MOVABLE, /* the function came, went or is another one now; or the element has no address of its own */
+	/* The function came, went or is another one now, the latter two not by an element that was only added and has an address of
+	 * its own; or the element is a device that has none. */
+	CAUSE_MOVABLE,
 };
 
 /*
@@ -54,7 +56,7 @@ enum factor_class factor_class_of(const char *factor);
 struct causes;
 int causes_prepare(const struct drift *d, struct causes **ret); /* -ENOMEM */
 void causes_free(struct causes *c);
-/* Fills change->causes, best first. Of causes beside a CERTAIN one only certain ones stay. `change` is one of the drift's. -ENOMEM. */
+/* Fills change->causes, best first. Of causes beside a CERTAIN one only certain ones stay, and never more than eight. `change` is one of the drift's. -ENOMEM. */
 int causes_fill(const struct causes *c, struct drift_change *change);
 /* The three together, for one change. */
 int causes_find(const struct drift *d, struct drift_change *change);

@@ -9,6 +9,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/glob.h"
 #include "userspace/drift/causes.h"
+#include "userspace/drift/image.h"
 #include "userspace/drift/impact.h"
 #include "userspace/drift/list.h"
 #include "userspace/drift/passed.h"
@@ -17,8 +18,6 @@
 #include "userspace/drift/suppress.h"
 
 #define HOTPLUG_FACTOR "hotplug"
-/* Which options name firmware; a drive or block device only where it is a flash device, but then by its file. */
-#define FIRMWARE_OPTIONS "option.bios|option.pflash|option.args|backend.drive|backend.blockdev"
 #define OTHER_OBSERVER "seen by another version of abidrift"
 
 static void change_reset(struct drift_change *c)
@@ -176,7 +175,7 @@ static const struct drift_cause *decisive_cause(const struct drift *d, const str
  * Did an option name this image, or no longer name it? An image by the same path that has other bytes came with a package; so did
  * one by another path that no option that differs speaks of (a data folder of the VMM's version).
  */
-static bool image_named(const struct drift *d, const struct drift_cause *image)
+static bool image_named(const struct drift *d, const struct drift_circumstances *circumstances, const struct drift_cause *image)
 {
 	const char *slash = strrchr(image->factor, '/'), *name = slash ? slash + 1 : image->factor;
 
@@ -184,16 +183,16 @@ static bool image_named(const struct drift *d, const struct drift_cause *image)
 		const struct drift_factor *f = &d->context[i];
 		const char *value = image->to ? f->to : f->from;
 
-		if (value && name[0] && glob_match(FIRMWARE_OPTIONS, f->factor) && strstr(value, name))
+		if (value && image_is_firmware(image->to ? circumstances->to : circumstances->from, f->factor, value, name))
 			return true;
 	}
 	return false;
 }
 
-static bool firmware_chosen(const struct drift *d, const struct drift_change *c)
+static bool firmware_chosen(const struct drift *d, const struct drift_change *c, const struct drift_circumstances *circumstances)
 {
 	for (size_t i = 0; i < c->cause_count && c->causes[i].strength == c->causes[0].strength; i++)
-		if (factor_class_of(c->causes[i].factor) == FACTOR_FIRMWARE && image_named(d, &c->causes[i]))
+		if (factor_class_of(c->causes[i].factor) == FACTOR_FIRMWARE && image_named(d, circumstances, &c->causes[i]))
 			return true;
 	return false;
 }
@@ -211,7 +210,7 @@ static void verdict_set(const struct drift *d, struct drift_change *c, const str
 	c->why = excuse;
 	if (!cause)
 		c->verdict = excuse ? VERDICT_EXEMPT : VERDICT_UNEXPLAINED;
-	else if (class == FACTOR_VISIBLE || (c->firmware && firmware_chosen(d, c)))
+	else if (class == FACTOR_VISIBLE || (c->firmware && firmware_chosen(d, c, circumstances)))
 		c->verdict = VERDICT_INTENDED;
 	else
 		c->verdict = excuse ? VERDICT_EXEMPT : VERDICT_VIOLATION;
