@@ -338,6 +338,17 @@ static void test_an_upgrade_and_its_firmware_are_told_apart(void **state)
 	       "firmware rom/0x00000000fffc0000: firmware./bios certain [1 a > 1 b]\n");
 }
 
+/* Without it: whoever adds a NUMA node is told that nothing explains the new table's header. */
+static void test_a_table_that_came_is_explained_down_to_its_header(void **state)
+{
+	(void)state;
+	expect(ACPI, ACPI "acpi SRAT/creator_id BXPC\nacpi SRAT/oem_id BOCHS\nacpi SRAT/revision 1\n", "option.m 128\n", "option.m 128\noption.numa node\n",
+	       "acpi SRAT/creator_id: option.numa certain [- > node]\nacpi SRAT/oem_id: option.numa certain [- > node]\n"
+	       "acpi SRAT/revision: option.numa certain [- > node]\n");
+	/* One that was there before has got no other maker by it. */
+	expect(ACPI "acpi SRAT/oem_id BOCHS\n", ACPI "acpi SRAT/oem_id ACME\n", "option.m 128\n", "option.m 128\noption.numa node\n", "acpi SRAT/oem_id:\n");
+}
+
 /* Without it: a swap of firmware by -bios would be told as two causes. */
 static void test_firmware_swapped_alone_is_named_and_nothing_else(void **state)
 {
@@ -652,6 +663,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_every_row_explains_something),
+		cmocka_unit_test(test_a_table_that_came_is_explained_down_to_its_header),
 		cmocka_unit_test(test_an_upgrade_and_its_firmware_are_told_apart),
 		cmocka_unit_test(test_firmware_swapped_alone_is_named_and_nothing_else),
 		cmocka_unit_test(test_the_best_cause_comes_first),

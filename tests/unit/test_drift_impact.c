@@ -124,6 +124,7 @@ static const struct example examples[] = {
 	{ "acpi", "WAET/flags", "0x00000002", "0x00000000", false, INFO, "reads its timers" },
 	{ "acpi", "MSDM/revision", "3", NULL, false, WARNING, "OEM licence is not activated" },
 	{ "acpi", "APIC/oem_table_id", "BXPCAPIC", "BXPC", false, WARNING, "bound to these ids" },
+	{ "acpi", "XYZW/oem_table_id", NULL, "BXPC", false, INFO, "Only an identification of the table" },
 	{ "acpi", "DSDT/_SB.PCI0.S18._SUN", "3", "4", false, WARNING, "in these slots are renamed" },
 	{ "acpi", "DSDT/_SB.PCI0._UID", "1", "0", false, WARNING, "all PCI devices for new" },
 	{ "acpi", "SSDT.0/_SB.VGEN._CID", "VM_Gen_Counter", NULL, false, WARNING, "cloned or rolled back" },

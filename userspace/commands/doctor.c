@@ -344,6 +344,7 @@ int verb_doctor(const struct options *o)
 	struct host host = { .why = ERROR_INIT };
 	struct buffer text = BUFFER_INIT;
 	json_t *model, *rules;
+	bool mistaken;
 	int code;
 
 	host.failed = privilege_check("doctor", &host.why);
@@ -358,11 +359,15 @@ int verb_doctor(const struct options *o)
 	}
 	json_decref(rules);
 	kernel_free(host.kernel);
-	if (!model || o->json)
-		return output_json(o, model);
+	/* What is seen is told all the same. */
+	mistaken = output_string(model, "suppressions_error");
+	if (!model || o->json) {
+		code = output_json(o, model);
+		return mistaken && !code ? 2 : code;
+	}
 	doctor_text(model, o->verbose, &text);
 	code = output_text(o, &text);
 	buffer_release(&text);
 	json_decref(model);
-	return code;
+	return mistaken && !code ? 2 : code;
 }

@@ -299,6 +299,8 @@ static const struct cause_rule *rule_for(const struct causes *c, const struct so
 		/* A row that keeps others away fits with no strength. */
 		if (*ret == CAUSE_NONE && (rule->strength != CAUSE_NONE || !glob_match(rule->key, change->key)))
 			continue;
+		if (rule->when == CAUSE_STAYS && change->kind != CHANGE_CHANGED)
+			continue;
 		if ((rule->when == CAUSE_NAMED && !names(c, s, pair, change)) || (rule->when == CAUSE_MOVABLE && !is_movable(c, s, pair, change)))
 			continue;
 		return *ret == CAUSE_NONE ? NULL : rule;

@@ -215,7 +215,7 @@ const struct cause_rule cause_rules[] = {
 	RULE("acpi", HEADER_IDS, "option.machine=x-oem*", CAUSE_CERTAIN, "the property is the OEM id"),
 	RULE("acpi", HEADER_IDS "|" LISTS, "option.acpitable", CAUSE_LIKELY, "an SLIC table lends its OEM ids to the others, and every table is listed"),
 	RULE("acpi", "*", "option.acpitable", CAUSE_LIKELY, "the option adds a table"),
-	RULE("acpi", HEADER_IDS "|*/revision", "option.*|backend.*|cpu", CAUSE_NONE, NULL),
+	RULE("acpi", HEADER_IDS "|*/revision", "option.*|backend.*|cpu", CAUSE_NONE, NULL, .when = CAUSE_STAYS),
 	RULE("acpi", HEADER_IDS, "machine", CAUSE_POSSIBLE, "machine types hardly ever differ in it"),
 	RULE("acpi", "APIC*/lapic.*|APIC*/x2apic*|APIC*/length|APIC*/body", "option.smp|" CPU_DEVICE "|" ARGS_CPUS, CAUSE_CERTAIN, "the table lists the CPUs"),
 	RULE("acpi", "APIC*", IRQCHIP "|cpu", CAUSE_POSSIBLE, "the table tells of interrupt controllers and APIC ids"),

@@ -29,6 +29,7 @@ enum cause_when {
 	/* The function came, went or is another one now, the latter two not by an element that was only added and has an address of
 	 * its own; or the element is a device that has none. */
 	CAUSE_MOVABLE,
+	CAUSE_STAYS,   /* the thing is on both sides: it changed, and did not come or go */
 };
 
 /*

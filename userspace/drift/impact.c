@@ -247,7 +247,7 @@ const struct impact impacts[] = {
 	/* An OEM licence is for the ids of SLIC, and RSDT's and XSDT's must be the same. */
 	{ ACPI, "SLIC/*|MSDM/*", .severity = WARNING,
 	  .sentence = "Windows with an OEM licence is not activated any more." },
-	{ ACPI, "*/oem_id|*/oem_table_id", .severity = WARNING,
+	{ ACPI, "*/oem_id|*/oem_table_id", .how = CHANGED, .severity = WARNING,
 	  .sentence = "Windows may ask to be activated again (an OEM licence is bound to these ids); software that knows the machine by them fails to." },
 	{ ACPI, "*._SUN", .severity = WARNING,
 	  .sentence = "Network interfaces in these slots are renamed (ens3), and addresses bound to the name are not set." },
@@ -303,7 +303,7 @@ const struct impact impacts[] = {
 	  .sentence = "A whole table is gone: what the operating system knew from it, it now does without or guesses." },
 	{ ACPI, "*/body|*/length|*/tables", .how = GAINED | CHANGED, .follows = true, .quiet = true, .severity = INFO,
 	  .sentence = "Bytes of the table differ; what is known of them is told beside it." },
-	{ ACPI, "*/revision|*/creator_id|*/creator_revision|*/oem_revision|*/minor_version|*/table_revision|BGRT/*", .quiet = true, .severity = INFO,
+	{ ACPI, "*/revision|*/oem_id|*/oem_table_id|*/creator_id|*/creator_revision|*/oem_revision|*/minor_version|*/table_revision|BGRT/*", .quiet = true, .severity = INFO,
 	  .sentence = "Only an identification of the table that operating systems print." },
 
 	/* ---- smbios */
