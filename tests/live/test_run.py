@@ -145,8 +145,13 @@ class Alerts(Run):
             try:
                 deaf.stdout.close()
                 self.alert()
-                said = next(line for line in deaf.stderr if "wait in the store" in line)
-                self.assertIn("stdout", said)
+                heard = []
+                for line in deaf.stderr:
+                    heard.append(line)
+                    if "wait in the store" in line:
+                        break
+                self.assertIn("stdout", heard[-1], heard)
+                self.assertIn("wait in the store", heard[-1], heard)
             finally:
                 deaf.terminate()
                 deaf.wait(30)

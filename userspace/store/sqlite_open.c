@@ -13,6 +13,8 @@
 #define WAL_KEEP_BYTES "67108864"
 #define FILE_MODE 0640
 #define READER_ATTEMPTS 3
+/* How long one who may not open -wal or -shm waits for whoever is making them. */
+#define RIGHT_COMES_MS 300
 
 /* A database is input too: nothing in it may run code, and a bad page is found before it is believed. */
 static int harden(struct store *s)
@@ -170,17 +172,29 @@ static int64_t now_ms(void)
 	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
 }
 
+/* Root makes -wal and -shm and then gives them to the owner of the store: who opens them in between has no right to, yet. */
+static bool refused_by_right(const struct store *s)
+{
+	int rc = s->db ? sqlite3_errcode(s->db) & 0xff : SQLITE_OK;
+
+	return rc == SQLITE_CANTOPEN || rc == SQLITE_READONLY;
+}
+
 /*
  * Where two make or open a store at the same moment (analyst and messenger do), SQLite answers "busy" at once to the one whose
  * wait could be a deadlock: the switch to WAL, a lock that is to be raised. That one begins again, for as long as others wait.
  */
-static int open_writer_patiently(struct store *s)
+static int open_patiently(struct store *s, int (*attempt)(struct store *s))
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
-	int64_t end = now_ms() + (s->setup.busy_ms ? s->setup.busy_ms : STORE_BUSY_WRITE_MS);
+	int64_t began = now_ms(), busy_ms = s->setup.busy_ms ? s->setup.busy_ms : STORE_BUSY_WRITE_MS;
 	int err;
 
-	while ((err = open_writer(s)) == -EBUSY && now_ms() < end) {
+	while ((err = attempt(s)) < 0) {
+		int64_t patience = err == -EBUSY && s->mode != STORE_READ ? busy_ms : refused_by_right(s) ? RIGHT_COMES_MS : 0;
+
+		if (now_ms() - began >= patience)
+			break;
 		disconnect(s);
 		s->error.text[0] = 0;
 		nanosleep(&pause, NULL);
@@ -229,7 +243,7 @@ static int open_path(struct store *s, bool *ret_made)
 			return made;
 		*ret_made = made > 0;
 	}
-	return s->mode == STORE_READ ? open_reader(s) : open_writer_patiently(s);
+	return open_patiently(s, s->mode == STORE_READ ? open_reader : open_writer);
 }
 
 int store_open_with(const char *url, enum store_mode mode, const struct store_setup *setup, struct store **ret, struct error *e)
