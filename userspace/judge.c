@@ -266,7 +266,7 @@ static int alert_add(struct store *s, const char *type, const char *host, const 
 		json_decref(alert);
 	}
 	if (line)
-		err = store_alert_add(s, id, line, now);
+		err = store_alert_add(s, id, guest->id, line, now);
 	free(line);
 	buffer_release(&at);
 	buffer_release(&name);

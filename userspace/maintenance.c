@@ -206,7 +206,7 @@ static int alert_add(struct store *s, const char *host, const struct store_maint
 				  text_json(summary), "changes", sum->changes, "context", "change_set", "change_sets", sum->sets);
 	line = alert ? json_dumps(alert, JSON_COMPACT) : NULL;
 	if (line)
-		err = store_alert_add(s, id, line, now);
+		err = store_alert_add(s, id, NULL, line, now);
 	free(line);
 	json_decref(alert);
 	buffer_release(&at);

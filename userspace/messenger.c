@@ -2,12 +2,13 @@
 #include "userspace/messenger.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <systemd/sd-event.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,11 +16,19 @@
 #include "userspace/notify/notify.h"
 #include "userspace/store/store.h"
 
-/* `accept` and others write alerts without ringing; a sink that said "not now" is asked again. */
+/* `accept` and others write alerts without ringing. */
 #define LOOK_MS 500
 /* How long the end waits for a sink that does not take what is left: it keeps until the next start. */
 #define FAREWELL_MS 2000
 #define FAREWELL_LOOK_MS 50
+
+struct messenger {
+	struct store *store;
+	struct notify *notify;
+	sd_event *loop;
+	sd_event_source *bell, *stop;
+	bool news, stopping;
+};
 
 static int64_t now_ms(void)
 {
@@ -29,79 +38,121 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+static void say(void *context, const char *line)
+{
+	(void)context;
+	fprintf(stderr, "abidrift: %s\n", line);
+}
+
 static bool passing(int err)
 {
 	return err == -EBUSY || err == -EAGAIN;
 }
 
-/* What the operator has to know is one line on standard error. A store that is busy is asked again. */
-static int deliver(struct notify *n, bool *ret_left, struct error *e)
+/* A store that is busy is asked again. */
+static int deliver(struct messenger *m, struct error *e)
 {
-	int err = notify_deliver(n, ret_left, e);
+	int err = notify_deliver(m->notify, e);
 
+	m->news = passing(err);
 	if (passing(err)) {
-		*ret_left = true;
 		e->text[0] = 0;
 		return 0;
-	}
-	if (err >= 0 && *e->text) {
-		fprintf(stderr, "abidrift: %s\n", e->text);
-		e->text[0] = 0;
 	}
 	return err;
 }
 
-static void bell_silence(int fd)
+static int bell_rang(sd_event_source *source, int fd, uint32_t events, void *context)
 {
+	struct messenger *m = context;
 	uint64_t rung;
-	ssize_t got = fd >= 0 ? read(fd, &rung, sizeof rung) : 0;
+	ssize_t got = read(fd, &rung, sizeof rung);
 
-	(void)got;
+	(void)source, (void)events, (void)got;
+	m->news = true;
+	return 0;
 }
 
-static int farewell(struct notify *n, struct error *e)
+static int stop_told(sd_event_source *source, int fd, uint32_t events, void *context)
 {
-	int64_t end = now_ms() + FAREWELL_MS;
-	bool left = true;
+	struct messenger *m = context;
+
+	(void)fd, (void)events;
+	m->stopping = true;
+	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+static int begin(struct messenger *m, const struct messenger_options *options, struct error *e)
+{
+	int err = sd_event_new(&m->loop);
+
+	if (err >= 0 && options->bell_fd >= 0)
+		err = sd_event_add_io(m->loop, &m->bell, options->bell_fd, EPOLLIN, bell_rang, m);
+	if (err >= 0)
+		err = sd_event_add_io(m->loop, &m->stop, options->stop_fd, EPOLLIN | EPOLLHUP, stop_told, m);
+	if (err < 0)
+		return error_set(e, -err, "event loop: %s", strerror(-err));
+	return notify_begin(m->notify, m->store, m->loop, say, NULL, e);
+}
+
+/* Until something happened, at most so long. */
+static int wait_ms(struct messenger *m, int64_t ms, struct error *e)
+{
+	int err = sd_event_run(m->loop, ms < 0 ? 0 : (uint64_t)ms * 1000);
+
+	return err < 0 ? error_set(e, -err, "event loop: %s", strerror(-err)) : 0;
+}
+
+static int64_t patience(const struct messenger *m)
+{
+	int64_t left = notify_due(m->notify) - now_ms();
+
+	return m->news ? 0 : left < LOOK_MS ? left : LOOK_MS;
+}
+
+static int work(struct messenger *m, struct error *e)
+{
 	int err = 0;
 
-	while (err >= 0 && left) {
-		err = deliver(n, &left, e);
-		if (err < 0 || !left || now_ms() >= end)
-			break;
-		poll(NULL, 0, FAREWELL_LOOK_MS);
+	m->news = true;
+	while (err >= 0 && !m->stopping) {
+		if (m->news || store_changed(m->store) > 0 || notify_due(m->notify) <= now_ms())
+			err = deliver(m, e);
+		if (err >= 0)
+			err = wait_ms(m, m->news ? FAREWELL_LOOK_MS : patience(m), e);
+	}
+	return err;
+}
+
+static int farewell(struct messenger *m, struct error *e)
+{
+	int64_t end = now_ms() + FAREWELL_MS;
+	int err = deliver(m, e);
+
+	while (err >= 0 && (m->news || notify_busy(m->notify)) && now_ms() < end) {
+		err = wait_ms(m, FAREWELL_LOOK_MS, e);
+		if (err >= 0)
+			err = deliver(m, e);
 	}
 	return err;
 }
 
 int messenger_run(struct store *store, const struct messenger_options *options, struct error *e)
 {
-	struct pollfd fds[] = { { .fd = options->stop_fd, .events = POLLIN }, { .fd = options->bell_fd, .events = POLLIN } };
-	struct notify *n = NULL;
+	struct messenger m = { .store = store, .notify = options->notify };
 	struct error unsaid = ERROR_INIT;
-	bool left = true, stop = false;
 	int err;
 
 	if (!e)
 		e = &unsaid;
 	signal(SIGPIPE, SIG_IGN);
-	err = notify_new(store, &n, e);
-	while (err >= 0 && !stop) {
-		bool look = left || store_changed(store) > 0;
-
-		if (look)
-			err = deliver(n, &left, e);
-		if (err >= 0 && poll(fds, 2, LOOK_MS) < 0 && errno != EINTR)
-			err = error_set(e, errno, "poll: %s", strerror(errno));
-		if (fds[1].revents) {
-			bell_silence(options->bell_fd);
-			left = true;
-		}
-		stop = fds[0].revents != 0;
-		fds[0].revents = fds[1].revents = 0;
-	}
+	err = begin(&m, options, e);
 	if (err >= 0)
-		err = farewell(n, e);
-	notify_free(n);
+		err = work(&m, e);
+	if (err >= 0)
+		err = farewell(&m, e);
+	sd_event_source_unref(m.bell);
+	sd_event_source_unref(m.stop);
+	sd_event_unref(m.loop);
 	return err;
 }

@@ -4,14 +4,16 @@
 #define ABIDRIFT_MESSENGER_H
 
 struct error;
+struct notify;
 struct store;
 
 struct messenger_options {
+	struct notify *notify; /* loaded; stays the caller's */
 	int bell_fd; /* readable: there may be news in the outbox; -1: none (it looks every 500 ms anyway) */
 	int stop_fd; /* readable or hung up: deliver what is there, return */
 };
 
-/* Sinks: standard output (JSON lines) always; the journal where one listens. 0 or -errno with e. */
+/* 0 or -errno with e. */
 int messenger_run(struct store *store, const struct messenger_options *options, struct error *e);
 
 #endif

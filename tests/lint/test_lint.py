@@ -322,13 +322,15 @@ class Docs(unittest.TestCase):
         page = text("docs/interface.md")
         for verb in self.verbs:
             self.assertRegex(page, rf"(?m)^    abidrift {verb} ")
-        told = dict(re.findall(r"(?m)^\| `([a-z]+\.[a-z_]+)` \| `([^`]+)` \|", page))
+        told = {key: default.replace('""', "") for key, default in re.findall(r"(?m)^\| `([a-z]+\.[a-z_]+)` \| `([^`]+)` \|", page)}
         section, default, real = "", "", {}
         for line in self.help("run", "--print-config", "--config", "/dev/null").split("\n"):
             if line.startswith("["):
                 section = line.strip("[]")
             elif line.startswith("# default: "):
                 default = line[len("# default: "):]
+            elif line == "# default:":
+                default = ""
             elif "=" in line and not line.startswith("#"):
                 real[f"{section}.{line.split('=')[0].strip()}"] = default
         self.assertEqual(told, real)

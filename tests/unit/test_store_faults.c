@@ -127,7 +127,7 @@ static int write_much(struct store *s, const char *id)
 	if (!err)
 		err = set_baseline(s, g.row, 3, 2, "auto", NULL, 0);
 	if (!err)
-		err = store_alert_add(s, id, "{}", 2);
+		err = store_alert_add(s, id, NULL, "{}", 2);
 	if (!err)
 		store_guest_release(&g);
 	if (err < 0) {

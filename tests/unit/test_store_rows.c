@@ -458,32 +458,32 @@ static void each_sink_gets_each_alert_until_it_took_it(void **state)
 	size_t count = 0;
 	int64_t first = 0;
 	assert_int_equal(store_alerts_for(s, "journal", 9, &items, &count), -ENOENT);
-	assert_int_equal(store_alert_add(s, "before", "{}", 1), 0);
+	assert_int_equal(store_alert_add(s, "before", NULL, "{}", 1), 0);
 	assert_int_equal(store_sink_begin(s, "journal"), 0);
 	assert_int_equal(store_sink_begin(s, "stdout"), 0);
 	assert_int_equal(owed(s, "journal", 9, &first), 0);
 	for (int i = 0; i < 4; i++) {
 		char id[8];
 		snprintf(id, sizeof(id), "a%d", i);
-		assert_int_equal(store_alert_add(s, id, "{\"n\":1}", 2), 0);
+		assert_int_equal(store_alert_add(s, id, NULL, "{\"n\":1}", 2), 0);
 	}
 	/* The same record twice is one alert. */
-	assert_int_equal(store_alert_add(s, "a1", "{\"n\":2}", 3), 0);
+	assert_int_equal(store_alert_add(s, "a1", NULL, "{\"n\":2}", 3), 0);
 	assert_int_equal(owed(s, "journal", 2, &first), 2);
 	assert_int_equal(owed(s, "journal", 9, &first), 4);
 	/* Out of order, and twice. */
-	assert_int_equal(store_alert_done(s, "journal", first + 2), 0);
-	assert_int_equal(store_alert_done(s, "journal", first + 2), 0);
-	assert_int_equal(store_alert_done(s, "journal", first), 0);
+	assert_int_equal(store_alert_done(s, "journal", first + 2, false), 0);
+	assert_int_equal(store_alert_done(s, "journal", first + 2, false), 0);
+	assert_int_equal(store_alert_done(s, "journal", first, false), 0);
 	int64_t next = 0;
 	assert_int_equal(owed(s, "journal", 9, &next), 2);
 	assert_int_equal(next, first + 1);
-	assert_int_equal(store_alert_done(s, "journal", first + 1), 0);
-	assert_int_equal(store_alert_done(s, "journal", first + 3), 0);
+	assert_int_equal(store_alert_done(s, "journal", first + 1, false), 0);
+	assert_int_equal(store_alert_done(s, "journal", first + 3, false), 0);
 	assert_int_equal(owed(s, "journal", 9, &next), 0);
 	assert_int_equal(owed(s, "stdout", 9, &next), 4);
 	assert_int_equal(store_sink_begin(s, "journal"), 0);
-	assert_int_equal(store_alert_add(s, "new", "{}", 4), 0);
+	assert_int_equal(store_alert_add(s, "new", NULL, "{}", 4), 0);
 	assert_int_equal(owed(s, "journal", 9, &next), 1);
 	assert_int_equal(store_alerts_for(s, "stdout", 9, &items, &count), 0);
 	assert_string_equal(items[1].id, "a1");
@@ -620,7 +620,7 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 	}
 	put_guest(s, "just named");
 	assert_int_equal(store_sink_begin(s, "sink"), 0);
-	assert_int_equal(store_alert_add(s, "owed", "{}", 1), 0);
+	assert_int_equal(store_alert_add(s, "owed", NULL, "{}", 1), 0);
 
 	size_t rows = 0;
 	assert_int_equal(store_prune(s, 100, &rows), 0);
@@ -644,7 +644,7 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 
 	/* Once the drift is closed and the alert delivered nothing keeps the middle revision. */
 	assert_int_equal(store_drift_set(s, runs, NULL, NULL, NULL, 90), 0);
-	assert_int_equal(store_alert_done(s, "sink", 1), 0);
+	assert_int_equal(store_alert_done(s, "sink", 1, false), 0);
 	assert_int_equal(store_prune(s, 100, &rows), 0);
 	assert_int_equal(store_revision_get(s, runs, 2, &r), -ENOENT);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM alerts"), 0);

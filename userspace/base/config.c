@@ -15,7 +15,7 @@
 #include "userspace/base/text.h"
 
 /* Of quota and ring what is no number is "auto", and reads as 0. */
-enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CONFIG_STORE, CONFIG_LISTEN };
+enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CONFIG_STORE, CONFIG_LISTEN, CONFIG_TEXT, CONFIG_FILE_PATH, CONFIG_URLS, CONFIG_SYSLOG, CONFIG_PROGRAM };
 
 #define CONFIG_QUOTA_MIN 16
 #define CONFIG_QUOTA_MAX 1000000
@@ -30,6 +30,8 @@ enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CO
 #define RULE_KEY_BYTES 40
 /* All of them travel in one record. */
 #define RULE_LINES_MAX 4096
+
+#define SWITCH { "on", "off" }
 
 static const struct config_row {
 	const char *key;
@@ -67,6 +69,38 @@ static const struct config_row {
 	  "unix:/run/abidrift/http.sock",
 	  { NULL },
 	  "unix:PATH (group abidrift), ADDRESS:PORT (loopback only, unless TLS and a token are configured), or none" },
+	{ "serve.host", CONFIG_TEXT, "", { NULL }, "names beside its own by which clients may call it (Host header), separated by spaces" },
+	{ "serve.token_file", CONFIG_FILE_PATH, "", { NULL }, "clients must show one of the tokens of this file (a line each): Authorization: Bearer" },
+	{ "serve.tls_cert", CONFIG_FILE_PATH, "", { NULL }, "certificate and chain, PEM: HTTPS" },
+	{ "serve.tls_key", CONFIG_FILE_PATH, "", { NULL }, "its key, PEM" },
+	{ "serve.tls_client_ca", CONFIG_FILE_PATH, "", { NULL }, "clients must show a certificate that one of these signed, PEM" },
+	{ "alerts.give_up", CONFIG_DURATION, "3d", { NULL }, "an alert that its sink did not take for so long is given up, counted and told" },
+	{ "alerts.retry_max", CONFIG_DURATION, "5m", { NULL }, "the longest pause between two attempts" },
+	{ "stdout.enable", CONFIG_CHOICE, "on", SWITCH, "alerts as JSON lines on standard output" },
+	{ "journal.enable", CONFIG_CHOICE, "on", SWITCH, "alerts into the journal of this host, from when there is one" },
+	{ "alertmanager.enable", CONFIG_CHOICE, "on", SWITCH, "drift as alerts of Alertmanager, where a url is set" },
+	{ "alertmanager.url", CONFIG_URLS, "", { NULL }, "every peer of the cluster, separated by spaces: https://HOST:9093" },
+	{ "alertmanager.resend", CONFIG_DURATION, "1m", { NULL }, "what lasts is sent again so often; Alertmanager forgets it after four times that" },
+	{ "alertmanager.ca_file", CONFIG_FILE_PATH, "", { NULL }, "who may have signed its certificate, PEM; else the system's authorities" },
+	{ "alertmanager.cert_file", CONFIG_FILE_PATH, "", { NULL }, "client certificate, PEM" },
+	{ "alertmanager.key_file", CONFIG_FILE_PATH, "", { NULL }, "its key, PEM" },
+	{ "alertmanager.token_file", CONFIG_FILE_PATH, "", { NULL }, "sent as Authorization: Bearer" },
+	{ "webhook.enable", CONFIG_CHOICE, "on", SWITCH, "alerts as CloudEvents by HTTP POST, where a url is set" },
+	{ "webhook.url", CONFIG_URLS, "", { NULL }, "https://…" },
+	{ "webhook.secret_file", CONFIG_FILE_PATH, "", { NULL }, "signed with each secret of this file (a line each, whsec_…), as Standard Webhooks say" },
+	{ "webhook.ca_file", CONFIG_FILE_PATH, "", { NULL }, "who may have signed its certificate, PEM; else the system's authorities" },
+	{ "webhook.cert_file", CONFIG_FILE_PATH, "", { NULL }, "client certificate, PEM" },
+	{ "webhook.key_file", CONFIG_FILE_PATH, "", { NULL }, "its key, PEM" },
+	{ "webhook.timeout", CONFIG_DURATION, "15s", { NULL }, "for one request" },
+	{ "syslog.enable", CONFIG_CHOICE, "on", SWITCH, "alerts as RFC 5424 messages, where an address is set" },
+	{ "syslog.address", CONFIG_SYSLOG, "", { NULL }, "tls:HOST:PORT, tcp:HOST:PORT or unix:PATH" },
+	{ "syslog.facility", CONFIG_TEXT, "daemon", { NULL }, "as syslog(3) names them: daemon, user, local0 to local7" },
+	{ "syslog.ca_file", CONFIG_FILE_PATH, "", { NULL }, "who may have signed its certificate, PEM; else the system's authorities" },
+	{ "syslog.cert_file", CONFIG_FILE_PATH, "", { NULL }, "client certificate, PEM" },
+	{ "syslog.key_file", CONFIG_FILE_PATH, "", { NULL }, "its key, PEM" },
+	{ "command.enable", CONFIG_CHOICE, "on", SWITCH, "a program run for each alert, with the JSON on its standard input, where one is set" },
+	{ "command.run", CONFIG_PROGRAM, "", { NULL }, "its path and arguments, separated by spaces; no shell" },
+	{ "command.timeout", CONFIG_DURATION, "30s", { NULL }, "it is killed after so long, and tried again" },
 };
 #define ROWS (sizeof rows / sizeof *rows)
 
@@ -153,6 +187,19 @@ uint64_t config_number(const struct config *c, const char *key)
 	return number;
 }
 
+/* Each of them, separated by spaces. */
+static bool urls_good(const char *value)
+{
+	for (const char *p = value + strspn(value, " "); *p; p += strspn(p, " ")) {
+		size_t scheme = !strncmp(p, "https://", 8) ? 8 : !strncmp(p, "http://", 7) ? 7 : 0, length = strcspn(p, " ");
+
+		if (!scheme || length == scheme)
+			return false;
+		p += length;
+	}
+	return true;
+}
+
 /* NULL: the value is good. Else what it has to be. */
 static const char *value_wanted(const struct config_row *row, const char *value, char *room, size_t size)
 {
@@ -183,6 +230,18 @@ static const char *value_wanted(const struct config_row *row, const char *value,
 		return room;
 	case CONFIG_STORE:
 		return strncmp(value, "sqlite:", 7) || !value[7] ? "sqlite:PATH" : NULL;
+	case CONFIG_TEXT:
+		return NULL;
+	case CONFIG_FILE_PATH:
+		return *value && *value != '/' ? "the absolute path of a file" : NULL;
+	case CONFIG_URLS:
+		return urls_good(value) ? NULL : "http://HOST… or https://HOST…";
+	case CONFIG_SYSLOG:
+		return !*value || !strncmp(value, "tls:", 4) || !strncmp(value, "tcp:", 4) || !strncmp(value, "unix:/", 6) ?
+			       NULL :
+			       "tls:HOST:PORT, tcp:HOST:PORT or unix:PATH";
+	case CONFIG_PROGRAM:
+		return *value && *value != '/' ? "the absolute path of a program, and its arguments" : NULL;
 	case CONFIG_LISTEN:
 		return !strcmp(value, "none") || strchr(value, ':') ? NULL : "unix:PATH, ADDRESS:PORT or none";
 	}
@@ -553,14 +612,22 @@ void config_print(const struct config *c, struct buffer *out)
 	}
 }
 
-const char **config_pairs(const struct config *c)
+/* The rest is the messenger's, which reads the configuration itself: a URL may hold a password, and traces are handed around. */
+static bool of_the_stream(const char *key)
+{
+	return !strncmp(key, "monitor.", 8) || !strncmp(key, "store.", 6);
+}
+
+static const char **pairs_list(const struct config *c, bool (*wanted)(const char *key))
 {
 	const char **list = calloc(2 * (ROWS + c->rule_count) + 1, sizeof *list);
-	size_t at = 2 * ROWS;
+	size_t at = 0;
 
 	for (size_t i = 0; list && i < ROWS; i++) {
-		list[2 * i] = rows[i].key;
-		list[2 * i + 1] = config_get(c, rows[i].key);
+		if (wanted && !wanted(rows[i].key))
+			continue;
+		list[at++] = rows[i].key;
+		list[at++] = config_get(c, rows[i].key);
 	}
 	for (size_t i = 0; list && i < c->rule_count; i++) {
 		if (!c->rules[i].key)
@@ -569,4 +636,14 @@ const char **config_pairs(const struct config *c)
 		list[at++] = c->rules[i].value;
 	}
 	return list;
+}
+
+const char **config_pairs(const struct config *c)
+{
+	return pairs_list(c, NULL);
+}
+
+const char **config_stream_pairs(const struct config *c)
+{
+	return pairs_list(c, of_the_stream);
 }

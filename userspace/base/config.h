@@ -56,5 +56,7 @@ const struct config_rule *config_rules(const struct config *c, size_t *ret_count
 void config_print(const struct config *c, struct buffer *out);
 /* "key", "value", …, NULL, rules behind the rest: borrowed until the next change; free() the list. NULL: out of memory. */
 const char **config_pairs(const struct config *c);
+/* Those that the stream and a trace carry. */
+const char **config_stream_pairs(const struct config *c);
 
 #endif

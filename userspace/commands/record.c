@@ -127,7 +127,7 @@ static int record(const struct options *o, const struct config *config, uint64_t
 {
 	struct collector_options options = { .listen_fd = -1, .guest = o->guest, .duration_ns = duration };
 	struct recording file = { .fd = -1 };
-	const char **pairs = config_pairs(config);
+	const char **pairs = config_stream_pairs(config);
 	int err = pairs ? file_open(o->output, &file, e) : error_set(e, ENOMEM, "out of memory");
 
 	if (err >= 0) {

@@ -26,6 +26,7 @@
 #include "userspace/commands/supervise.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/messenger.h"
+#include "userspace/notify/notify.h"
 
 #define URL_SCHEME "sqlite:"
 #define BACKLOG 16
@@ -188,13 +189,18 @@ static int messenger_main(void *context, const struct service_start *start)
 	struct messenger_options options = { .bell_fd = r->bell_fd, .stop_fd = start->stop_fd };
 	struct error e = ERROR_INIT;
 	struct store *store = NULL;
-	int err;
+	/* Secrets are for root alone: they are read before rights are given up. */
+	int err = notify_load(r->config, &options.notify, &e);
 
-	if (unprivileged(r, "messenger"))
+	if (err >= 0 && unprivileged(r, "messenger")) {
+		notify_free(options.notify);
 		return EXIT_FAILED;
-	err = store_open(r->url, STORE_WRITE, &store, &e);
+	}
+	if (err >= 0)
+		err = store_open(r->url, STORE_WRITE, &store, &e);
 	if (err >= 0)
 		err = messenger_run(store, &options, &e);
+	notify_free(options.notify);
 	store_close(store);
 	return err < 0 ? failed(r, "messenger", &e, err) : 0;
 }
@@ -372,7 +378,7 @@ static int prepare(struct run *r, struct error *e)
 		err = store_prepare(r, e);
 	if (err >= 0)
 		err = descriptors_make(r, e);
-	if (err >= 0 && !(r->pairs = config_pairs(r->config)))
+	if (err >= 0 && !(r->pairs = config_stream_pairs(r->config)))
 		err = error_set(e, ENOMEM, "out of memory");
 	return err;
 }

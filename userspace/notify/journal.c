@@ -56,22 +56,33 @@ static int journal_ready(void)
 	return ret;
 }
 
+struct journal {
+	const struct sink_host *host;
+};
+
 /* systemd makes the folder long before a journal listens: alerts of an early boot, or of its restart, wait for it. */
-static bool journal_present(void)
+static bool journal_present(void *state)
 {
+	(void)state;
 	return access(JOURNAL_FOLDER, F_OK) == 0;
 }
 
-static int journal_begin(void **ret_state, struct error *e)
+static int journal_load(const struct config *c, void **ret_state, struct error *e)
 {
-	(void)e;
-	*ret_state = NULL;
-	return 0;
+	struct journal *j = calloc(1, sizeof *j);
+
+	(void)c;
+	*ret_state = j;
+	return j ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 
-static void journal_release(void *state)
+static int journal_begin(void *state, const struct sink_host *host, struct error *e)
 {
-	(void)state;
+	struct journal *j = state;
+
+	(void)e;
+	j->host = host;
+	return 0;
 }
 
 static const char *member(const json_t *object, const char *key)
@@ -96,30 +107,39 @@ static int priority_of(const char *severity)
 	return LOG_WARNING;
 }
 
-static int journal_deliver(void *state, const struct sink_alert *alert, struct error *e)
+static struct sink_answer journal_put(const struct sink_alert *alert)
 {
 	const json_t *guest = json_object_get(alert->json, "guest");
 	const char *name = member(guest, "name"), *uuid = member(guest, "uuid"), *type = member(alert->json, "type");
 	const char *who = *name ? name : uuid;
 	int err;
 
-	(void)state;
 	if (journal_ready() < 0)
-		return -EAGAIN;
+		return (struct sink_answer){ SINK_LATER, 0, "no journal listens, or it is full" };
 	err = sd_journal_send("MESSAGE=%s", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type), "PRIORITY=%d",
 			      priority_of(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s",
 			      alert->id, "ABIDRIFT_TYPE=%s", type, "ABIDRIFT_GUEST=%s", who, "ABIDRIFT_UUID=%s", uuid,
 			      "ABIDRIFT_SEVERITY=%s", member(alert->json, "severity"), "ABIDRIFT_ALERT=%s", alert->line, NULL);
 	/* What the journal refuses today (no memory, its socket went away) it may take tomorrow; nothing here is our reader's fault. */
 	if (err < 0)
-		return error_set(e, EAGAIN, "%s", strerror(-err));
-	return 0;
+		return (struct sink_answer){ SINK_LATER, 0, strerror(-err) };
+	return (struct sink_answer){ SINK_DELIVERED, 0, "the journal took it" };
+}
+
+static void journal_deliver(void *state, const struct sink_alert *alert)
+{
+	struct journal *j = state;
+	struct sink_answer answer = journal_put(alert);
+
+	j->host->answered(j->host->context, sink_journal.name, alert->row, &answer);
 }
 
 const struct sink_kind sink_journal = {
 	.name = "journal",
+	.window = 1,
+	.load = journal_load,
 	.present = journal_present,
 	.begin = journal_begin,
 	.deliver = journal_deliver,
-	.release = journal_release,
+	.release = free,
 };

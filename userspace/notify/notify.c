@@ -2,84 +2,131 @@
 #include "userspace/notify/notify.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "userspace/base/config.h"
 #include "userspace/base/error.h"
+#include "userspace/notify/alertmanager.h"
+#include "userspace/notify/http_client.h"
 #include "userspace/notify/sink.h"
 #include "userspace/store/store.h"
 
-#define BATCH 64
+/* Of a queue so many are looked at: those of guests that wait must not hide the others, and none is worth all memory. */
+#define BATCH 256
+#define RETRY_FIRST_MS 500
+/* A sink may ask for patience, but not for ever. */
+#define WISH_MAX_MS (60 * 60 * 1000)
+/* A slow reader is looked at again after so long. */
+#define SLOW_MS 200
+/* A sink that is not there is looked for so often. */
+#define PRESENT_MS 500
+#define TEST_MS 30000
 
-static const struct sink_kind *const kinds[] = { &sink_stdout, &sink_journal };
+static const struct sink_kind *const kinds[] = { &sink_stdout, &sink_journal, &sink_webhook, &sink_syslog, &sink_command };
 #define KINDS (sizeof kinds / sizeof *kinds)
 
+/* An alert that a sink has and did not answer yet. */
+struct under_way {
+	int64_t row;
+	char *guest;
+	int64_t at;
+	uint32_t attempts;
+};
+
 struct sink {
+	const struct sink_kind *kind;
+	struct notify *n;
 	void *state;
-	bool begun, broken, told;
+	struct sink_host host;
+	struct under_way *out;
+	size_t out_count;
+	bool wanted, begun, stopped, told;
+	bool more;         /* there may be something that can go now */
+	int64_t again_ms;  /* nothing goes before: CLOCK_MONOTONIC; 0 = at once */
+	int64_t soonest_ms; /* an alert that was refused is due */
+	uint64_t pause_ms; /* the last one */
 };
 
 struct notify {
 	struct store *store;
+	sd_event *loop;
+	struct http_client *http;
+	struct alertmanager *alertmanager;
 	struct sink sinks[KINDS];
+	int64_t give_up_ns;
+	uint64_t retry_max_ms;
+	void (*say)(void *context, const char *line);
+	void *context;
+	int err; /* an answer came and the store did not take it */
+	struct error error;
+	/* of notify_test */
+	void (*heard)(void *context, const char *sink, const struct sink_answer *answer);
+	void *heard_context;
+	size_t expected;
+	bool own_loop;
 };
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static int64_t now_ms(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000000;
+}
+
+static void say(struct notify *n, const struct error *line)
+{
+	if (n->say)
+		n->say(n->context, line->text);
+}
 
 static int store_failed(struct notify *n, int err, struct error *e)
 {
 	return error_set(e, -err, "%s", store_error(n->store));
 }
 
-/* Broken is no failure of ours: the others go on. */
-static void sink_broken(struct notify *n, size_t i, const struct error *why, struct error *e)
+/* ---- before anything goes */
+
+static bool enabled(const struct config *c, const char *name)
 {
-	n->sinks[i].broken = true;
-	error_set(e, EIO, "alerts no longer go to %s: %s; they wait in the store", kinds[i]->name, why->text);
+	char key[64];
+	const char *value;
+
+	snprintf(key, sizeof key, "%s.enable", name);
+	value = config_get(c, key);
+	return !value || !strcmp(value, "on");
 }
 
-/* Said once, if there is something to say: a reader that is slow is nothing to say. */
-static void sink_waits(struct notify *n, size_t i, const struct error *why, bool *ret_left, struct error *e)
-{
-	*ret_left = true;
-	if (!*why->text || n->sinks[i].told)
-		return;
-	n->sinks[i].told = true;
-	error_set(e, EAGAIN, "alerts cannot go to %s now: %s; they wait in the store", kinds[i]->name, why->text);
-}
-
-static int sink_begin(struct notify *n, size_t i, struct error *e)
-{
-	struct sink *sink = &n->sinks[i];
-	struct error why = ERROR_INIT;
-	int err;
-
-	if (sink->begun || sink->broken || (kinds[i]->present && !kinds[i]->present()))
-		return 0;
-	if (kinds[i]->begin(&sink->state, &why) < 0) {
-		sink_broken(n, i, &why, e);
-		return 0;
-	}
-	err = store_sink_begin(n->store, kinds[i]->name);
-	if (err < 0) {
-		kinds[i]->release(sink->state);
-		return store_failed(n, err, e);
-	}
-	sink->begun = true;
-	return 0;
-}
-
-int notify_new(struct store *store, struct notify **ret, struct error *e)
+int notify_load(const struct config *c, struct notify **ret, struct error *e)
 {
 	struct notify *n = calloc(1, sizeof *n);
 	int err = n ? 0 : error_set(e, ENOMEM, "out of memory");
 
-	if (n)
-		n->store = store;
-	for (size_t i = 0; err >= 0 && i < KINDS; i++)
-		err = sink_begin(n, i, e);
+	for (size_t i = 0; err >= 0 && i < KINDS; i++) {
+		struct sink *sink = &n->sinks[i];
+
+		sink->kind = kinds[i];
+		sink->n = n;
+		sink->wanted = enabled(c, kinds[i]->name) && (!kinds[i]->wanted || kinds[i]->wanted(c));
+		if (sink->wanted && kinds[i]->load)
+			err = kinds[i]->load(c, &sink->state, e);
+	}
+	if (err >= 0 && enabled(c, "alertmanager"))
+		err = alertmanager_load(c, &n->alertmanager, e);
 	if (err < 0) {
 		notify_free(n);
 		return err;
 	}
+	n->give_up_ns = (int64_t)config_ns(c, "alerts.give_up");
+	n->retry_max_ms = config_ns(c, "alerts.retry_max") / 1000000;
 	*ret = n;
 	return 0;
 }
@@ -88,64 +135,433 @@ void notify_free(struct notify *n)
 {
 	if (!n)
 		return;
-	for (size_t i = 0; i < KINDS; i++)
-		if (n->sinks[i].begun)
-			kinds[i]->release(n->sinks[i].state);
+	for (size_t i = 0; i < KINDS; i++) {
+		struct sink *sink = &n->sinks[i];
+
+		if (sink->state && sink->kind->release)
+			sink->kind->release(sink->state);
+		for (size_t k = 0; k < sink->out_count; k++)
+			free(sink->out[k].guest);
+		free(sink->out);
+	}
+	alertmanager_free(n->alertmanager);
+	http_client_free(n->http);
+	if (n->own_loop)
+		sd_event_unref(n->loop);
 	free(n);
 }
 
-static int alert_deliver(struct notify *n, size_t i, const struct store_alert *row, struct error *why)
+/* ---- what became of one */
+
+static struct under_way *way_find(struct sink *sink, int64_t row)
 {
-	struct sink_alert alert = { .id = row->id, .line = row->json };
-	json_t *json = json_loads(row->json, 0, NULL);
+	for (size_t i = 0; i < sink->out_count; i++)
+		if (sink->out[i].row == row)
+			return &sink->out[i];
+	return NULL;
+}
+
+static void way_end(struct sink *sink, struct under_way *way)
+{
+	free(way->guest);
+	*way = sink->out[--sink->out_count];
+}
+
+/* Doubled each time, at most retry_max; then a little less by chance, so that many hosts do not come back at one moment. */
+static uint64_t pause_after(const struct notify *n, uint32_t attempts)
+{
+	uint64_t ms = RETRY_FIRST_MS;
+
+	while (attempts-- && ms < n->retry_max_ms)
+		ms *= 2;
+	if (ms > n->retry_max_ms)
+		ms = n->retry_max_ms;
+	return ms - ms / 4 * ((uint64_t)clock_ns(CLOCK_MONOTONIC) / 1000 % 1000) / 1000;
+}
+
+static void sink_stops(struct sink *sink, const char *why)
+{
+	struct error line = ERROR_INIT;
+
+	sink->stopped = true;
+	error_set(&line, EIO, "alerts no longer go to %s: %s; they wait in the store", sink->kind->name, why ? why : "it does not want them");
+	say(sink->n, &line);
+}
+
+/* Told once, until something is delivered again; a reader that is slow is nothing to tell. */
+static void sink_waits(struct sink *sink, const struct sink_answer *answer)
+{
+	struct error line = ERROR_INIT;
+	uint64_t wish = answer->after_ms > WISH_MAX_MS ? WISH_MAX_MS : answer->after_ms;
+
+	sink->more = true;
+	/* Several that were on their way together say the same once. */
+	if (sink->again_ms > now_ms())
+		return;
+	sink->pause_ms = !sink->pause_ms ? RETRY_FIRST_MS : sink->pause_ms * 2 > sink->n->retry_max_ms ? sink->n->retry_max_ms : sink->pause_ms * 2;
+	if (!answer->text)
+		sink->pause_ms = SLOW_MS;
+	sink->again_ms = now_ms() + (int64_t)(wish ? wish : sink->pause_ms);
+	if (!answer->text || sink->told)
+		return;
+	sink->told = true;
+	error_set(&line, EAGAIN, "alerts cannot go to %s now: %s; they wait in the store", sink->kind->name, answer->text);
+	say(sink->n, &line);
+}
+
+static int give_up(struct sink *sink, int64_t row, const char *why, struct error *e)
+{
+	struct error line = ERROR_INIT;
+	int err = store_alert_done(sink->n->store, sink->kind->name, row, true);
+
+	if (err < 0)
+		return store_failed(sink->n, err, e);
+	error_set(&line, EIO, "an alert was given up, %s did not take it: %s", sink->kind->name, why ? why : "no reason given");
+	say(sink->n, &line);
+	return 0;
+}
+
+static int refused(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
+{
+	int64_t next = clock_ns(CLOCK_REALTIME) + (int64_t)pause_after(sink->n, way->attempts) * 1000000;
 	int err;
 
-	alert.json = json;
-	err = kinds[i]->deliver(n->sinks[i].state, &alert, why);
-	json_decref(json);
+	if (way->attempts + 1 >= SINK_REFUSALS_MAX)
+		return give_up(sink, way->row, why, e);
+	err = store_alert_failed(sink->n->store, sink->kind->name, way->row, true, next, why ? why : "");
+	return err < 0 ? store_failed(sink->n, err, e) : 0;
+}
+
+static int answer_take(struct sink *sink, const struct under_way *way, const struct sink_answer *answer, struct error *e)
+{
+	int err;
+
+	switch (answer->result) {
+	case SINK_DELIVERED:
+		sink->told = false;
+		sink->pause_ms = 0;
+		sink->again_ms = 0;
+		err = store_alert_done(sink->n->store, sink->kind->name, way->row, false);
+		return err < 0 ? store_failed(sink->n, err, e) : 0;
+	case SINK_REFUSED:
+		return refused(sink, way, answer->text, e);
+	case SINK_STOPPED:
+		if (!sink->stopped)
+			sink_stops(sink, answer->text);
+		return 0;
+	case SINK_LATER:
+		break;
+	}
+	/* Of what never answered but "not now" the attempts do not count: only its age does. */
+	if (sink->n->give_up_ns && clock_ns(CLOCK_REALTIME) - way->at > sink->n->give_up_ns && answer->text)
+		return give_up(sink, way->row, answer->text, e);
+	sink_waits(sink, answer);
+	if (!answer->text)
+		return 0;
+	err = store_alert_failed(sink->n->store, sink->kind->name, way->row, false, 0, answer->text);
+	return err < 0 ? store_failed(sink->n, err, e) : 0;
+}
+
+static struct sink *sink_named(struct notify *n, const char *name)
+{
+	for (size_t i = 0; i < KINDS; i++)
+		if (!strcmp(n->sinks[i].kind->name, name))
+			return &n->sinks[i];
+	return NULL;
+}
+
+static void answered(void *context, const char *name, int64_t row, const struct sink_answer *answer)
+{
+	struct notify *n = context;
+	struct sink *sink = sink_named(n, name);
+	struct under_way *way = sink ? way_find(sink, row) : NULL;
+	int err;
+
+	if (!way)
+		return;
+	if (n->heard) {
+		n->heard(n->heard_context, name, answer);
+		n->expected--;
+		way_end(sink, way);
+		return;
+	}
+	err = answer_take(sink, way, answer, &n->error);
+	if (err < 0 && n->err >= 0)
+		n->err = err;
+	way_end(sink, way);
+	sink->more = true;
+}
+
+/* ---- what goes */
+
+static int sink_begin(struct sink *sink, struct error *e)
+{
+	struct notify *n = sink->n;
+	struct error why = ERROR_INIT;
+	int err;
+
+	if (!sink->wanted || sink->begun || sink->stopped || (sink->kind->present && !sink->kind->present(sink->state)))
+		return 0;
+	sink->host = (struct sink_host){ .loop = n->loop, .http = n->http, .context = n, .answered = answered };
+	if (sink->kind->begin && sink->kind->begin(sink->state, &sink->host, &why) < 0) {
+		sink_stops(sink, why.text);
+		return 0;
+	}
+	err = n->store ? store_sink_begin(n->store, sink->kind->name) : 0;
+	if (err < 0)
+		return store_failed(n, err, e);
+	sink->begun = sink->more = true;
+	return 0;
+}
+
+static bool same_lane(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+/* Is one of the same guest before it, on its way or waiting? */
+static bool held_up(const struct sink *sink, const struct store_alert *rows, size_t i, const bool *waits)
+{
+	for (size_t k = 0; k < sink->out_count; k++)
+		if (same_lane(sink->out[k].guest, rows[i].guest))
+			return true;
+	for (size_t k = 0; k < i; k++)
+		if (waits[k] && same_lane(rows[k].guest, rows[i].guest))
+			return true;
+	return false;
+}
+
+/* What a sink took and the store did not write down is delivered again: at least once. */
+static int failed_answer(struct notify *n, struct error *e)
+{
+	int err = n->err;
+
+	if (err < 0)
+		*e = n->error;
+	n->err = 0;
 	return err;
 }
 
-/* One batch. *ret_more: all of it went, and there may be another. */
-static int sink_deliver(struct notify *n, size_t i, bool *ret_left, bool *ret_more, struct error *e)
+static int hand_over(struct sink *sink, const struct store_alert *row, struct error *e)
+{
+	struct sink_alert alert = { .row = row->row, .id = row->id, .line = row->json };
+	struct under_way *grown = reallocarray(sink->out, sink->out_count + 1, sizeof *grown);
+	char *guest = row->guest ? strdup(row->guest) : NULL;
+	json_t *json;
+
+	if (grown)
+		sink->out = grown; /* the old one is gone */
+	if (!grown || (row->guest && !guest)) {
+		free(guest);
+		return error_set(e, ENOMEM, "out of memory");
+	}
+	grown[sink->out_count++] = (struct under_way){ .row = row->row, .guest = guest, .at = row->at, .attempts = row->attempts };
+	json = json_loads(row->json, 0, NULL);
+	alert.json = json;
+	sink->kind->deliver(sink->state, &alert);
+	json_decref(json);
+	return failed_answer(sink->n, e);
+}
+
+static bool can_go(const struct sink *sink)
+{
+	return !sink->stopped && sink->out_count < sink->kind->window && sink->again_ms <= now_ms();
+}
+
+static void due_at(struct sink *sink, int64_t real_ns)
+{
+	int64_t ms = now_ms() + (real_ns - clock_ns(CLOCK_REALTIME)) / 1000000 + 1;
+
+	if (ms < sink->soonest_ms)
+		sink->soonest_ms = ms;
+}
+
+/* One look at the queue. */
+static int sink_pass(struct sink *sink, struct error *e)
 {
 	struct store_alert *rows = NULL;
-	struct error why = ERROR_INIT;
-	size_t count = 0, done;
-	int err = store_alerts_for(n->store, kinds[i]->name, BATCH, &rows, &count), sent = 0;
+	size_t count = 0;
+	bool waits[BATCH] = { false };
+	int err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
 
 	if (err < 0)
-		return store_failed(n, err, e);
-	for (done = 0; done < count && err >= 0; done++) {
-		sent = alert_deliver(n, i, &rows[done], &why);
-		if (sent < 0)
-			break;
-		err = store_alert_done(n->store, kinds[i]->name, rows[done].row);
-		if (err < 0)
-			store_failed(n, err, e);
+		return store_failed(sink->n, err, e);
+	sink->soonest_ms = INT64_MAX;
+	for (size_t i = 0; err >= 0 && i < count && can_go(sink); i++) {
+		bool late = rows[i].next_at > clock_ns(CLOCK_REALTIME);
+
+		waits[i] = late || held_up(sink, rows, i, waits);
+		if (late)
+			due_at(sink, rows[i].next_at);
+		if (way_find(sink, rows[i].row) || waits[i])
+			continue;
+		err = hand_over(sink, &rows[i], e);
+		/* Answered at once, and not delivered: the next of this guest stays behind it. */
+		waits[i] = true;
 	}
-	if (done)
-		n->sinks[i].told = false;
-	if (sent == -EAGAIN)
-		sink_waits(n, i, &why, ret_left, e);
-	else if (sent < 0)
-		sink_broken(n, i, &why, e);
-	*ret_more = err >= 0 && !sent && count == BATCH;
 	store_alerts_free(rows, count);
 	return err;
 }
 
-int notify_deliver(struct notify *n, bool *ret_left, struct error *e)
+static int sink_deliver(struct sink *sink, struct error *e)
 {
-	int err = 0;
+	int err = sink_begin(sink, e);
 
-	*ret_left = false;
-	for (size_t i = 0; i < KINDS && err >= 0; i++) {
-		bool more = true;
-
-		err = sink_begin(n, i, e);
-		while (err >= 0 && more && n->sinks[i].begun && !n->sinks[i].broken)
-			err = sink_deliver(n, i, ret_left, &more, e);
+	if (sink->soonest_ms && sink->soonest_ms <= now_ms())
+		sink->more = true;
+	while (err >= 0 && sink->begun && sink->more && can_go(sink)) {
+		sink->more = false;
+		err = sink_pass(sink, e);
 	}
 	return err;
+}
+
+int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*line)(void *context, const char *line), void *context, struct error *e)
+{
+	int err = http_client_new(loop, &n->http, e);
+
+	n->store = store;
+	n->loop = loop;
+	n->say = line;
+	n->context = context;
+	for (size_t i = 0; err >= 0 && i < KINDS; i++)
+		err = sink_begin(&n->sinks[i], e);
+	if (err >= 0 && n->alertmanager) {
+		struct sink_host host = { .loop = loop, .http = n->http };
+
+		err = alertmanager_begin(n->alertmanager, &host, store, line, context, e);
+	}
+	return err;
+}
+
+int notify_deliver(struct notify *n, struct error *e)
+{
+	int err = failed_answer(n, e);
+
+	for (size_t i = 0; i < KINDS && err >= 0; i++) {
+		n->sinks[i].more = true;
+		err = sink_deliver(&n->sinks[i], e);
+	}
+	if (err >= 0 && n->alertmanager)
+		err = alertmanager_follow(n->alertmanager, clock_ns(CLOCK_REALTIME), e);
+	return err;
+}
+
+int64_t notify_due(const struct notify *n)
+{
+	int64_t due = n->alertmanager ? alertmanager_due(n->alertmanager) : INT64_MAX;
+
+	for (size_t i = 0; i < KINDS; i++) {
+		const struct sink *sink = &n->sinks[i];
+		int64_t at = INT64_MAX;
+
+		if (!sink->wanted || sink->stopped)
+			continue;
+		if (!sink->begun)
+			at = now_ms() + PRESENT_MS;
+		else if (sink->more && sink->out_count < sink->kind->window)
+			at = sink->again_ms;
+		else if (sink->soonest_ms)
+			at = sink->soonest_ms;
+		if (at < due)
+			due = at;
+	}
+	return due;
+}
+
+bool notify_busy(const struct notify *n)
+{
+	for (size_t i = 0; i < KINDS; i++) {
+		const struct sink *sink = &n->sinks[i];
+
+		/* A sink that waits for better times is not worth waiting for; a slow reader is. */
+		if (sink->out_count || (sink->begun && !sink->stopped && sink->more && sink->pause_ms <= SLOW_MS))
+			return true;
+	}
+	return n->alertmanager && alertmanager_busy(n->alertmanager);
+}
+
+/* ---- a test */
+
+static int test_time_over(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct notify *n = context;
+
+	(void)source;
+	(void)usec;
+	return sd_event_exit(n->loop, 0);
+}
+
+static void test_heard(void *context, const char *sink, const struct sink_answer *answer)
+{
+	struct notify *n = context;
+
+	n->heard(n->heard_context, sink, answer);
+	n->expected--;
+}
+
+static int test_send(struct notify *n, const char *name, const json_t *json, struct error *e)
+{
+	const char *id = json_string_value(json_object_get(json, "id"));
+	char *line = json_dumps(json, JSON_COMPACT);
+	struct store_alert row = { .row = 1, .id = (char *)id, .json = line, .guest = NULL };
+	size_t sent = 0;
+	int err = line ? 0 : error_set(e, ENOMEM, "out of memory");
+
+	for (size_t i = 0; err >= 0 && i < KINDS; i++) {
+		struct sink *sink = &n->sinks[i];
+		const struct sink_answer nobody = { SINK_LATER, 0, "nobody is there" };
+
+		if (!sink->wanted || (name && strcmp(name, sink->kind->name)))
+			continue;
+		sent++;
+		n->expected++;
+		err = sink_begin(sink, e);
+		if (err >= 0 && sink->begun)
+			err = hand_over(sink, &row, e);
+		else if (err >= 0)
+			test_heard(n, sink->kind->name, &nobody);
+	}
+	if (err >= 0 && n->alertmanager && (!name || !strcmp(name, "alertmanager"))) {
+		struct sink_host host = { .loop = n->loop, .http = n->http };
+
+		sent++;
+		n->expected++;
+		err = alertmanager_begin(n->alertmanager, &host, NULL, NULL, NULL, e);
+		if (err >= 0)
+			err = alertmanager_test(n->alertmanager, id, test_heard, n, e);
+	}
+	free(line);
+	if (err >= 0 && !sent)
+		err = name ? error_set(e, ENOENT, "there is no sink %s in the configuration (see abidrift run --print-config)", name) :
+			     error_set(e, ENOENT, "no sink is configured");
+	return err;
+}
+
+int notify_test(struct notify *n, const char *sink, const json_t *alert, void (*heard)(void *context, const char *sink, const struct sink_answer *answer),
+		void *context, struct error *e)
+{
+	sd_event_source *end = NULL;
+	int err = sd_event_new(&n->loop);
+
+	if (err < 0)
+		return error_set(e, -err, "event loop: %s", strerror(-err));
+	n->own_loop = true;
+	n->heard = heard;
+	n->heard_context = context;
+	err = http_client_new(n->loop, &n->http, e);
+	if (err >= 0)
+		err = sd_event_add_time_relative(n->loop, &end, CLOCK_MONOTONIC, TEST_MS * 1000ull, 0, test_time_over, n);
+	if (err >= 0)
+		err = test_send(n, sink, alert, e);
+	while (err >= 0 && n->expected && sd_event_get_state(n->loop) != SD_EVENT_FINISHED)
+		err = sd_event_run(n->loop, UINT64_MAX);
+	for (size_t i = 0; err >= 0 && i < KINDS; i++) {
+		const struct sink_answer silent = { SINK_LATER, 0, "no answer within 30 s" };
+
+		if (n->sinks[i].out_count)
+			heard(context, n->sinks[i].kind->name, &silent);
+	}
+	sd_event_source_unref(end);
+	return err < 0 ? err : 0;
 }

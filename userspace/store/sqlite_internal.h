@@ -119,6 +119,8 @@ void *column_blob(struct query *q, size_t *ret_size); /* with a NUL behind it */
 int query_end(struct query *q);
 /* All of it for a statement without rows. */
 int query_run(struct query *q);
+/* One more element of an array of rows, empty; NULL and q->err where memory is out. *items is what holds them: a pointer to a pointer. */
+void *store_grow(struct query *q, void *items, size_t count, size_t size);
 /* Rows that the last statement changed. */
 size_t query_changes(const struct query *q);
 

@@ -368,3 +368,17 @@ size_t query_changes(const struct query *q)
 {
 	return (size_t)sqlite3_changes64(q->s->db);
 }
+
+void *store_grow(struct query *q, void *items, size_t count, size_t size)
+{
+	void *old, *grown;
+
+	memcpy(&old, items, sizeof old);
+	grown = reallocarray(old, count + 1, size);
+	if (!grown) {
+		q->err = store_fail(q->s, SQLITE_NOMEM);
+		return NULL;
+	}
+	memcpy(items, &grown, sizeof grown);
+	return memset((char *)grown + count * size, 0, size);
+}

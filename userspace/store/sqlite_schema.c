@@ -71,7 +71,24 @@ static const char FORMAT_2[] =
 	"CREATE TABLE suppressions (rule TEXT PRIMARY KEY, changes INTEGER NOT NULL, guests INTEGER NOT NULL, last_at INTEGER NOT NULL) "
 	"STRICT, WITHOUT ROWID;";
 
-static const char *const STEPS[] = { FORMAT_1, FORMAT_2, NULL };
+/* What sinks could not deliver yet; counts over restarts; what monitors say of themselves, and where they no longer see; what lasts. */
+static const char FORMAT_3[] =
+	"ALTER TABLE alerts ADD COLUMN guest TEXT;"
+	"CREATE TABLE deliveries (sink TEXT NOT NULL REFERENCES sinks ON DELETE CASCADE, alert INTEGER NOT NULL REFERENCES alerts ON DELETE CASCADE,"
+	" attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, why TEXT NOT NULL, PRIMARY KEY (sink, alert)) STRICT, WITHOUT ROWID;"
+	"CREATE INDEX deliveries_alert ON deliveries (alert);"
+	"CREATE TABLE counters (name TEXT NOT NULL, labels TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (name, labels)) STRICT, WITHOUT "
+	"ROWID;"
+	"CREATE TABLE statuses (host TEXT PRIMARY KEY, at INTEGER NOT NULL, json TEXT NOT NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE blinds (scope TEXT PRIMARY KEY, host TEXT NOT NULL, guest TEXT, at INTEGER NOT NULL, severity TEXT NOT NULL, reason TEXT NOT "
+	"NULL) STRICT, WITHOUT ROWID;"
+	"CREATE TABLE notices (key TEXT PRIMARY KEY, json TEXT NOT NULL, starts_at INTEGER NOT NULL, ends_at INTEGER NOT NULL) STRICT, WITHOUT "
+	"ROWID;"
+	/* Peers that took a notice's end. */
+	"CREATE TABLE noticed (key TEXT NOT NULL REFERENCES notices ON DELETE CASCADE, peer TEXT NOT NULL, PRIMARY KEY (key, peer)) STRICT, WITHOUT "
+	"ROWID;";
+
+static const char *const STEPS[] = { FORMAT_1, FORMAT_2, FORMAT_3, NULL };
 _Static_assert(sizeof(STEPS) / sizeof(*STEPS) == STORE_FORMAT + 1, "one step for each format");
 
 const struct store_setup STORE_SETUP = { .steps = STEPS, .format = STORE_FORMAT };

@@ -22,7 +22,7 @@
 struct error;
 struct store;
 
-#define STORE_FORMAT 2 /* user_version */
+#define STORE_FORMAT 3 /* user_version */
 #define STORE_DEFAULT_URL "sqlite:/var/lib/abidrift/abidrift.db"
 
 enum store_mode {
@@ -194,16 +194,94 @@ int store_event_last(struct store *s, const char *type, int64_t *ret_at);
 
 /* Alerts: written in the transaction of what they tell of; each sink acknowledges for itself. */
 struct store_alert {
-	int64_t row;   /* rises */
+	int64_t row;       /* rises */
 	char *id;
-	char *json;    /* one line */
+	char *json;        /* one line */
+	int64_t at;
+	char *guest;       /* whose alerts stay in order: its id; NULL: about the host */
+	uint32_t attempts; /* of this sink, that were refused */
+	int64_t next_at;   /* not before; 0 = at once */
 };
 void store_alerts_free(struct store_alert *items, size_t count);
-int store_alert_add(struct store *s, const char *id, const char *json, int64_t at);
+/* guest: id; NULL: about the host. */
+int store_alert_add(struct store *s, const char *id, const char *guest, const char *json, int64_t at);
 /* Not yet acknowledged by this sink, oldest first, at most max. A sink that is new starts with what is added after store_sink_begin. */
 int store_alerts_for(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count);
 int store_sink_begin(struct store *s, const char *sink);
-int store_alert_done(struct store *s, const char *sink, int64_t row);
+/* It left this sink's queue. given_up: nobody took it. Either is counted (store_counters, "alerts", "SINK,delivered" or "SINK,given_up"). */
+int store_alert_done(struct store *s, const char *sink, int64_t row, bool given_up);
+/* An attempt failed: counted ("SINK,failed"), and not tried again before next_at. refused: it raises `attempts`. */
+int store_alert_failed(struct store *s, const char *sink, int64_t row, bool refused, int64_t next_at, const char *why);
+
+/* What a sink's queue holds. */
+struct store_queue {
+	char *sink;
+	size_t waiting;
+	int64_t oldest_at; /* of what waits; 0 = nothing does */
+	char *why;         /* what its last failure said, of those that wait; NULL */
+};
+void store_queues_free(struct store_queue *items, size_t count);
+/* Of every sink that ever began, by name. */
+int store_queues(struct store *s, struct store_queue **ret, size_t *ret_count);
+/* A sink that nobody wants any more: its queue is forgotten. */
+int store_sink_drop(struct store *s, const char *sink);
+
+/* Counts that only rise, over restarts: name "alerts" (labels "SINK,RESULT"), "drift_events" ("FACET,SEVERITY,VERDICT"). */
+struct store_counter {
+	char *name, *labels;
+	uint64_t count;
+};
+void store_counters_free(struct store_counter *items, size_t count);
+int store_counter_add(struct store *s, const char *name, const char *labels, uint64_t count);
+/* By name and labels. */
+int store_counters(struct store *s, struct store_counter **ret, size_t *ret_count);
+
+/* What the monitor of a host says of itself, every few seconds (analyst.h has the JSON). The newest one of each host. */
+struct store_status {
+	char *host;
+	int64_t at; /* the heartbeat */
+	char *json;
+};
+void store_statuses_free(struct store_status *items, size_t count);
+int store_status_put(struct store *s, const char *host, int64_t at, const char *json);
+int store_statuses(struct store *s, struct store_status **ret, size_t *ret_count);
+
+/*
+ * Where somebody no longer sees, as long as it lasts. scope names it: "monitor/HOST", "facet/HOST/FACET", "guest/ID/FACET".
+ * One row each; what raised or ended it wrote its alert in the same transaction.
+ */
+struct store_blind {
+	char *scope;
+	char *host;
+	char *guest;  /* id; NULL: about the host */
+	int64_t at;
+	enum severity severity;
+	char *reason;
+};
+void store_blinds_free(struct store_blind *items, size_t count);
+/* *ret_new: it was not there before; else only the reason follows. */
+int store_blind_set(struct store *s, const struct store_blind *blind, bool *ret_new);
+/* *ret_gone: there was one. */
+int store_blind_end(struct store *s, const char *scope, bool *ret_gone);
+/* By scope. */
+int store_blinds(struct store *s, struct store_blind **ret, size_t *ret_count);
+
+/* What lasts, as one who wants states and not events (Alertmanager) is told of it: kept until each peer took its end. */
+struct store_notice {
+	char *key;         /* what identifies it; the same key is the same notice */
+	char *json;        /* labels and annotations */
+	int64_t starts_at;
+	int64_t ends_at;   /* 0 = it lasts */
+};
+void store_notices_free(struct store_notice *items, size_t count);
+/* Inserts, or replaces json and ends_at (and starts_at, where the one before had ended). */
+int store_notice_put(struct store *s, const struct store_notice *notice);
+int store_notices(struct store *s, struct store_notice **ret, size_t *ret_count);
+/* This peer took its end. */
+int store_notice_took(struct store *s, const char *key, const char *peer);
+/* Did it? */
+int store_notice_taken(struct store *s, const char *key, const char *peer, bool *ret_taken);
+int store_notice_drop(struct store *s, const char *key);
 
 /* Host facts as last seen ("FACTOR VALUE" lines), by host name: a change is a `host` event. NULL: none yet, -ENOENT. */
 int store_host_get(struct store *s, const char *host, char **ret_context);

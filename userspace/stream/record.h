@@ -36,9 +36,11 @@ enum record_type {
 	RECORD_TICK = 12,    /* record_hello: at least every RECORD_TICK_NS; carries the clocks on */
 	RECORD_SYNCED = 13,  /* the snapshot that a stream begins with is complete */
 	RECORD_MEMORY = 14,  /* record_memory + parts: what was read of the guest's memory for one area, replaces that area's last of this boot */
+	RECORD_STATS = 15,   /* pairs: what the collector counts, see below; every RECORD_STATS_NS. Replaces */
 };
 
 #define RECORD_TICK_NS 250000000ull
+#define RECORD_STATS_NS 5000000000ull
 
 struct record_header {
 	uint32_t bytes;   /* whole record, this header included */
@@ -155,6 +157,9 @@ struct record_loss {
  *   exe, replaced (0|1), build_id, kind (qemu firecracker cloud-hypervisor
  *   crosvm kvmtool other), version, arg (repeated, argv in order, secrets
  *   removed), comm, cgroup, unit, uid, firmware (repeated, "PATH SIZE SHA256"; SHA256 "-" = unreadable).
+ * STATS keys, values decimal: facts.FACET (facts told since the collector began), lost.STAGE (ring map quota missed vcpu), overflow (facts that
+ *   guests' quotas refused), map.NAME.entries, map.NAME.capacity; only where the kernel's BPF statistics are on: program.NAME.runs,
+ *   program.NAME.ns.
  */
 #define RECORD_VALUE_MAX 65535u
 
