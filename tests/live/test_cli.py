@@ -387,7 +387,7 @@ class Usage(Cli):
     def test_version_names_features_and_formats(self):
         v = self.json("version")
         self.assertEqual(set(v), {"version", "features", "formats"})
-        self.assertEqual({k: v["formats"][k] for k in ("fingerprint", "trace", "store")}, {"fingerprint": 1, "trace": 1, "store": 2})
+        self.assertEqual({k: v["formats"][k] for k in ("fingerprint", "trace", "store")}, {"fingerprint": 1, "trace": 1, "store": 3})
         self.assertTrue(self.run_it("version").out.startswith("abidrift " + v["version"] + "\n"))
 
     def test_doctor_knows_every_facet_and_names_what_it_cannot_know(self):
