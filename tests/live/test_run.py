@@ -159,6 +159,19 @@ class Alerts(Run):
         line = again.wait_line('"type":"resolved"', "out")
         self.assertEqual(json.loads(line)["guest"]["name"], "web-1")
 
+    def test_a_sink_that_is_switched_off_is_owed_nothing(self):
+        self.start().stop()
+        self.alert()
+        off = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "stdout.enable=off"])
+        off.wait_line("stdout is not in the configuration any more: 1 alert that waited for it forgotten")
+        off.wait_line("^abidrift: ready$")
+        off.stop()
+        self.assertEqual(off.out, [])
+        again = self.start()
+        self.undo()
+        again.wait_line('"type":"drift"', "out")
+        self.assertEqual([json.loads(line)["type"] for line in again.out], ["drift"])
+
     def test_an_alert_without_a_monitor_waits_for_one(self):
         self.start().stop()
         self.alert()

@@ -45,6 +45,7 @@ struct sink {
 	size_t out_count;
 	bool wanted, begun, stopped, told;
 	bool more;         /* there may be something that can go now */
+	int64_t took;      /* what was delivered last */
 	int64_t again_ms;  /* nothing goes before: CLOCK_MONOTONIC; 0 = at once */
 	int64_t soonest_ms; /* an alert that was refused is due */
 	uint64_t pause_ms; /* the last one */
@@ -242,7 +243,10 @@ static int answer_take(struct sink *sink, const struct under_way *way, const str
 		sink->pause_ms = 0;
 		sink->again_ms = 0;
 		err = store_alert_done(sink->n->store, sink->kind->name, way->row, false);
-		return err < 0 ? store_failed(sink->n, err, e) : 0;
+		if (err < 0)
+			return store_failed(sink->n, err, e);
+		sink->took = way->row;
+		return 0;
 	case SINK_REFUSED:
 		return refused(sink, way, answer->text, e);
 	case SINK_STOPPED:
@@ -396,8 +400,8 @@ static int sink_pass(struct sink *sink, struct error *e)
 		if (way_find(sink, rows[i].row) || waits[i])
 			continue;
 		err = hand_over(sink, &rows[i], e);
-		/* Answered at once, and not delivered: the next of this guest stays behind it. */
-		waits[i] = true;
+		/* Unless it was delivered at once, the next of this guest stays behind it. */
+		waits[i] = sink->took != rows[i].row;
 	}
 	store_alerts_free(rows, count);
 	return err;
@@ -416,6 +420,29 @@ static int sink_deliver(struct sink *sink, struct error *e)
 	return err;
 }
 
+/* Switched off by the operator: nobody will take what still waits, and it must not be owed for ever. */
+static int sink_forget(struct sink *sink, struct error *e)
+{
+	struct store_alert *rows = NULL;
+	struct error line = ERROR_INIT;
+	size_t count = 0;
+	int err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
+
+	if (err == -ENOENT)
+		return 0;
+	if (err >= 0)
+		err = store_sink_drop(sink->n->store, sink->kind->name);
+	if (err < 0)
+		store_failed(sink->n, err, e);
+	else if (count) {
+		error_set(&line, ENOENT, "%s is not in the configuration any more: %zu%s alert%s that waited for it forgotten", sink->kind->name,
+			  count, count == BATCH ? " or more" : "", count == 1 ? "" : "s");
+		say(sink->n, &line);
+	}
+	store_alerts_free(rows, count);
+	return err < 0 ? err : 0;
+}
+
 int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*line)(void *context, const char *line), void *context, struct error *e)
 {
 	int err = http_client_new(loop, &n->http, e);
@@ -425,7 +452,7 @@ int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*l
 	n->say = line;
 	n->context = context;
 	for (size_t i = 0; err >= 0 && i < KINDS; i++)
-		err = sink_begin(&n->sinks[i], e);
+		err = n->sinks[i].wanted ? sink_begin(&n->sinks[i], e) : sink_forget(&n->sinks[i], e);
 	if (err >= 0 && n->alertmanager) {
 		struct sink_host host = { .loop = loop, .http = n->http };
 
