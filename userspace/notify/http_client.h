@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* HTTP requests by libcurl within an sd-event loop. TLS is verified always. Redirects are not followed. */
+/*
+ * HTTP requests by libcurl within an sd-event loop. TLS is verified always. Redirects are not followed. Proxies of the environment
+ * (https_proxy, http_proxy, no_proxy) apply, but never to this host itself.
+ */
 #ifndef ABIDRIFT_NOTIFY_HTTP_CLIENT_H
 #define ABIDRIFT_NOTIFY_HTTP_CLIENT_H
 
@@ -7,9 +10,16 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+struct config;
 struct error;
 struct http_call;
 struct http_client;
+struct http_tls;
+
+/* Of SECTION.ca_file, .cert_file and .key_file: read now, while they can be. -errno with e: a mistake in them. */
+int http_tls_load(const struct config *c, const char *section, struct http_tls **ret, struct error *e);
+/* NULL: nothing. */
+void http_tls_free(struct http_tls *tls);
 
 struct http_request {
 	const char *method; /* "POST", "GET" */
@@ -18,14 +28,14 @@ struct http_request {
 	const void *body;           /* NULL: none */
 	size_t bytes;
 	uint64_t timeout_ms;        /* for all of it */
-	const char *ca_file, *cert_file, *key_file; /* NULL or "": the system's authorities, no certificate */
+	struct http_tls *tls;       /* NULL: the system's authorities, no certificate */
 };
 
 struct http_reply {
 	long status;           /* 0: there was none, error says why */
 	const char *error;     /* NULL: there was an answer */
 	int64_t retry_after_s; /* of Retry-After, a number or a date; -1: none */
-	const char *body;      /* the first HTTP_BODY_MAX bytes, NUL behind them */
+	const char *body;      /* the first HTTP_BODY_MAX bytes, NUL behind them; hostile */
 	size_t bytes;
 };
 #define HTTP_BODY_MAX 4096
@@ -33,6 +43,11 @@ struct http_reply {
 int http_client_new(sd_event *loop, struct http_client **ret, struct error *e);
 /* Ends all calls without telling. */
 void http_client_free(struct http_client *c);
+/*
+ * Where a URL leads, for people: without user, password, path and query, which may be secrets. snprintf's room and size.
+ */
+void http_url_name(const char *url, char *room, size_t size);
+
 /* Everything is copied. done is called once, from the loop, never from within this call; after it the call is gone. -errno with e. */
 int http_client_send(struct http_client *c, const struct http_request *request, void (*done)(void *context, const struct http_reply *reply), void *context,
 		     struct http_call **ret, struct error *e);
