@@ -24,6 +24,7 @@
 #include "userspace/judge.h"
 #include "userspace/lives.h"
 #include "userspace/maintenance.h"
+#include "userspace/status.h"
 #include "userspace/store/revision.h"
 #include "userspace/store/store.h"
 
@@ -75,8 +76,8 @@ struct analyst {
 	struct store *store;
 	struct analyst_options options;
 	struct instance *instances;
-	void *host_pairs, *blind_pairs;
-	size_t host_bytes, blind_bytes;
+	void *host_pairs, *blind_pairs, *stats_pairs;
+	size_t host_bytes, blind_bytes, stats_bytes;
 	char *host, *boot_id;
 	uint64_t now_ns;         /* stream time, CLOCK_MONOTONIC */
 	int64_t realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
@@ -194,6 +195,7 @@ void analyst_free(struct analyst *a)
 	suppressions_free(a->own_rules);
 	free(a->host_pairs);
 	free(a->blind_pairs);
+	free(a->stats_pairs);
 	free(a->host);
 	free(a->boot_id);
 	free(a);
@@ -717,17 +719,49 @@ static int take_vm(struct analyst *a, const struct record_header *h, const void 
 	return err;
 }
 
-static int take_coverage(struct analyst *a, const void *body, size_t bytes, struct error *e)
+static int pairs_keep(const void *body, size_t bytes, void **pairs, size_t *pairs_bytes, struct error *e)
 {
 	void *copy = malloc(bytes ? bytes : 1);
 
 	if (!copy)
 		return error_set(e, ENOMEM, "out of memory");
 	memcpy(copy, body, bytes);
-	free(a->blind_pairs);
-	a->blind_pairs = copy;
-	a->blind_bytes = bytes;
+	free(*pairs);
+	*pairs = copy;
+	*pairs_bytes = bytes;
 	return 0;
+}
+
+/* What this monitor says of itself. A trace says nothing of a monitor. */
+static int status_follow(struct analyst *a, struct error *e)
+{
+	const struct status_records records = { .stats = a->stats_pairs, .stats_bytes = a->stats_bytes, .host = a->host_pairs, .host_bytes = a->host_bytes,
+						.blind = a->blind_pairs, .blind_bytes = a->blind_bytes };
+	char *text;
+	int err;
+
+	if (a->options.replay || !a->host)
+		return 0;
+	text = status_write(&records);
+	if (!text)
+		return error_set(e, ENOMEM, "out of memory");
+	err = store_status_put(a->store, a->host, now_real(a), text);
+	free(text);
+	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
+}
+
+static int take_coverage(struct analyst *a, const void *body, size_t bytes, struct error *e)
+{
+	int err = pairs_keep(body, bytes, &a->blind_pairs, &a->blind_bytes, e);
+
+	return err < 0 ? err : status_follow(a, e);
+}
+
+static int take_stats(struct analyst *a, const void *body, size_t bytes, struct error *e)
+{
+	int err = pairs_keep(body, bytes, &a->stats_pairs, &a->stats_bytes, e);
+
+	return err < 0 ? err : status_follow(a, e);
 }
 
 /* Facts of this very boot that an earlier abidrift saw: this one came too late for them. */
@@ -1603,6 +1637,7 @@ int analyst_feed(struct analyst *a, const struct record_header *h, const void *b
 	case RECORD_GONE: return take_gone(a, h, body, bytes, e);
 	case RECORD_LOSS: return take_loss(a, h, body, bytes, e);
 	case RECORD_SYNCED: return take_synced(a, e);
+	case RECORD_STATS: return take_stats(a, body, bytes, e);
 	default: return 0;
 	}
 }

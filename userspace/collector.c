@@ -17,6 +17,7 @@
 #include "userspace/collect/output.h"
 #include "userspace/collect/reader.h"
 #include "userspace/collect/readings.h"
+#include "userspace/collect/stats.h"
 #include "userspace/collect/tell.h"
 
 #define MS 1000000ull
@@ -47,7 +48,7 @@ struct collector {
 	int epoll_fd;
 	struct buffer host, config, coverage;
 	uint64_t counters[OBSERVE_COUNTERS], missed;
-	uint64_t end_ns, drain_ns, tick_ns, count_ns, sweep_ns, pass_ns, clean_ns, save_ns;
+	uint64_t end_ns, drain_ns, tick_ns, count_ns, stats_ns, sweep_ns, pass_ns, clean_ns, save_ns;
 	unsigned sweeps;
 	unsigned unsynced;  /* sinks whose snapshot is not complete */
 	bool swept;         /* the first sweep is done */
@@ -191,6 +192,8 @@ static void synced(struct collector *c)
 	tell_losses(c, ready);
 	tell_host(c->output, ready, RECORD_SYNCED, NULL);
 	c->unsynced &= ~ready;
+	if (ready & OUTPUT_ANALYST)
+		c->stats_ns = 0;
 }
 
 static int take_news(void *context, const struct observe_news *news)
@@ -345,6 +348,20 @@ static void count(struct collector *c, uint64_t now)
 	c->missed = missed;
 	if (lost)
 		tell_losses(c, output_sinks(c->output) & ~c->unsynced);
+}
+
+/* To an analyst alone: of a trace they would be the recorder's, and its bytes another time others. At once when one has come. */
+static void tell_stats(struct collector *c, uint64_t now)
+{
+	unsigned sinks = output_sinks(c->output) & OUTPUT_ANALYST & ~c->unsynced;
+	struct buffer pairs = BUFFER_INIT;
+
+	if (!sinks || now < c->stats_ns || !output_room(c->output))
+		return;
+	c->stats_ns = now + RECORD_STATS_NS;
+	if (stats_describe(c->kernel, c->counters, c->missed, &pairs) >= 0)
+		tell_host(c->output, sinks, RECORD_STATS, &pairs);
+	buffer_release(&pairs);
 }
 
 static void sweep(struct collector *c, uint64_t now)
@@ -507,6 +524,7 @@ static void work(struct collector *c)
 		pass(c, tell_now());
 		synced(c);
 	}
+	tell_stats(c, now);
 	tick(c, now);
 	if (c->end_ns && now >= c->end_ns)
 		c->stop = true;

@@ -178,7 +178,7 @@ static void a_count_that_disagrees_with_its_list_is_refused(void **state)
 
 static void pairs_that_do_not_pair_are_refused(void **state)
 {
-	static const uint16_t types[] = { RECORD_HOST, RECORD_CONFIG, RECORD_COVERAGE, RECORD_VM, RECORD_GONE };
+	static const uint16_t types[] = { RECORD_HOST, RECORD_CONFIG, RECORD_COVERAGE, RECORD_VM, RECORD_GONE, RECORD_STATS };
 	(void)state;
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {

@@ -31,6 +31,7 @@
 #define READ_BYTES (256u << 10)
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
 #define KVM_BTF "/sys/kernel/btf/kvm"
+#define STATS_SWITCH "/proc/sys/kernel/bpf_stats_enabled"
 
 enum program {
 	PROGRAM_CPUID,
@@ -1123,4 +1124,71 @@ int kernel_capacity(struct kernel *k, uint64_t *ret_entries)
 {
 	*ret_entries = bpf_map__max_entries(k->skel->maps.facts);
 	return 0;
+}
+
+struct filling {
+	uint64_t vms, facts;
+};
+
+static int add_facts(void *context, const struct observe_vm *seen)
+{
+	struct filling *f = context;
+
+	f->vms++;
+	for (size_t i = 0; i < OBSERVE_CLASSES; i++)
+		f->facts += seen->facts[i];
+	return 0;
+}
+
+/* No kernel says how many entries a hash map has, and a walk over a million facts is not for every few seconds: the VMs' own counts say it. */
+int kernel_maps(struct kernel *k, struct kernel_map ret[KERNEL_MAPS])
+{
+	int fd = bpf_map__fd(k->skel->maps.returned), r;
+	struct filling filling = { 0 };
+	struct vm_returned returned;
+	uint64_t key, next, back = 0;
+
+	r = kernel_vms(k, add_facts, &filling);
+	if (r < 0)
+		return r;
+	for (bool more = bpf_map_get_next_key(fd, NULL, &next) == 0; more;) {
+		key = next;
+		more = bpf_map_get_next_key(fd, &key, &next) == 0;
+		if (bpf_map_lookup_elem(fd, &key, &returned) < 0)
+			continue;
+		for (size_t i = 0; i < OBSERVE_CLASSES; i++)
+			back += returned.facts[i];
+	}
+	/* What was given back by a VM that has just gone is not in the sum any more. */
+	ret[0] = (struct kernel_map){ "facts", filling.facts > back ? filling.facts - back : 0, bpf_map__max_entries(k->skel->maps.facts) };
+	ret[1] = (struct kernel_map){ "vms", filling.vms, bpf_map__max_entries(k->skel->maps.vms) };
+	return 0;
+}
+
+static bool stats_on(void)
+{
+	FILE *f = fopen(STATS_SWITCH, "re");
+	int c = f ? getc(f) : '0';
+
+	if (f)
+		fclose(f);
+	return c == '1';
+}
+
+size_t kernel_runs(struct kernel *k, struct kernel_runs ret[KERNEL_RUNS_MAX])
+{
+	bool on = stats_on();
+	size_t count = 0;
+
+	_Static_assert(PROGRAMS <= KERNEL_RUNS_MAX, "room for every program");
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+		int fd = bpf_program__fd(program_of(k->skel, p));
+
+		/* What was counted before they were switched off again still counts. */
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && (on || info.run_cnt))
+			ret[count++] = (struct kernel_runs){ program_names[p], info.run_cnt, info.run_time_ns };
+	}
+	return count;
 }

@@ -69,4 +69,21 @@ int kernel_counters(struct kernel *k, uint64_t ret[OBSERVE_COUNTERS]);
 int kernel_missed(struct kernel *k, uint64_t *ret);
 int kernel_capacity(struct kernel *k, uint64_t *ret_entries);
 
+/* How full the maps are that can fill up. Names are static. */
+struct kernel_map {
+	const char *name;
+	uint64_t entries, capacity;
+};
+#define KERNEL_MAPS 2
+int kernel_maps(struct kernel *k, struct kernel_map ret[KERNEL_MAPS]);
+
+/* How often each program ran and how long that took, as far as the operator switched the kernel's BPF statistics on; those it never counted are left out. */
+struct kernel_runs {
+	const char *program;
+	uint64_t runs, ns;
+};
+#define KERNEL_RUNS_MAX 16
+/* How many there are. */
+size_t kernel_runs(struct kernel *k, struct kernel_runs ret[KERNEL_RUNS_MAX]);
+
 #endif

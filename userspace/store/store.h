@@ -236,7 +236,7 @@ int store_counter_add(struct store *s, const char *name, const char *labels, uin
 /* By name and labels. */
 int store_counters(struct store *s, struct store_counter **ret, size_t *ret_count);
 
-/* What the monitor of a host says of itself, every few seconds (analyst.h has the JSON). The newest one of each host. */
+/* What the monitor of a host says of itself, every few seconds (status.h has the JSON). The newest one of each host. */
 struct store_status {
 	char *host;
 	int64_t at; /* the heartbeat */

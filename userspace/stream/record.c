@@ -193,6 +193,7 @@ static const struct shape {
 	[RECORD_TICK] = { "TICK", NULL, sizeof(struct record_hello) },
 	[RECORD_SYNCED] = { "SYNCED", NULL, 0 },
 	[RECORD_MEMORY] = { "MEMORY", memory_fits, 0 },
+	[RECORD_STATS] = { "STATS", pairs_fit, 0 },
 };
 
 #define SHAPES (sizeof(shapes) / sizeof(shapes[0]))

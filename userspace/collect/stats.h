@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the collector counts, as a RECORD_STATS tells it. */
+#ifndef ABIDRIFT_COLLECT_STATS_H
+#define ABIDRIFT_COLLECT_STATS_H
+
+#include <stdint.h>
+
+#include "bpf/observe.h"
+
+struct buffer;
+struct kernel;
+
+/* Appends the pairs of a RECORD_STATS. counters and missed: as kernel_counters and kernel_missed told them last. */
+int stats_describe(struct kernel *k, const uint64_t counters[OBSERVE_COUNTERS], uint64_t missed, struct buffer *pairs);
+
+#endif
