@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "userspace/abi/facts.h"
+#include "userspace/alert.h"
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
@@ -22,8 +23,6 @@
 
 #define ALL_FACETS ((1u << FACETS) - 1)
 #define SUMMARY_COLUMNS 480
-/* An alert is read by people and carried by sinks with limits: more changes than this are counted, not listed. */
-#define ALERT_CHANGES_MAX 512
 
 /* Of a digest in history: "sha256:" and so many digits as `ls` shows. */
 #define DIGEST_SHOWN 19
@@ -201,77 +200,14 @@ static const char *string_of(const json_t *object, const char *key)
 	return text ? text : "-";
 }
 
-static json_t *bounded_changes(const json_t *changes)
+static int drift_alert(struct store *s, const char *type, const char *host, const struct store_guest *guest, enum severity severity, const char *summary,
+		       const json_t *diff, int64_t now, struct error *e)
 {
-	json_t *list = json_array();
-	size_t i;
-	json_t *change;
+	const json_t *changes = json_object_get(diff, "changes");
+	const struct alert alert = { .type = type, .host = host, .guest = guest, .severity = severity, .verdict = verdict_name(changes_verdict(changes)),
+				     .summary = summary, .changes = changes, .context = json_object_get(diff, "context"), .change_set = set_of(diff), .now = now };
+	int err = alert_add(s, &alert);
 
-	json_array_foreach(changes, i, change)
-		if (i < ALERT_CHANGES_MAX)
-			json_array_append(list, change);
-	return list;
-}
-
-/* The id is made from what the alert says, so that writing it again after a failed commit gives the same one. */
-static void alert_id(const char *host, const char *guest, const char *type, int64_t now, const char *summary, char ret[40])
-{
-	struct buffer text = BUFFER_INIT;
-	struct digest digest;
-
-	buffer_printf(&text, "%s\n%s\n%s\n%lld\n%s", host, guest, type, (long long)now, summary);
-	digest_bytes(text.data, text.size, &digest);
-	buffer_release(&text);
-	memcpy(ret, digest.text + strlen("sha256:"), 32);
-	ret[32] = 0;
-}
-
-/* Who it is about comes first: a summary is often all that a pager shows. */
-static void alert_summary(const struct store_guest *guest, const char *summary, struct buffer *out)
-{
-	const char *who = guest->name && guest->name[0] ? guest->name : guest->uuid ? guest->uuid : guest->id;
-	struct buffer line = BUFFER_INIT;
-
-	text_terminal(&line, who ? who : "", who ? strlen(who) : 0);
-	buffer_string(&line, line.size ? ": " : "");
-	buffer_string(&line, summary);
-	if (buffer_failed(&line))
-		out->failed = true;
-	else
-		text_utf8(out, line.data, line.size);
-	buffer_release(&line);
-}
-
-static int alert_add(struct store *s, const char *type, const char *host, const struct store_guest *guest, const char *severity, const char *summary,
-		     const json_t *diff, int64_t now, struct error *e)
-{
-	json_t *changes = json_object_get(diff, "changes"), *context = json_object_get(diff, "context");
-	struct buffer at = BUFFER_INIT, name = BUFFER_INIT, where = BUFFER_INIT, said = BUFFER_INIT;
-	char id[40], *line = NULL;
-	json_t *alert;
-	int err = -ENOMEM;
-
-	text_time(&at, now);
-	text_utf8(&where, host, strlen(host));
-	alert_summary(guest, summary, &said);
-	if (guest->name)
-		text_utf8(&name, guest->name, strlen(guest->name));
-	if (!buffer_failed(&at) && !buffer_failed(&name) && !buffer_failed(&where) && !buffer_failed(&said)) {
-		alert_id(host, guest->id, type, now, summary, id);
-		alert = json_pack("{s:s, s:s, s:s, s:s, s:{s:s?, s:s?}, s:s, s:s?, s:s, s:o, s:o, s:s?}", "id", id, "at", at.data, "type", type, "host",
-				  where.size ? where.data : "", "guest", "uuid", guest->uuid, "name", guest->name ? (name.size ? name.data : "") : NULL,
-				  "severity", severity, "verdict", verdict_name(changes_verdict(changes)), "summary", said.size ? said.data : "", "changes", bounded_changes(changes), "context",
-				  context ? json_incref(context) : json_array(), "change_set", set_of(diff));
-		line = alert ? json_dumps(alert, JSON_COMPACT) : NULL;
-		json_decref(alert);
-	}
-	if (line)
-		err = store_alert_add(s, id, guest->id, line, now);
-	free(line);
-	buffer_release(&at);
-	buffer_release(&name);
-	buffer_release(&where);
-	buffer_release(&said);
 	return err == -ENOMEM ? err : err < 0 ? store_failed(s, err, e) : 0;
 }
 
@@ -480,8 +416,8 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 	snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
 	err = !told ? -ENOMEM : event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL, NULL, ret->drift_new ? told : NULL, now, e);
 	if (err >= 0 && !hold)
-		err = alert_add(s, ret->drift_new ? "drift" : "resolved", host, guest, severity_name(ret->drift_new ? changes_severity(changes) : SEVERITY_INFO),
-				ret->summary, told, now, e);
+		err = drift_alert(s, ret->drift_new ? "drift" : "resolved", host, guest, ret->drift_new ? changes_severity(changes) : SEVERITY_INFO,
+				  ret->summary, told, now, e);
 	if (err >= 0)
 		ret->alerted |= !hold;
 	buffer_release(&summary);

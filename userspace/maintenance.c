@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/alert.h"
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
@@ -177,39 +178,18 @@ static void put_summary(struct buffer *out, const struct store_maintenance *m, c
 	}
 }
 
-/* The window and its end make the id, so that a second attempt after a failed commit is the same alert. */
-static void alert_id(const char *host, const struct store_maintenance *m, char ret[33])
+/* The window makes the id, so that a second attempt after a failed commit is the same alert. */
+static int sum_alert(struct store *s, const char *host, const struct store_maintenance *m, const struct sum *sum, const char *summary, int64_t now)
 {
-	struct buffer text = BUFFER_INIT;
-	struct digest digest;
+	struct alert alert = { .type = sum->drifting ? "drift" : "resolved", .host = host, .severity = sum->drifting ? sum->severity : SEVERITY_INFO,
+			       .verdict = verdict_name(sum->verdict), .summary = summary, .changes = sum->changes, .change_sets = sum->sets, .now = now };
+	struct buffer about = BUFFER_INIT;
+	int err;
 
-	buffer_printf(&text, "%s\nmaintenance\n%" PRId64 "\n%" PRId64, host, m->row, m->begins_at);
-	digest_bytes(text.data, text.size, &digest);
-	buffer_release(&text);
-	memcpy(ret, digest.text + strlen("sha256:"), 32);
-	ret[32] = '\0';
-}
-
-static int alert_add(struct store *s, const char *host, const struct store_maintenance *m, const struct sum *sum, const char *summary, int64_t now)
-{
-	struct buffer at = BUFFER_INIT;
-	char id[33], *line = NULL;
-	json_t *alert = NULL;
-	int err = -ENOMEM;
-
-	text_time(&at, now);
-	alert_id(host, m, id);
-	if (!buffer_failed(&at))
-		alert = json_pack("{s:s, s:s, s:s, s:o, s:{s:n, s:n}, s:s, s:s?, s:o, s:O, s:[], s:n, s:O}", "id", id, "at", at.data, "type",
-				  sum->drifting ? "drift" : "resolved", "host", text_json(host), "guest", "uuid", "name", "severity",
-				  severity_name(sum->drifting ? sum->severity : SEVERITY_INFO), "verdict", verdict_name(sum->verdict), "summary",
-				  text_json(summary), "changes", sum->changes, "context", "change_set", "change_sets", sum->sets);
-	line = alert ? json_dumps(alert, JSON_COMPACT) : NULL;
-	if (line)
-		err = store_alert_add(s, id, NULL, line, now);
-	free(line);
-	json_decref(alert);
-	buffer_release(&at);
+	buffer_printf(&about, "maintenance\n%" PRId64 "\n%" PRId64, m->row, m->begins_at);
+	alert.about = about.data;
+	err = buffer_failed(&about) ? -ENOMEM : alert_add(s, &alert);
+	buffer_release(&about);
 	return err;
 }
 
@@ -221,7 +201,7 @@ static int sum_up(struct store *s, const char *host, struct store_maintenance *m
 
 	if (err >= 0) {
 		put_summary(&summary, m, &sum);
-		err = buffer_failed(&summary) ? -ENOMEM : alert_add(s, host, m, &sum, summary.data, now);
+		err = buffer_failed(&summary) ? -ENOMEM : sum_alert(s, host, m, &sum, summary.data, now);
 	}
 	m->closed_at = now;
 	if (err >= 0)
