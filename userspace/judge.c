@@ -425,6 +425,44 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 	return err;
 }
 
+/* Metrics: with more combinations than this the rest is counted under the facet "other". */
+#define DRIFT_EVENTS_MAX 18
+
+/* Told before, and judged the same way. */
+static bool told_before(json_t *index, const json_t *change)
+{
+	const json_t *was = changes_find(index, change);
+
+	return was && !strcmp(string_of(was, "severity"), string_of(change, "severity")) && !strcmp(string_of(was, "verdict"), string_of(change, "verdict"));
+}
+
+/* One event for each facet, severity and verdict among the changes that nobody was told of yet. */
+static int events_count(struct store *s, const json_t *changes, const json_t *before, struct error *e)
+{
+	json_t *index = changes_index(before, counts), *seen = json_object(), *change;
+	int err = index && seen ? 0 : -ENOMEM;
+	size_t i;
+
+	json_array_foreach(changes, i, change) {
+		char tail[80], labels[120], other[120];
+
+		if (err < 0 || told_before(index, change))
+			continue;
+		snprintf(tail, sizeof tail, ",%.30s,%.30s", string_of(change, "severity"), string_of(change, "verdict"));
+		snprintf(labels, sizeof labels, "%.30s%s", string_of(change, "facet"), tail);
+		snprintf(other, sizeof other, "other%s", tail);
+		if (json_object_get(seen, labels))
+			continue;
+		if (json_object_set_new(seen, labels, json_true()) < 0)
+			err = -ENOMEM;
+		else if ((err = store_counter_add_bounded(s, "drift_events", labels, DRIFT_EVENTS_MAX, other, 1)) < 0)
+			err = store_failed(s, err, e);
+	}
+	json_decref(index);
+	json_decref(seen);
+	return err;
+}
+
 /* The same changes, but by now for a reason that is worse: nobody was told of that yet. */
 static bool is_worse(const json_t *changes, const json_t *before)
 {
@@ -474,6 +512,8 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 		err = drift_store(s, guest->row, diff, &is, now, e);
 	if (err >= 0 && (worse || strcmp(was_told.text, is_told.text)))
 		err = drift_tell(s, guest, host, diff, window.holds, revision, now, ret, e);
+	if (err >= 0)
+		err = events_count(s, json_object_get(after, "changes"), json_object_get(before, "changes"), e);
 out:
 	json_decref(open);
 	json_decref(before);

@@ -28,13 +28,32 @@ static int drift_open(struct store *s, int64_t guest, const char *json, const st
 	return query_run(&q);
 }
 
+/* What of it counts, by facet and severity (sqlite_tallies.c). */
+static int drift_tally(struct store *s, int64_t guest)
+{
+	struct query q = query_start(s, "DELETE FROM drifted WHERE guest = ?");
+	query_int(&q, guest);
+	int err = query_run(&q);
+	if (err < 0)
+		return err;
+	q = query_start(s, "INSERT INTO drifted (guest, facet, severity, changes) SELECT d.guest, c.value ->> '$.facet', c.value ->> '$.severity', "
+			   "count(*) FROM drifts AS d, json_each(iif(json_valid(d.json), d.json, '{}'), '$.changes') AS c WHERE d.guest = ? AND "
+			   "json_type(c.value, '$.facet') = 'text' AND json_type(c.value, '$.severity') = 'text' AND "
+			   "coalesce(json_type(c.value, '$.suppressed_by'), 'null') = 'null' GROUP BY 1, 2, 3");
+	query_int(&q, guest);
+	return query_run(&q);
+}
+
 int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, const char *change_set, int64_t at)
 {
 	bool own;
 	int err = store_enter(s, true, &own);
 	if (err < 0)
 		return err;
-	return store_leave(s, own, json ? drift_open(s, guest, json, digest, change_set, at) : drift_close(s, guest));
+	err = json ? drift_open(s, guest, json, digest, change_set, at) : drift_close(s, guest);
+	if (!err && json)
+		err = drift_tally(s, guest);
+	return store_leave(s, own, err);
 }
 
 int store_drift_verdict(struct store *s, int64_t guest, char **ret)

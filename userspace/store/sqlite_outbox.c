@@ -268,6 +268,19 @@ int store_counter_add(struct store *s, const char *name, const char *labels, uin
 	return query_run(&q);
 }
 
+int store_counter_add_bounded(struct store *s, const char *name, const char *labels, size_t max, const char *other, uint64_t count)
+{
+	struct query q = query_start(s, "INSERT INTO counters (name, labels, count) VALUES (?1, iif(EXISTS (SELECT 1 FROM counters WHERE name = ?1 AND labels = "
+					"?2) OR (SELECT count(*) FROM counters WHERE name = ?1) < ?3, ?2, ?4), ?5) ON CONFLICT (name, labels) DO UPDATE "
+					"SET count = count + excluded.count");
+	query_text(&q, name);
+	query_text(&q, labels);
+	query_int(&q, (int64_t)max);
+	query_text(&q, other);
+	query_int(&q, (int64_t)count);
+	return query_run(&q);
+}
+
 int store_counters(struct store *s, struct store_counter **ret, size_t *ret_count)
 {
 	struct store_counter *items = NULL;

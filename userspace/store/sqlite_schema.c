@@ -86,7 +86,13 @@ static const char FORMAT_3[] =
 	"ROWID;"
 	/* Peers that took a notice's end. */
 	"CREATE TABLE noticed (key TEXT NOT NULL REFERENCES notices ON DELETE CASCADE, peer TEXT NOT NULL, PRIMARY KEY (key, peer)) STRICT, WITHOUT "
-	"ROWID;";
+	"ROWID;"
+	/* What is asked every few seconds of all guests: reading it out of the JSON takes seconds. */
+	"CREATE TABLE drifted (guest INTEGER NOT NULL REFERENCES drifts ON DELETE CASCADE, facet TEXT NOT NULL, severity TEXT NOT NULL, changes "
+	"INTEGER NOT NULL, PRIMARY KEY (guest, facet, severity)) STRICT, WITHOUT ROWID;"
+	"INSERT INTO drifted (guest, facet, severity, changes) SELECT d.guest, c.value ->> '$.facet', c.value ->> '$.severity', count(*) FROM drifts AS d,"
+	" json_each(iif(json_valid(d.json), d.json, '{}'), '$.changes') AS c WHERE json_type(c.value, '$.facet') = 'text' AND json_type(c.value, "
+	"'$.severity') = 'text' AND coalesce(json_type(c.value, '$.suppressed_by'), 'null') = 'null' GROUP BY 1, 2, 3;";
 
 static const char *const STEPS[] = { FORMAT_1, FORMAT_2, FORMAT_3, NULL };
 _Static_assert(sizeof(STEPS) / sizeof(*STEPS) == STORE_FORMAT + 1, "one step for each format");

@@ -233,8 +233,36 @@ struct store_counter {
 };
 void store_counters_free(struct store_counter *items, size_t count);
 int store_counter_add(struct store *s, const char *name, const char *labels, uint64_t count);
+/* The same; but what is new when the name has `max` of them already is added to `other`. */
+int store_counter_add_bounded(struct store *s, const char *name, const char *labels, size_t max, const char *other, uint64_t count);
 /* By name and labels. */
 int store_counters(struct store *s, struct store_counter **ret, size_t *ret_count);
+
+/* How many there are of each, for metrics: counted by the store, because there are many. */
+struct store_tally {
+	char *name, *kind;
+	size_t count;
+};
+void store_tallies_free(struct store_tally *items, size_t count);
+/* Guests as `ls` lists them: state; "running" or "ended". */
+int store_tally_states(struct store *s, struct store_tally **ret, size_t *ret_count);
+/* Running guests: facet; coverage. */
+int store_tally_coverage(struct store *s, struct store_tally **ret, size_t *ret_count);
+/* Guests whose open drift counts: facet; the worst severity of its changes. */
+int store_tally_drifted(struct store *s, struct store_tally **ret, size_t *ret_count);
+
+/* A guest with a UUID whose open drift counts. */
+struct store_drifting {
+	char *uuid;
+	enum severity severity; /* the worst */
+	size_t changes;
+};
+void store_drifting_free(struct store_drifting *items, size_t count);
+/* At most max: the most severe first, then those with most changes. */
+int store_drifting(struct store *s, size_t max, struct store_drifting **ret, size_t *ret_count);
+
+/* Of the file and its log. */
+int store_size(struct store *s, uint64_t *ret_bytes);
 
 /* What the monitor of a host says of itself, every few seconds (status.h has the JSON). The newest one of each host. */
 struct store_status {
