@@ -85,6 +85,9 @@ PURE_ARCHIVES := $(call reverse,$(PURE:%=$(BUILD)/lib%.a))
 $(BUILD)/tests/unit/test_store%: $(BUILD)/tests/unit/test_store%.o $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
+$(BUILD)/tests/unit/test_metrics%: $(BUILD)/tests/unit/test_metrics%.o $(BUILD)/libserve.a $(BUILD)/libstore.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
 $(BUILD)/tests/unit/test_collect%: $(BUILD)/tests/unit/test_collect%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lbpf -lelf -lz $(PURE_LIBS)
@@ -123,6 +126,10 @@ $(BUILD)/tests/live/microvmm: tests/live/microvmm.c Makefile
 $(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(PURE_LIBS)
+# Prints the metrics of a store.
+$(BUILD)/tests/live/metricsdump: $(BUILD)/tests/live/metricsdump.o $(BUILD)/libserve.a $(BUILD)/libstore.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(STORE_LIBS)
 $(BUILD)/tests/hosts/guest_kexec: tests/hosts/guest_kexec.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -151,7 +158,7 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
+tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
 
 deps:
 	@packaging/install-deps
