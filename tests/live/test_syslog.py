@@ -240,6 +240,28 @@ class Restarts(Syslog):
                 self.assertIn(b'id="made-0000"', second.recv(4096))
                 self.delivered()
 
+    def test_what_a_full_receiver_had_no_room_for_is_sent_again(self):
+        """What still lies in our own kernel is not delivered, though it was written."""
+        with socket.socket() as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            listener.settimeout(30)
+            self.begin(f"tcp:127.0.0.1:{listener.getsockname()[1]}")
+            ids = self.add(60, guests=60)
+            first, _ = listener.accept()
+            wait_for("those that had room", lambda: self.waiting() < 60)
+            first.close()
+            second, _ = listener.accept()
+            with second, second.makefile("rb") as stream:
+                second.settimeout(30)
+                owed = ids[-self.waiting():]
+                self.assertGreater(len(owed), 20)
+                seen = b""
+                while any(f'id="{i}"'.encode() not in seen for i in owed):
+                    seen += stream.read1(65536)
+                self.delivered()
+
     def test_a_monitor_that_is_killed_tells_the_rest_at_its_next_start(self):
         r, port = self.tcp()
         m = self.begin(f"tcp:127.0.0.1:{port}")

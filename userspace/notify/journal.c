@@ -20,13 +20,13 @@
 #define JOURNAL_FOLDER "/run/systemd/journal"
 #define JOURNAL_SOCKET JOURNAL_FOLDER "/socket"
 
-/* One id per type of alert, for `journalctl MESSAGE_ID=` and the catalog: never change one. */
+/* One id per type of alert, for `journalctl MESSAGE_ID=` and packaging/journal/abidrift.catalog: never change one. */
 static const struct {
 	const char *type, *id;
 } messages[] = {
 	{ "drift", "adee847f41ba415b80710207ffac37ab" }, { "resolved", "2dc1954e53ba45939adadec7f0940b73" },
 	{ "loss", "76d3121d5ea54eb782070769576913a8" },  { "blind", "1a6e5e3af77f4a83858a5dadf54dde84" },
-	{ "store", "3de60373f72f4101afbbc77c3e33e5b6" },
+	{ "store", "3de60373f72f4101afbbc77c3e33e5b6" }, { "test", "69cab376f7934cdea55d0336fc9f53db" },
 };
 
 /* 0: a journal takes a message now. -EAGAIN: there is none, or it is full. */
@@ -101,7 +101,9 @@ static struct sink_answer journal_put(const struct sink_alert *alert)
 	err = sd_journal_send("MESSAGE=%s", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type), "PRIORITY=%d",
 			      syslog_priority(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s",
 			      alert->id, "ABIDRIFT_TYPE=%s", type, "ABIDRIFT_GUEST=%s", who, "ABIDRIFT_UUID=%s", uuid,
-			      "ABIDRIFT_SEVERITY=%s", member(alert->json, "severity"), "ABIDRIFT_ALERT=%s", alert->line, NULL);
+			      "ABIDRIFT_SEVERITY=%s", member(alert->json, "severity"), "ABIDRIFT_VERDICT=%s", member(alert->json, "verdict"),
+			      "ABIDRIFT_CHANGE_SET=%s", member(alert->json, "change_set"), "ABIDRIFT_HOST=%s", member(alert->json, "host"),
+			      "ABIDRIFT_ALERT=%s", alert->line, NULL);
 	/* What the journal refuses today (no memory, its socket went away) it may take tomorrow; nothing here is our reader's fault. */
 	if (err < 0)
 		return (struct sink_answer){ SINK_LATER, 0, strerror(-err) };
