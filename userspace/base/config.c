@@ -15,7 +15,7 @@
 #include "userspace/base/text.h"
 
 /* Of quota and ring what is no number is "auto", and reads as 0. */
-enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CONFIG_STORE, CONFIG_LISTEN, CONFIG_TEXT, CONFIG_FILE_PATH, CONFIG_URLS, CONFIG_SYSLOG, CONFIG_PROGRAM };
+enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CONFIG_STORE, CONFIG_LISTEN, CONFIG_TEXT, CONFIG_FILE_PATH, CONFIG_URL, CONFIG_URLS, CONFIG_SYSLOG, CONFIG_PROGRAM };
 
 #define CONFIG_QUOTA_MIN 16
 #define CONFIG_QUOTA_MAX 1000000
@@ -86,7 +86,7 @@ static const struct config_row {
 	{ "alertmanager.key_file", CONFIG_FILE_PATH, "", { NULL }, "its key, PEM" },
 	{ "alertmanager.token_file", CONFIG_FILE_PATH, "", { NULL }, "sent as Authorization: Bearer" },
 	{ "webhook.enable", CONFIG_CHOICE, "on", SWITCH, "alerts as CloudEvents by HTTP POST, where a url is set" },
-	{ "webhook.url", CONFIG_URLS, "", { NULL }, "https://…" },
+	{ "webhook.url", CONFIG_URL, "", { NULL }, "https://…, one" },
 	{ "webhook.secret_file", CONFIG_FILE_PATH, "", { NULL }, "signed with each secret of this file (a line each, whsec_…), as Standard Webhooks say" },
 	{ "webhook.ca_file", CONFIG_FILE_PATH, "", { NULL }, "who may have signed its certificate, PEM; else the system's authorities" },
 	{ "webhook.cert_file", CONFIG_FILE_PATH, "", { NULL }, "client certificate, PEM" },
@@ -234,6 +234,8 @@ static const char *value_wanted(const struct config_row *row, const char *value,
 		return NULL;
 	case CONFIG_FILE_PATH:
 		return *value && *value != '/' ? "the absolute path of a file" : NULL;
+	case CONFIG_URL:
+		return urls_good(value) && !strchr(value, ' ') ? NULL : "one http://HOST… or https://HOST…";
 	case CONFIG_URLS:
 		return urls_good(value) ? NULL : "http://HOST… or https://HOST…";
 	case CONFIG_SYSLOG:

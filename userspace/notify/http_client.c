@@ -132,7 +132,7 @@ static bool url_local(const char *url)
 	return local;
 }
 
-void http_url_name(const char *url, char *room, size_t size)
+int http_url_name(const char *url, char *room, size_t size)
 {
 	CURLU *u = curl_url();
 	char *name = NULL;
@@ -147,6 +147,7 @@ void http_url_name(const char *url, char *room, size_t size)
 	snprintf(room, size, "%s", good ? name : "its URL");
 	curl_free(name);
 	curl_url_cleanup(u);
+	return good ? 0 : -EINVAL;
 }
 
 /* ---- one request */

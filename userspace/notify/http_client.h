@@ -44,9 +44,9 @@ int http_client_new(sd_event *loop, struct http_client **ret, struct error *e);
 /* Ends all calls without telling. */
 void http_client_free(struct http_client *c);
 /*
- * Where a URL leads, for people: without user, password, path and query, which may be secrets. snprintf's room and size.
+ * Where a URL leads, for people: without user, password, path and query, which may be secrets. -EINVAL: it is none; room has a word for it.
  */
-void http_url_name(const char *url, char *room, size_t size);
+int http_url_name(const char *url, char *room, size_t size);
 
 /* Everything is copied. done is called once, from the loop, never from within this call; after it the call is gone. -errno with e. */
 int http_client_send(struct http_client *c, const struct http_request *request, void (*done)(void *context, const struct http_reply *reply), void *context,

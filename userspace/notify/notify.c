@@ -222,15 +222,38 @@ static int give_up(struct sink *sink, int64_t row, const char *why, struct error
 	return 0;
 }
 
-static int refused(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
+static bool too_old(const struct sink *sink, const struct under_way *way)
+{
+	return sink->n->give_up_ns && clock_ns(CLOCK_REALTIME) - way->at > sink->n->give_up_ns;
+}
+
+/* The pauses of this one grow; others pass. */
+static int again_later(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
 {
 	int64_t next = clock_ns(CLOCK_REALTIME) + (int64_t)pause_after(sink->n, way->attempts) * 1000000;
 	int err;
 
-	if (way->attempts + 1 >= SINK_REFUSALS_MAX)
-		return give_up(sink, way->row, why, e);
 	err = store_alert_failed(sink->n->store, sink->kind->name, way->row, true, next, why ? why : "");
 	return err < 0 ? store_failed(sink->n, err, e) : 0;
+}
+
+static int refused(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
+{
+	return way->attempts + 1 >= SINK_REFUSALS_MAX ? give_up(sink, way->row, why, e) : again_later(sink, way, why, e);
+}
+
+static int failed(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
+{
+	struct error line = ERROR_INIT;
+
+	if (too_old(sink, way))
+		return give_up(sink, way->row, why, e);
+	if (!way->attempts && !sink->told) {
+		sink->told = true;
+		error_set(&line, EAGAIN, "%s fails: %s; its alerts are tried again", sink->kind->name, why ? why : "no reason given");
+		say(sink->n, &line);
+	}
+	return again_later(sink, way, why, e);
 }
 
 static int answer_take(struct sink *sink, const struct under_way *way, const struct sink_answer *answer, struct error *e)
@@ -249,6 +272,8 @@ static int answer_take(struct sink *sink, const struct under_way *way, const str
 		return 0;
 	case SINK_REFUSED:
 		return refused(sink, way, answer->text, e);
+	case SINK_FAILED:
+		return failed(sink, way, answer->text, e);
 	case SINK_STOPPED:
 		if (!sink->stopped)
 			sink_stops(sink, answer->text);
@@ -257,7 +282,7 @@ static int answer_take(struct sink *sink, const struct under_way *way, const str
 		break;
 	}
 	/* Of what never answered but "not now" the attempts do not count: only its age does. */
-	if (sink->n->give_up_ns && clock_ns(CLOCK_REALTIME) - way->at > sink->n->give_up_ns && answer->text)
+	if (too_old(sink, way) && answer->text)
 		return give_up(sink, way->row, answer->text, e);
 	sink_waits(sink, answer);
 	if (!answer->text)

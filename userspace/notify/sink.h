@@ -27,6 +27,7 @@ enum sink_result {
 	SINK_DELIVERED, /* acknowledged: it leaves the queue */
 	SINK_LATER,     /* the sink takes nothing now (away, full, busy): tried again with growing pauses; all of its alerts wait */
 	SINK_REFUSED,   /* it does not want this one: tried again with growing pauses while others pass; given up after SINK_REFUSALS_MAX */
+	SINK_FAILED,    /* it fails on this one, its own fault perhaps: as SINK_REFUSED, but only its age (alerts.give_up) ends it */
 	SINK_STOPPED,   /* it will never take anything again in this process; what waits stays in the store */
 };
 #define SINK_REFUSALS_MAX 5
