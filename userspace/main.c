@@ -28,6 +28,8 @@ static const struct verb verbs[] = {
 	  OPTION_CONFIG | OPTION_CHANGE_SET | OPTION_REASON | OPTION_EXPIRES | OPTION_UNDO, 0, 1, verb_accept },
 	{ "maintenance", "a window in which alerts of drift wait, to be summed up in one at its end", "[--for DURATION [--reason TEXT] | --end]",
 	  OPTION_CONFIG | OPTION_FOR | OPTION_REASON | OPTION_END, 0, 0, verb_maintenance },
+	{ "alert", "one alert of the type test through every sink, or one, and what came back", "test [SINK] [--config FILE] [--set SECTION.KEY=VALUE]",
+	  OPTION_CONFIG | OPTION_SET, 1, 2, verb_alert },
 	{ "record", "the observation stream into a trace file", "-o FILE [--for DURATION] [--guest GUEST]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_OUTPUT | OPTION_FOR | OPTION_GUEST, 0, 0, verb_record },
 	{ "replay", "a trace file through the analyst: the same results as live, without root and without KVM",

@@ -39,7 +39,7 @@ ROOMS = {
     "status": PURE,
     "analyst": PURE + ("store", "judge", "maintenance", "lives", "status"),
     "messenger": PURE + ("store", "notify", "serve"),
-    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "maintenance", "analyst", "messenger"),
+    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "alert", "maintenance", "analyst", "messenger"),
     "main": PURE + ("commands",),
 }
 # Libraries' headers and where they belong.
@@ -69,6 +69,7 @@ SLEEPS = {
     "tests/bench/reach.py": (1, "measures over a time"),
     "tests/bench/reading_cost.c": (1, "ten readings a second"),
     "tests/replay/record-goldens": (1, "no test: records by hand; the recorder looks at a guest a little later than the monitor"),
+    "tests/live/test_command.py": (3, "programs that hang, to be killed"),
     "tests/live/microvmm.c": (2, "a guest that is told to pause"),
     "tests/hosts/test_hosts.py": (4, "a shell within another host: polls with a bound; how long a recorded boot is left alone is what is tested"),
     "tests/hosts/guest.py": (1, "the same: the shell within another host polls with a bound"),

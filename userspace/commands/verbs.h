@@ -13,6 +13,7 @@ int verb_diff(const struct options *o);
 int verb_history(const struct options *o);
 int verb_accept(const struct options *o);
 int verb_maintenance(const struct options *o);
+int verb_alert(const struct options *o);
 int verb_record(const struct options *o);
 int verb_replay(const struct options *o);
 int verb_version(const struct options *o);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/alert.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/base/config.h"
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/commands/options.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/privilege.h"
+#include "userspace/commands/settings.h"
+#include "userspace/commands/table.h"
+#include "userspace/commands/verbs.h"
+#include "userspace/notify/notify.h"
+#include "userspace/notify/sink.h"
+
+#define SUMMARY "this is a test of alerts, sent by hand: nothing happened"
+
+static const char *const results[] = {
+	[SINK_DELIVERED] = "delivered", [SINK_LATER] = "later", [SINK_REFUSED] = "refused", [SINK_FAILED] = "failed", [SINK_STOPPED] = "stopped",
+};
+
+struct trial {
+	json_t *heard; /* [{"sink","result","text"}] */
+	bool all; /* took it */
+};
+
+static void heard(void *context, const char *sink, const struct sink_answer *answer)
+{
+	struct trial *trial = context;
+	const char *said = answer->text && *answer->text ? answer->text : NULL;
+	struct buffer text = BUFFER_INIT;
+
+	if (said)
+		text_utf8(&text, said, strlen(said));
+	trial->all = trial->all && answer->result == SINK_DELIVERED;
+	if (json_array_append_new(trial->heard, json_pack("{s:s, s:s, s:s?}", "sink", sink, "result", results[answer->result], "text", said ? text.data : NULL)) < 0)
+		trial->all = false;
+	buffer_release(&text);
+}
+
+static int alert_make(json_t **ret, struct error *e)
+{
+	struct utsname name;
+	struct alert alert = { .type = "test", .host = name.nodename, .severity = SEVERITY_INFO, .summary = SUMMARY, .now = settings_now() };
+
+	if (uname(&name) < 0)
+		return error_set(e, errno, "this host's name is not known: %s", strerror(errno));
+	*ret = alert_json(&alert);
+	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
+}
+
+/* What the messenger may is what counts: it is not root. */
+static int rights_drop(struct error *e)
+{
+	struct privilege_user user;
+	int err = geteuid() ? 0 : privilege_user(&user, e);
+
+	return err < 0 || geteuid() ? err : privilege_drop(&user, e);
+}
+
+/* Our standard output is not the monitor's: only who asks for it by name gets the line there. */
+static int sinks_load(const struct options *o, const char *sink, struct notify **ret, struct error *e)
+{
+	struct config *config = NULL;
+	int err = settings_load(o, &config, e);
+
+	if (err >= 0 && !sink)
+		err = config_assign(config, "stdout.enable=off", e);
+	if (err >= 0)
+		err = notify_load(config, ret, e);
+	config_free(config);
+	return err;
+}
+
+static void table_text(const json_t *sinks, struct buffer *out)
+{
+	static const char *const headings[] = { "SINK", "RESULT", "WHAT CAME BACK", NULL };
+	struct table *t = table_new(headings, false);
+	const json_t *sink;
+	size_t i;
+
+	json_array_foreach(sinks, i, sink) {
+		table_member(t, sink, "sink");
+		table_member(t, sink, "result");
+		table_member(t, sink, "text");
+	}
+	table_end(t, "", out);
+}
+
+static int told(const struct options *o, json_t *alert, const struct trial *trial)
+{
+	struct buffer text = BUFFER_INIT;
+	int code;
+
+	if (o->json)
+		return output_json(o, json_pack("{s:O, s:O}", "alert", alert, "sinks", trial->heard));
+	if (!o->quiet)
+		table_text(trial->heard, &text);
+	code = output_text(o, &text);
+	buffer_release(&text);
+	return code;
+}
+
+int verb_alert(const struct options *o)
+{
+	const char *sink = o->argument_count > 1 ? o->arguments[1] : NULL;
+	struct trial trial = { json_array(), true };
+	struct error e = ERROR_INIT;
+	struct notify *notify = NULL;
+	json_t *alert = NULL;
+	int code, err = 0;
+
+	if (strcmp(o->arguments[0], "test"))
+		err = error_set(&e, EINVAL, "alert: there is nothing to do with \"%.60s\" (usage: abidrift alert test [SINK])", o->arguments[0]);
+	if (err >= 0)
+		err = sinks_load(o, sink, &notify, &e);
+	if (err >= 0)
+		err = alert_make(&alert, &e);
+	if (err >= 0)
+		err = rights_drop(&e);
+	if (err >= 0) {
+		signal(SIGPIPE, SIG_IGN);
+		err = notify_test(notify, sink, alert, heard, &trial, &e);
+	}
+	notify_free(notify);
+	if (err < 0)
+		code = output_error(o, "%s", *e.text ? e.text : strerror(-err));
+	else
+		code = told(o, alert, &trial);
+	json_decref(alert);
+	json_decref(trial.heard);
+	return code || !trial.all ? EXIT_FAILED : 0;
+}
