@@ -37,8 +37,8 @@ static const struct verb verbs[] = {
 	  verb_replay },
 	{ "export", "everything an incident review needs, in one archive (not in this version)", "GUEST -o FILE",
 	  OPTION_CONFIG | OPTION_OUTPUT, 0, ANY_NUMBER, NULL },
-	{ "serve", "the read-only API and review page on a store (not in this version)", "[--store URL] [--listen ADDR]",
-	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN, 0, ANY_NUMBER, NULL },
+	{ "serve", "the read-only HTTP of run, on any store", "[--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE]",
+	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN, 0, 0, verb_serve },
 	{ "version", "version, features, formats", "", 0, 0, 0, verb_version },
 };
 #define VERBS (sizeof verbs / sizeof *verbs)

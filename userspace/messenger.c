@@ -14,6 +14,7 @@
 
 #include "userspace/base/error.h"
 #include "userspace/notify/notify.h"
+#include "userspace/serve/http.h"
 #include "userspace/store/store.h"
 
 /* `accept` and others write alerts without ringing. */
@@ -92,7 +93,8 @@ static int begin(struct messenger *m, const struct messenger_options *options, s
 		err = sd_event_add_io(m->loop, &m->stop, options->stop_fd, EPOLLIN | EPOLLHUP, stop_told, m);
 	if (err < 0)
 		return error_set(e, -err, "event loop: %s", strerror(-err));
-	return notify_begin(m->notify, m->store, m->loop, say, NULL, e);
+	err = notify_begin(m->notify, m->store, m->loop, say, NULL, e);
+	return err < 0 || !options->http ? err : http_begin(options->http, options->store_url, options->rules, m->loop, e);
 }
 
 /* Until something happened, at most so long. */
@@ -149,6 +151,7 @@ int messenger_run(struct store *store, const struct messenger_options *options, 
 	err = begin(&m, options, e);
 	if (err >= 0)
 		err = work(&m, e);
+	http_end(options->http);
 	if (err >= 0)
 		err = farewell(&m, e);
 	sd_event_source_unref(m.bell);

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* From the store's outbox to the sinks. Each sink acknowledges for itself; an alert leaves a sink's queue only then. */
+/*
+ * From the store's outbox to the sinks. Each sink acknowledges for itself; an alert leaves a sink's queue only then. In the same
+ * loop, after that, HTTP.
+ */
 #ifndef ABIDRIFT_MESSENGER_H
 #define ABIDRIFT_MESSENGER_H
 
 struct error;
+struct http;
 struct notify;
 struct store;
+struct suppressions;
 
 struct messenger_options {
 	struct notify *notify; /* loaded; stays the caller's */
+	struct http *http; /* loaded; stays the caller's. NULL: nothing is served */
+	const char *store_url; /* of http, which reads by a connection of its own */
+	const struct suppressions *rules; /* of http; NULL: none */
 	int bell_fd; /* readable: there may be news in the outbox; -1: none (it looks every 500 ms anyway) */
 	int stop_fd; /* readable or hung up: deliver what is there, return */
 };

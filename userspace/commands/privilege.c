@@ -103,7 +103,7 @@ int privilege_drop(const struct privilege_user *user, struct error *e)
 		return error_set(e, errno, "cannot become user %s (%u): %s", user->name, (unsigned)user->uid, strerror(errno));
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || capabilities_clear() < 0)
 		return error_set(e, errno, "cannot give up privileges: %s", strerror(errno));
-	if (setuid(0) == 0)
+	if (user->uid && setuid(0) == 0)
 		return error_set(e, EPERM, "privileges were given up and are still there");
 	return 0;
 }

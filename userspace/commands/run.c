@@ -26,7 +26,10 @@
 #include "userspace/commands/supervise.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/messenger.h"
+#include "userspace/drift/suppress.h"
 #include "userspace/notify/notify.h"
+#include "userspace/serve/http.h"
+#include "userspace/serve/http_listen.h"
 
 #define URL_SCHEME "sqlite:"
 #define BACKLOG 16
@@ -43,6 +46,7 @@ struct run {
 	int listen_fd; /* the collector's */
 	int bell_fd; /* analyst rings, messenger hears */
 	int ready_fd; /* analyst tells, we hear */
+	struct http_listener http;
 	struct sockaddr_un address; /* of listen_fd, abstract */
 	socklen_t address_size;
 };
@@ -180,26 +184,33 @@ static int messenger_prepare(void *context, struct service_start *start, struct 
 
 	(void)e;
 	start->keep[0] = r->bell_fd;
+	start->keep[1] = r->http.fd;
 	return 0;
 }
 
 static int messenger_main(void *context, const struct service_start *start)
 {
 	struct run *r = context;
-	struct messenger_options options = { .bell_fd = r->bell_fd, .stop_fd = start->stop_fd };
+	struct messenger_options options = { .store_url = r->url, .bell_fd = r->bell_fd, .stop_fd = start->stop_fd };
+	struct suppressions *rules = NULL;
 	struct error e = ERROR_INIT;
 	struct store *store = NULL;
 	/* Secrets are for root alone: they are read before rights are given up. */
 	int err = notify_load(r->config, &options.notify, &e);
 
-	if (err >= 0 && unprivileged(r, "messenger")) {
-		notify_free(options.notify);
-		return EXIT_FAILED;
-	}
+	if (err >= 0)
+		err = http_load(r->config, &r->http, &options.http, &e);
+	if (err >= 0)
+		err = settings_suppressions(r->options, r->config, &rules, &e);
+	options.rules = rules;
+	if (err >= 0 && unprivileged(r, "messenger"))
+		_exit(EXIT_FAILED);
 	if (err >= 0)
 		err = store_open(r->url, STORE_WRITE, &store, &e);
 	if (err >= 0)
 		err = messenger_run(store, &options, &e);
+	http_free(options.http);
+	suppressions_free(rules);
 	notify_free(options.notify);
 	store_close(store);
 	return err < 0 ? failed(r, "messenger", &e, err) : 0;
@@ -366,6 +377,22 @@ static void stopping(void *context)
 	r->listen_fd = -1;
 }
 
+/* What somebody asked for has to be there; what nobody did is told, and done without. */
+static int http_prepare(struct run *r, struct error *e)
+{
+	const char *where = r->options->listen ? r->options->listen : config_get(r->config, "serve.listen");
+	int err = http_listen(r->config, where, &r->http, e);
+
+	if (err < 0 && !r->options->listen && !config_is_set(r->config, "serve.listen")) {
+		output_note(r->options, "no HTTP: %s", e->text);
+		e->text[0] = 0;
+		return 0;
+	}
+	if (err >= 0 && r->http.fd >= 0)
+		output_note(r->options, "listening on %s", r->http.text);
+	return err;
+}
+
 static int prepare(struct run *r, struct error *e)
 {
 	int err = privilege_check("run", e);
@@ -378,6 +405,8 @@ static int prepare(struct run *r, struct error *e)
 		err = store_prepare(r, e);
 	if (err >= 0)
 		err = descriptors_make(r, e);
+	if (err >= 0)
+		err = http_prepare(r, e);
 	if (err >= 0 && !(r->pairs = config_stream_pairs(r->config)))
 		err = error_set(e, ENOMEM, "out of memory");
 	return err;
@@ -391,8 +420,6 @@ static int watch(struct run *r)
 
 	if (err < 0)
 		return output_error(r->options, "%s", *e.text ? e.text : strerror(-err));
-	if (r->options->listen && strcmp(r->options->listen, "none"))
-		output_note(r->options, "--listen %s is ignored: HTTP is not in this version", r->options->listen);
 	output_note(r->options, "store %s", r->url);
 	supervision.ready_fd = r->ready_fd;
 	return supervise(services, sizeof services / sizeof *services, &supervision);
@@ -421,12 +448,13 @@ static int print_config(const struct run *r)
 
 int verb_run(const struct options *o)
 {
-	struct run r = { .options = o, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1 };
+	struct run r = { .options = o, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .http = HTTP_LISTENER_INIT };
 	struct error e = ERROR_INIT;
 	int code = settings_load(o, &r.config, &e) < 0 ? output_error(o, "%s", e.text) : 0;
 
 	if (!code)
 		code = o->print_config ? print_config(&r) : watch(&r);
+	http_listener_close(&r.http);
 	free(r.pairs);
 	free(r.url);
 	config_free(r.config);

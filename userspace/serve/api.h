@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The model that every view is rendered from: the store as the JSON of docs/interface (ls, show, diff, history). The CLI prints
- * it, text too, and HTTP will serve it. Results are new references; -errno with e (one line for a person).
+ * it, text too, and HTTP serves it. Results are new references; -errno with e (one line for a person).
  */
 #ifndef ABIDRIFT_SERVE_API_H
 #define ABIDRIFT_SERVE_API_H
@@ -30,6 +30,11 @@ int api_guests(struct store *s, json_t **ret, struct error *e);
 bool api_side_is_file(const char *side);
 /* A side as people write it: GUEST, GUEST@REV, GUEST@baseline, sha256:…, or a path that holds a '/'. facet: NULL = all. */
 int api_show(struct store *s, const char *side, const char *facet, json_t **ret, struct error *e);
+/*
+ * The same of a guest that is named alone: what `guest` says is never a side or a path. revision 0: what is now; where there is no
+ * fingerprint yet all but "guest" is null, and "facets" empty.
+ */
+int api_guest(struct store *s, const char *guest, uint32_t revision, json_t **ret, struct error *e);
 /* Its fingerprint text. */
 int api_fingerprint(struct store *s, const char *side, struct buffer *out, struct error *e);
 /*

@@ -137,29 +137,48 @@ static int facet_wanted(const char *name, int *ret_id, struct error *e)
 	return -EINVAL;
 }
 
+/* What is loaded of the side; of one without a fingerprint only the guest. */
+static int show(struct store *s, const struct side *side, int only, json_t **ret, struct error *e)
+{
+	json_t *guest = json_null(), *facets;
+	int err = side->guest.id ? guest_json(s, &side->guest, side->instance_count ? &side->instances[0] : NULL, &guest, e) : 0;
+
+	if (err < 0)
+		return err;
+	facets = json_array();
+	for (int f = 0; side->loaded && f < FACETS; f++)
+		if (only < 0 || only == f)
+			json_array_append_new(facets, facet_json(side, (enum facet_id)f));
+	*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "guest", guest, "revision", json_number(side->number), "digest",
+			 json_text(side->revision.digest.text), "at", json_time(side->revision.at), "context", context_json(side), "facets",
+			 facets);
+	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
+}
+
 int api_show(struct store *s, const char *text, const char *facet, json_t **ret, struct error *e)
 {
 	struct side side = SIDE_INIT;
-	json_t *guest = json_null(), *facets;
 	int only, err = facet_wanted(facet, &only, e);
 
 	if (err >= 0)
 		err = side_find(s, text, &side, e);
 	if (err >= 0)
 		err = side_load(s, &side, e);
-	if (err >= 0 && side.guest.id)
-		err = guest_json(s, &side.guest, side.instance_count ? &side.instances[0] : NULL, &guest, e);
-	if (err >= 0) {
-		facets = json_array();
-		for (int f = 0; f < FACETS; f++)
-			if (only < 0 || only == f)
-				json_array_append_new(facets, facet_json(&side, (enum facet_id)f));
-		*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "guest", guest, "revision", json_number(side.number), "digest",
-				 json_text(side.revision.digest.text), "at", json_time(side.revision.at), "context", context_json(&side),
-				 "facets", facets);
-		if (!*ret)
-			err = error_set(e, ENOMEM, "out of memory");
-	}
+	if (err >= 0)
+		err = show(s, &side, only, ret, e);
+	side_release(&side);
+	return err;
+}
+
+int api_guest(struct store *s, const char *guest, uint32_t revision, json_t **ret, struct error *e)
+{
+	struct side side = SIDE_INIT;
+	int err = side_of_name(s, guest, revision ? SIDE_REVISION : SIDE_NOW, revision, &side, e);
+
+	if (err >= 0 && side.number)
+		err = side_load(s, &side, e);
+	if (err >= 0)
+		err = show(s, &side, -1, ret, e);
 	side_release(&side);
 	return err;
 }

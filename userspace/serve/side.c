@@ -207,6 +207,21 @@ static int guest_find(struct store *s, const char *text, struct side *side, stru
 	return err < 0 ? err : guest_side(s, side, kind, number, e);
 }
 
+int side_of_name(struct store *s, const char *guest, enum side_kind kind, uint32_t number, struct side *ret, struct error *e)
+{
+	struct side side = SIDE_INIT;
+	int err = *guest ? resolve(s, guest, strlen(guest), &side.guest, e) : error_set(e, EINVAL, "a guest has to be named");
+
+	if (err >= 0)
+		err = guest_side(s, &side, kind, number, e);
+	if (err < 0) {
+		side_release(&side);
+		return err;
+	}
+	*ret = side;
+	return 0;
+}
+
 int side_find(struct store *s, const char *text, struct side *ret, struct error *e)
 {
 	struct side side = SIDE_INIT;

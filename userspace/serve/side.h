@@ -45,6 +45,8 @@ int side_find(struct store *s, const char *text, struct side *ret, struct error 
 int side_sibling(struct store *s, const struct side *of, enum side_kind kind, struct side *ret, struct error *e);
 /* The same by the guest's row. */
 int side_of_guest(struct store *s, int64_t guest, enum side_kind kind, struct side *ret, struct error *e);
+/* Of the guest that is called so: GUEST alone, never more than its name. number: of SIDE_REVISION. */
+int side_of_name(struct store *s, const char *guest, enum side_kind kind, uint32_t number, struct side *ret, struct error *e);
 /* Its entries and context. -ENOENT with e: there is none yet. */
 int side_load(struct store *s, struct side *side, struct error *e);
 void side_release(struct side *side);

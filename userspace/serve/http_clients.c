@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/serve/http_clients.h"
+
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct http_peer http_peer_of(int fd, const struct sockaddr *address)
+{
+	struct http_peer peer = { .family = address->sa_family };
+	struct ucred user = { .uid = (uid_t)-1 };
+	socklen_t size = sizeof user;
+
+	if (address->sa_family == AF_INET) {
+		memcpy(peer.id, &((const struct sockaddr_in *)(const void *)address)->sin_addr, sizeof(struct in_addr));
+	} else if (address->sa_family == AF_INET6) {
+		/* Whoever has one address of a network has the other 2^64 too. */
+		memcpy(peer.id, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, 8);
+	} else {
+		getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &user, &size);
+		memcpy(peer.id, &user.uid, sizeof user.uid);
+	}
+	return peer;
+}
+
+static bool same_peer(const struct http_peer *a, const struct http_peer *b)
+{
+	return a->family == b->family && !memcmp(a->id, b->id, sizeof a->id);
+}
+
+struct http_client *http_clients_add(struct http_clients *all, int fd, const struct http_peer *peer, int64_t now_ms)
+{
+	struct http_client *client = all->count < HTTP_CLIENTS_ROOM ? calloc(1, sizeof *client) : NULL;
+
+	if (!client)
+		return NULL;
+	client->fd = fd;
+	client->peer = *peer;
+	http_client_turn(all, client, false, now_ms);
+	all->items[all->count++] = client;
+	return client;
+}
+
+struct http_client *http_clients_find(const struct http_clients *all, int fd)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->items[i]->fd == fd)
+			return all->items[i];
+	return NULL;
+}
+
+void http_clients_remove(struct http_clients *all, struct http_client *client)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->items[i] != client)
+			continue;
+		all->items[i] = all->items[--all->count];
+		free(client->target);
+		free(client);
+		return;
+	}
+}
+
+void http_client_turn(struct http_clients *all, struct http_client *client, bool answering, int64_t now_ms)
+{
+	client->answering = answering;
+	client->since_ms = now_ms;
+	client->turn = ++all->turn;
+}
+
+/* The server sees its end at the next look at its socket, and takes it from the list. */
+static void doom(struct http_client *client)
+{
+	client->doomed = true;
+	shutdown(client->fd, SHUT_RDWR);
+}
+
+/* Of this peer (NULL: of all), those that go not counted. */
+static size_t connections(const struct http_clients *all, const struct http_peer *peer)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < all->count; i++)
+		count += !all->items[i]->doomed && (!peer || same_peer(&all->items[i]->peer, peer));
+	return count;
+}
+
+static const struct http_peer *largest(const struct http_clients *all)
+{
+	const struct http_peer *found = NULL;
+	size_t most = 0;
+
+	for (size_t i = 0; i < all->count; i++) {
+		size_t count = all->items[i]->doomed ? 0 : connections(all, &all->items[i]->peer);
+
+		if (count > most) {
+			most = count;
+			found = &all->items[i]->peer;
+		}
+	}
+	return found;
+}
+
+/* Who waits before who is answered, and then the oldest. */
+static struct http_client *victim(const struct http_clients *all, const struct http_peer *peer)
+{
+	struct http_client *found = NULL;
+
+	for (size_t i = 0; i < all->count; i++) {
+		struct http_client *c = all->items[i];
+
+		if (c->doomed || !same_peer(&c->peer, peer))
+			continue;
+		if (!found || (found->answering && !c->answering) || (found->answering == c->answering && c->turn < found->turn))
+			found = c;
+	}
+	return found;
+}
+
+bool http_clients_make_room(struct http_clients *all, const struct http_peer *peer)
+{
+	struct http_client *goes = NULL;
+
+	if (connections(all, peer) >= HTTP_CLIENTS_SHARE)
+		goes = victim(all, peer);
+	else if (connections(all, NULL) >= HTTP_CLIENTS_MAX)
+		goes = victim(all, largest(all));
+	if (goes)
+		doom(goes);
+	return goes;
+}
+
+static int64_t end_of(const struct http_client *c)
+{
+	return c->since_ms + (c->answering ? HTTP_ANSWER_MS : HTTP_WAIT_MS);
+}
+
+bool http_clients_expire(struct http_clients *all, int64_t now_ms)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->items[i]->doomed || end_of(all->items[i]) > now_ms)
+			continue;
+		doom(all->items[i]);
+		any = true;
+	}
+	return any;
+}
+
+int64_t http_clients_due(const struct http_clients *all)
+{
+	int64_t due = INT64_MAX;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (!all->items[i]->doomed && end_of(all->items[i]) < due)
+			due = end_of(all->items[i]);
+	return due;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "userspace/base/error.h"
+#include "userspace/base/http_text.h"
+#include "userspace/serve/http_internal.h"
+#include "userspace/serve/http_routes.h"
+#include "userspace/store/store.h"
+
+#define HOST_MAX 256
+/* An Accept header is part of the key of an answer, and a hostile one must not fill memory. */
+#define KEY_MAX (HTTP_TARGET_MAX + 16)
+
+static int64_t clock_ns(clockid_t id)
+{
+	struct timespec now;
+
+	clock_gettime(id, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static const char *header(struct MHD_Connection *connection, const char *name)
+{
+	return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
+}
+
+/* ---- errors */
+
+static enum MHD_Result send_error(struct http *h, struct MHD_Connection *connection, unsigned status, const char *text, const char *name, const char *value)
+{
+	struct http_answer answer = HTTP_ANSWER_INIT;
+	struct http_reply reply = { 0 };
+	enum MHD_Result done = MHD_NO;
+
+	http_answer_error(&answer, status, text);
+	if (http_reply_make(&h->cache, &answer, &reply) >= 0 && (!name || MHD_add_response_header(reply.plain, name, value) == MHD_YES))
+		done = MHD_queue_response(connection, status, reply.plain);
+	http_reply_release(&reply);
+	buffer_release(&answer.body);
+	return done;
+}
+
+static bool method_good(const char *method)
+{
+	return !strcmp(method, MHD_HTTP_METHOD_GET) || !strcmp(method, MHD_HTTP_METHOD_HEAD);
+}
+
+static enum MHD_Result refuse_method(struct http *h, struct MHD_Connection *connection)
+{
+	return send_error(h, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD: nothing is changed over HTTP", "Allow", "GET, HEAD");
+}
+
+enum MHD_Result http_request_refuse_body(struct http *h, struct MHD_Connection *connection, const char *method)
+{
+	if (!method_good(method))
+		return refuse_method(h, connection);
+	return send_error(h, connection, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here", "Connection", "close");
+}
+
+/* ---- may it ask? */
+
+/* The address that this client reached us at. */
+static bool own_address(const struct http_client *client, const char *name)
+{
+	struct sockaddr_storage address = { 0 };
+	socklen_t size = sizeof address;
+	char text[64] = "";
+
+	return getsockname(client->fd, (struct sockaddr *)&address, &size) == 0 &&
+	       !getnameinfo((const struct sockaddr *)&address, size, text, sizeof text, NULL, 0, NI_NUMERICHOST) && !strcasecmp(text, name);
+}
+
+static bool listed(const char *names, const char *name)
+{
+	for (const char *p = names + strspn(names, " "); *p; p += strspn(p, " ")) {
+		size_t length = strcspn(p, " ");
+
+		if (strlen(name) == length && !strncasecmp(p, name, length))
+			return true;
+		p += length;
+	}
+	return false;
+}
+
+/* A page of somebody else whose name was made to point here must not read this host's guests through its visitor's browser. */
+static bool host_good(const struct http *h, struct MHD_Connection *connection, const struct http_client *client)
+{
+	static const char *const ours[] = { "localhost", "127.0.0.1", "::1" };
+	const char *value = header(connection, "Host");
+	char name[HOST_MAX];
+
+	if (!h->tcp)
+		return true;
+	if (!value || http_host_name(value, name, sizeof name) < 0)
+		return false;
+	for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+		if (!strcasecmp(name, ours[i]))
+			return true;
+	return listed(h->names, name) || own_address(client, name);
+}
+
+static bool certificate_good(const struct http *h, struct MHD_Connection *connection, struct http_client *client)
+{
+	const union MHD_ConnectionInfo *info;
+
+	if (!h->secrets.client_ca)
+		return true;
+	if (!client->known) {
+		info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+		client->trusted = info && http_secrets_certificate(info->tls_session);
+		client->known = true;
+	}
+	return client->trusted;
+}
+
+/* ---- answers */
+
+/* Sees what others wrote since; what was kept is then of no use. NULL with e: it cannot be read. */
+static struct store *reader(struct http *h, struct error *e)
+{
+	int changed = h->store ? store_changed(h->store) : -1;
+
+	if (changed >= 0) {
+		if (changed)
+			http_cache_clear(&h->cache);
+		return h->store;
+	}
+	store_close(h->store);
+	h->store = NULL;
+	http_cache_clear(&h->cache);
+	return store_open(h->store_url, STORE_READ, &h->store, e) < 0 ? NULL : h->store;
+}
+
+static bool not_modified(struct MHD_Connection *connection, const struct http_reply *reply)
+{
+	return *reply->tag && http_tag_matches(header(connection, "If-None-Match"), reply->tag);
+}
+
+static enum MHD_Result send_reply(struct http *h, struct MHD_Connection *connection, struct http_reply *reply)
+{
+	bool packed = http_wants_gzip(header(connection, "Accept-Encoding"));
+	unsigned status = not_modified(connection, reply) ? MHD_HTTP_NOT_MODIFIED : reply->status;
+
+	if (packed)
+		http_reply_pack(&h->cache, reply);
+	return MHD_queue_response(connection, status, packed && reply->packed ? reply->packed : reply->plain);
+}
+
+static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connection, const struct http_route *route, const struct http_target *t, const char *key)
+{
+	struct error e = ERROR_INIT;
+	struct http_answer answer = HTTP_ANSWER_INIT;
+	struct http_reply made = { 0 }, *reply = &made;
+	struct http_source source = { .why = e.text, .now = clock_ns(CLOCK_REALTIME) };
+	enum MHD_Result done;
+	int err;
+
+	source.store = reader(h, &e);
+	source.rules = (struct api_rules){ .suppress = h->rules, .at = source.now };
+	err = http_route_answer(route, &source, t, header(connection, "Accept"), &answer);
+	if (err >= 0)
+		err = http_reply_make(&h->cache, &answer, &made);
+	buffer_release(&answer.body);
+	if (err < 0)
+		return send_error(h, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
+				  err == -ENOBUFS ? "clients that read slowly hold all memory that there is for answers; try again" : "out of memory",
+				  "Retry-After", "10");
+	if (key && made.status == MHD_HTTP_OK)
+		reply = http_cache_put(&h->cache, key, clock_ns(CLOCK_MONOTONIC) / 1000000 + route->keep_ms, &made);
+	if (!reply)
+		reply = &made;
+	done = send_reply(h, connection, reply);
+	http_reply_release(&made);
+	return done;
+}
+
+static enum MHD_Result send_target(struct http *h, struct MHD_Connection *connection, const char *target)
+{
+	struct http_target t = { 0 };
+	const struct http_route *route;
+	struct http_reply *kept = NULL;
+	struct error e = ERROR_INIT;
+	enum MHD_Result done;
+	char key[KEY_MAX];
+	int err = http_target_parse(target, &t);
+
+	if (err < 0)
+		return send_error(h, connection, MHD_HTTP_BAD_REQUEST, "the request target is no path that could be asked for", NULL, NULL);
+	route = http_route_find(&t);
+	if (!route) {
+		http_target_release(&t);
+		return send_error(h, connection, MHD_HTTP_NOT_FOUND, "there is nothing at this path (/ lists what there is)", NULL, NULL);
+	}
+	snprintf(key, sizeof key, "%u %s", http_route_variant(route, header(connection, "Accept")), target);
+	if (route->keep_ms && reader(h, &e))
+		kept = http_cache_get(&h->cache, key, clock_ns(CLOCK_MONOTONIC) / 1000000);
+	done = kept ? send_reply(h, connection, kept) : send_new(h, connection, route, &t, route->keep_ms ? key : NULL);
+	http_target_release(&t);
+	return done;
+}
+
+enum MHD_Result http_request_answer(struct http *h, struct MHD_Connection *connection, struct http_client *client, const char *method)
+{
+	if (!method_good(method))
+		return refuse_method(h, connection);
+	if (!host_good(h, connection, client))
+		return send_error(h, connection, MHD_HTTP_MISDIRECTED_REQUEST, "this is not served under that name (serve.host names those that it is)", NULL,
+				  NULL);
+	if (!certificate_good(h, connection, client))
+		return send_error(h, connection, MHD_HTTP_FORBIDDEN, "a client certificate is needed (serve.tls_client_ca)", NULL, NULL);
+	if (h->secrets.token_count && !http_secrets_token(&h->secrets, http_bearer(header(connection, "Authorization"))))
+		return send_error(h, connection, MHD_HTTP_UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN (serve.token_file)",
+				  "WWW-Authenticate", "Bearer realm=\"abidrift\"");
+	if (client->target_too_long)
+		return send_error(h, connection, MHD_HTTP_URI_TOO_LONG, "the request target is too long", NULL, NULL);
+	return send_target(h, connection, client->target ? client->target : "");
+}

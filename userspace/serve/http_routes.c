@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/serve/http_routes.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "userspace/base/error.h"
+#include "userspace/base/http_text.h"
+#include "userspace/base/text.h"
+#include "userspace/drift/drift.h"
+#include "userspace/serve/json.h"
+#include "userspace/serve/metrics.h"
+#include "userspace/store/store.h"
+
+#define TYPE_JSON "application/json"
+#define TYPE_TEXT "text/plain; charset=utf-8"
+#define TYPE_HTML "text/html; charset=utf-8"
+
+/* What holds until the store changes holds no longer than this all the same: rules of suppression end by the clock. */
+#define KEEP_MS 5000
+/* Two scrapers at once are one. */
+#define KEEP_METRICS_MS 1000
+/* The monitor writes its heartbeat every few seconds. */
+#define HEARTBEAT_MAX_NS (30 * 1000000000ll)
+/* `history --since`, in place of a time. */
+#define LAST_HOST_CHANGE "last-host-change"
+
+static const char page[] = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>abidrift</title></head>\n<body>\n<h1>abidrift</h1>\n"
+			   "<p>What this host's guests are given, and what changed of it. Read-only.</p>\n<ul>\n"
+			   "<li><a href=\"/api/v1/guests\">/api/v1/guests</a></li>\n<li><a href=\"/api/v1/history\">/api/v1/history</a></li>\n"
+			   "<li>/api/v1/guests/GUEST</li>\n<li>/api/v1/guests/GUEST/revisions/REV</li>\n<li>/api/v1/diff?from=A&amp;to=B</li>\n"
+			   "<li><a href=\"/metrics\">/metrics</a></li>\n<li><a href=\"/readyz\">/readyz</a></li>\n</ul>\n</body></html>\n";
+
+/* The same bytes that the verbs print with --json into a pipe. Takes over the model. */
+static int put_json(json_t *model, struct http_answer *ret, struct error *e)
+{
+	char *text = json_dumps(model, JSON_COMPACT);
+
+	json_decref(model);
+	if (!text)
+		return error_set(e, ENOMEM, "out of memory");
+	ret->type = TYPE_JSON;
+	buffer_string(&ret->body, text);
+	buffer_string(&ret->body, "\n");
+	free(text);
+	return 0;
+}
+
+static int root(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	(void)source, (void)t, (void)accept, (void)e;
+	ret->type = TYPE_HTML;
+	buffer_string(&ret->body, page);
+	return 0;
+}
+
+static int healthz(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	(void)source, (void)t, (void)accept, (void)e;
+	ret->type = TYPE_TEXT;
+	buffer_string(&ret->body, "ok\n");
+	return 0;
+}
+
+/* ---- is it worth asking? */
+
+static void heartbeat_judge(const struct store_status *items, size_t count, int64_t now, struct buffer *out)
+{
+	const struct store_status *newest = count ? &items[0] : NULL;
+
+	for (size_t i = 1; i < count; i++)
+		if (items[i].at > newest->at)
+			newest = &items[i];
+	if (!newest) {
+		buffer_string(out, "no monitor has ever reported to this store (abidrift run)\n");
+	} else if (now - newest->at > HEARTBEAT_MAX_NS) {
+		buffer_printf(out, "the monitor of host %s last reported %lld s ago, at ", newest->host, (long long)((now - newest->at) / 1000000000));
+		text_time(out, newest->at);
+		buffer_string(out, "\n");
+	}
+}
+
+static int readyz(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	struct store_status *items = NULL;
+	size_t count = 0;
+
+	(void)t, (void)accept, (void)e;
+	ret->type = TYPE_TEXT;
+	if (!source->store)
+		buffer_printf(&ret->body, "%s\n", source->why);
+	else if (store_statuses(source->store, &items, &count) < 0)
+		buffer_printf(&ret->body, "%s\n", store_error(source->store));
+	else
+		heartbeat_judge(items, count, source->now, &ret->body);
+	store_statuses_free(items, count);
+	ret->status = ret->body.size ? 503 : 200;
+	if (!ret->body.size)
+		buffer_string(&ret->body, "ready\n");
+	return 0;
+}
+
+static int metrics(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	enum metrics_format format = metrics_format(accept);
+
+	(void)t;
+	ret->type = metrics_content_type(format);
+	return metrics_write(source->store, format, source->now, &ret->body, e);
+}
+
+/* ---- the CLI's JSON */
+
+static int guests(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	json_t *model = NULL;
+	int err = api_guests(source->store, &model, e);
+
+	(void)t, (void)accept;
+	return err < 0 ? err : put_json(model, ret, e);
+}
+
+static int guest(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	json_t *model = NULL;
+	int err = api_guest(source->store, t->parts[3], 0, &model, e);
+
+	(void)accept;
+	return err < 0 ? err : put_json(model, ret, e);
+}
+
+static int revision(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	const char *text = t->parts[5];
+	json_t *model = NULL;
+	uint64_t number;
+	int err;
+
+	(void)accept;
+	if (strspn(text, "0123456789") != strlen(text) || text_u64(text, &number) < 0 || !number || number > UINT32_MAX)
+		return error_set(e, EINVAL, "\"%.60s\" is no revision: a number from 1", text);
+	err = api_guest(source->store, t->parts[3], (uint32_t)number, &model, e);
+	return err < 0 ? err : put_json(model, ret, e);
+}
+
+/* Files of this host are nobody's business here. */
+static int side_check(const char *name, const char *side, struct error *e)
+{
+	if (side && api_side_is_file(side))
+		return error_set(e, EINVAL, "%s: %.100s is a path; over HTTP only GUEST, GUEST@REV, GUEST@baseline and sha256:… can be compared", name, side);
+	return 0;
+}
+
+static int diff(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	const char *from = http_target_arg(t, "from"), *to = http_target_arg(t, "to");
+	json_t *model = NULL;
+	int result, err;
+
+	(void)accept;
+	if (!from)
+		return error_set(e, EINVAL, "from is missing: ?from=A&to=B, or ?from=GUEST alone for its baseline against now");
+	err = side_check("from", from, e);
+	if (err >= 0)
+		err = side_check("to", to, e);
+	if (err >= 0)
+		err = api_diff(source->store, from, to, &source->rules, SEVERITY_NONE, &model, &result, e);
+	return err < 0 ? err : put_json(model, ret, e);
+}
+
+static int history(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	const char *since_text = http_target_arg(t, "since");
+	json_t *model = NULL;
+	int64_t since = 0;
+	int err = 0;
+
+	(void)accept;
+	if (since_text && !strcmp(since_text, LAST_HOST_CHANGE))
+		err = api_last_host_change(source->store, &since, e);
+	else if (since_text && text_time_parse(since_text, &since) < 0)
+		err = error_set(e, EINVAL, "since=%.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or " LAST_HOST_CHANGE, since_text);
+	if (err >= 0)
+		err = api_history(source->store, http_target_arg(t, "guest"), since, &model, e);
+	return err < 0 ? err : put_json(model, ret, e);
+}
+
+/* Those that need no store say so by answering without one. */
+static const struct http_route routes[] = {
+	{ "/", { NULL }, KEEP_MS, root },
+	{ "/healthz", { NULL }, 0, healthz },
+	{ "/readyz", { NULL }, 0, readyz },
+	{ "/metrics", { NULL }, KEEP_METRICS_MS, metrics },
+	{ "/api/v1/guests", { NULL }, KEEP_MS, guests },
+	{ "/api/v1/guests/*", { NULL }, KEEP_MS, guest },
+	{ "/api/v1/guests/*/revisions/*", { NULL }, KEEP_MS, revision },
+	{ "/api/v1/diff", { "from", "to" }, KEEP_MS, diff },
+	{ "/api/v1/history", { "guest", "since" }, KEEP_MS, history },
+};
+#define ROUTES (sizeof routes / sizeof *routes)
+
+static bool without_store(const struct http_route *route)
+{
+	return route->answer == root || route->answer == healthz || route->answer == readyz;
+}
+
+static bool fits(const char *pattern, const struct http_target *t)
+{
+	size_t i = 0;
+
+	for (; *pattern == '/' && pattern[1]; i++) {
+		size_t length = strcspn(++pattern, "/");
+
+		if (i == t->part_count || !*t->parts[i])
+			return false;
+		if ((length != 1 || *pattern != '*') && (strlen(t->parts[i]) != length || memcmp(t->parts[i], pattern, length)))
+			return false;
+		pattern += length;
+	}
+	return i == t->part_count;
+}
+
+const struct http_route *http_route_find(const struct http_target *t)
+{
+	for (size_t i = 0; i < ROUTES; i++)
+		if (fits(routes[i].path, t))
+			return &routes[i];
+	return NULL;
+}
+
+unsigned http_route_variant(const struct http_route *route, const char *accept)
+{
+	return route->answer == metrics ? (unsigned)metrics_format(accept) : 0;
+}
+
+static bool taken(const struct http_route *route, const char *name)
+{
+	for (size_t i = 0; i < sizeof route->args / sizeof *route->args && route->args[i]; i++)
+		if (!strcmp(route->args[i], name))
+			return true;
+	return false;
+}
+
+/* A name that is mistyped must not widen what was asked for. */
+static int args_check(const struct http_route *route, const struct http_target *t, struct error *e)
+{
+	for (size_t i = 0; i < t->arg_count; i++) {
+		if (!taken(route, t->args[i].name))
+			return error_set(e, EINVAL, "%s takes no parameter \"%.60s\"", route->path, t->args[i].name);
+		for (size_t k = 0; k < i; k++)
+			if (!strcmp(t->args[k].name, t->args[i].name))
+				return error_set(e, EINVAL, "the parameter \"%.60s\" is there twice", t->args[i].name);
+	}
+	return 0;
+}
+
+static unsigned status_of(int err)
+{
+	switch (-err) {
+	case EINVAL:
+		return 400;
+	case ENOENT:
+		return 404;
+	case EEXIST: /* several guests are called so */
+		return 409;
+	case EBUSY:
+	case EAGAIN:
+	case ENOMEM:
+		return 503;
+	}
+	return 500;
+}
+
+void http_answer_error(struct http_answer *ret, unsigned status, const char *text)
+{
+	json_t *model = json_pack("{s:o}", "error", json_text(text));
+	struct error e = ERROR_INIT;
+
+	buffer_clear(&ret->body);
+	ret->status = status;
+	ret->type = TYPE_JSON;
+	put_json(model, ret, &e);
+}
+
+int http_route_answer(const struct http_route *route, const struct http_source *source, const struct http_target *t, const char *accept,
+		      struct http_answer *ret)
+{
+	struct error e = ERROR_INIT;
+	int err = args_check(route, t, &e);
+	bool bare = without_store(route);
+
+	ret->status = 200;
+	if (err >= 0 && !bare && !source->store)
+		err = error_set(&e, EBUSY, "%s", source->why);
+	/* All of an answer is of one moment. */
+	if (err >= 0 && !bare && store_begin(source->store) < 0)
+		err = error_set(&e, EBUSY, "%s", store_error(source->store));
+	if (err >= 0) {
+		err = route->answer(source, t, accept, ret, &e);
+		if (!bare)
+			store_rollback(source->store);
+	}
+	if (err < 0)
+		http_answer_error(ret, status_of(err), *e.text ? e.text : strerror(-err));
+	return buffer_failed(&ret->body) ? -ENOMEM : 0;
+}
