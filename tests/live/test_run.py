@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import unittest
 
@@ -158,6 +159,28 @@ class Alerts(Run):
         again = self.start()
         line = again.wait_line('"type":"resolved"', "out")
         self.assertEqual(json.loads(line)["guest"]["name"], "web-1")
+
+    def test_what_a_sink_that_ended_is_owed_is_given_up_in_time_and_counted(self):
+        self.start().stop()
+        with subprocess.Popen([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "alerts.give_up=1s"],
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deaf:
+            try:
+                deaf.stdout.close()
+                self.alert()
+                heard = []
+                for line in deaf.stderr:
+                    heard.append(line)
+                    if "given up" in line:
+                        break
+                self.assertIn("an alert was given up, stdout did not take it", heard[-1], heard)
+            finally:
+                deaf.terminate()
+                deaf.wait(30)
+        with sqlite3.connect(self.path) as db:
+            self.assertEqual(db.execute("SELECT count FROM counters WHERE name = 'alerts' AND labels = 'stdout,given_up'").fetchall(), [(1,)])
+        again = self.start()
+        again.stop()
+        self.assertEqual(again.out, [])
 
     def test_a_sink_that_is_switched_off_is_owed_nothing(self):
         self.start().stop()

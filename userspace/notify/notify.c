@@ -24,6 +24,8 @@
 /* A sink that is not there is looked for so often. */
 #define PRESENT_MS 500
 #define TEST_MS 30000
+/* The age of what a stopped sink is owed is looked at so often. */
+#define AGE_MS 60000
 
 static const struct sink_kind *const kinds[] = { &sink_stdout, &sink_journal, &sink_webhook, &sink_syslog, &sink_command };
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -47,6 +49,7 @@ struct sink {
 	bool more;         /* there may be something that can go now */
 	int64_t took;      /* what was delivered last */
 	int64_t again_ms;  /* nothing goes before: CLOCK_MONOTONIC; 0 = at once */
+	int64_t aged_ms;   /* of a stopped one: when its queue is looked at next */
 	int64_t soonest_ms; /* an alert that was refused is due */
 	uint64_t pause_ms; /* the last one */
 };
@@ -222,9 +225,9 @@ static int give_up(struct sink *sink, int64_t row, const char *why, struct error
 	return 0;
 }
 
-static bool too_old(const struct sink *sink, const struct under_way *way)
+static bool too_old(const struct sink *sink, int64_t at)
 {
-	return sink->n->give_up_ns && clock_ns(CLOCK_REALTIME) - way->at > sink->n->give_up_ns;
+	return sink->n->give_up_ns && clock_ns(CLOCK_REALTIME) - at > sink->n->give_up_ns;
 }
 
 /* The pauses of this one grow; others pass. */
@@ -246,7 +249,7 @@ static int failed(struct sink *sink, const struct under_way *way, const char *wh
 {
 	struct error line = ERROR_INIT;
 
-	if (too_old(sink, way))
+	if (too_old(sink, way->at))
 		return give_up(sink, way->row, why, e);
 	if (!way->attempts && !sink->told) {
 		sink->told = true;
@@ -282,7 +285,7 @@ static int answer_take(struct sink *sink, const struct under_way *way, const str
 		break;
 	}
 	/* Of what never answered but "not now" the attempts do not count: only its age does. */
-	if (too_old(sink, way) && answer->text)
+	if (too_old(sink, way->at) && answer->text)
 		return give_up(sink, way->row, answer->text, e);
 	sink_waits(sink, answer);
 	if (!answer->text)
@@ -432,9 +435,28 @@ static int sink_pass(struct sink *sink, struct error *e)
 	return err;
 }
 
+/* A sink that stopped is tried no more, but what it is owed is bounded like that of any other. */
+static int sink_age(struct sink *sink, struct error *e)
+{
+	struct store_alert *rows = NULL;
+	size_t count = 0;
+	int err;
+
+	if (!sink->begun || sink->aged_ms > now_ms())
+		return 0;
+	err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
+	if (err < 0)
+		return store_failed(sink->n, err, e);
+	for (size_t i = 0; err >= 0 && i < count && too_old(sink, rows[i].at); i++)
+		err = give_up(sink, rows[i].row, "it stopped", e);
+	sink->aged_ms = now_ms() + (sink->n->give_up_ns / 1000000 < AGE_MS ? sink->n->give_up_ns / 1000000 + 1 : AGE_MS);
+	store_alerts_free(rows, count);
+	return err;
+}
+
 static int sink_deliver(struct sink *sink, struct error *e)
 {
-	int err = sink_begin(sink, e);
+	int err = sink->stopped ? sink_age(sink, e) : sink_begin(sink, e);
 
 	if (sink->soonest_ms && sink->soonest_ms <= now_ms())
 		sink->more = true;
@@ -507,9 +529,11 @@ int64_t notify_due(const struct notify *n)
 		const struct sink *sink = &n->sinks[i];
 		int64_t at = INT64_MAX;
 
-		if (!sink->wanted || sink->stopped)
+		if (!sink->wanted || (sink->stopped && !sink->begun))
 			continue;
-		if (!sink->begun)
+		if (sink->stopped)
+			at = sink->aged_ms;
+		else if (!sink->begun)
 			at = now_ms() + PRESENT_MS;
 		else if (sink->more && sink->out_count < sink->kind->window)
 			at = sink->again_ms;
