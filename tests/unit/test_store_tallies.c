@@ -96,6 +96,8 @@ static void drift_counts_by_facet_with_its_worst_severity_and_only_while_it_is_o
 	drift(s, d, HIDDEN("cpuid", "critical"));
 	assert_told(s, store_tally_drifted, "cpuid critical 1; cpuid warning 1; pci warning 1; ");
 
+	assert_told(s, store_tally_worst, "critical  1; warning  1; ");
+
 	struct store_drifting *items = NULL;
 	size_t count = 0;
 	assert_int_equal(store_drifting(s, 9, &items, &count), 0);

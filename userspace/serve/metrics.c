@@ -46,6 +46,7 @@ enum family_id {
 	BLIND,
 	GUESTS,
 	GUESTS_RUNNING,
+	GUESTS_WORST,
 	GUESTS_DRIFTED,
 	GUEST_DRIFT,
 	DRIFT_EVENTS,
@@ -71,6 +72,7 @@ static const struct family families[] = {
 	[BLIND] = { "abidrift_blind", GAUGE, NULL, "Places where nobody sees what was seen before: whole monitors, facets of a host, facets of a guest." },
 	[GUESTS] = { "abidrift_guests", GAUGE, NULL, "Guests by state, those that do not run among them." },
 	[GUESTS_RUNNING] = { "abidrift_guests_running", GAUGE, NULL, "Guests that run." },
+	[GUESTS_WORST] = { "abidrift_guests_worst", GAUGE, NULL, "Guests that drift now, by the worst severity of their changes." },
 	[GUESTS_DRIFTED] = { "abidrift_guests_drifted", GAUGE, NULL, "Guests that drift now, by facet and the worst severity in it." },
 	[GUEST_DRIFT] = { "abidrift_guest_drift", GAUGE, NULL, "Changes of a guest that drifts now, the most severe 200 guests." },
 	[DRIFT_EVENTS] = { "abidrift_drift_events", COUNTER, NULL, "Drift that was found, once for each facet, severity and verdict in it." },
@@ -284,6 +286,27 @@ static int guests_put(struct page *p, struct store *s, struct error *e)
 	return 0;
 }
 
+/* Sums over all facets, which guests_drifted cannot tell: a guest may drift in several. */
+static int worst_put(struct page *p, struct store *s, struct error *e)
+{
+	struct store_tally *items = NULL;
+	size_t count = 0;
+	int err = store_tally_worst(s, &items, &count);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	for (int k = SEVERITIES; k > 0; k--) {
+		const char *name = severity_name((enum severity)k);
+		uint64_t sum = 0;
+
+		for (size_t i = 0; i < count; i++)
+			sum += strcmp(items[i].name, name) ? 0 : items[i].count;
+		count_put(p, GUESTS_WORST, LABELS("severity", name), sum);
+	}
+	store_tallies_free(items, count);
+	return 0;
+}
+
 static int coverage_put(struct page *p, struct store *s, struct error *e)
 {
 	struct store_tally *items = NULL;
@@ -462,6 +485,8 @@ int metrics_write(struct store *s, enum metrics_format format, int64_t now, stru
 		err = blinds_put(&page, s, e);
 	if (err >= 0)
 		err = guests_put(&page, s, e);
+	if (err >= 0)
+		err = worst_put(&page, s, e);
 	if (err >= 0)
 		err = coverage_put(&page, s, e);
 	if (err >= 0)

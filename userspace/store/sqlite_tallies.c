@@ -45,17 +45,18 @@ static int tallies_read(struct query *q, struct store_tally **ret, size_t *ret_c
 
 int store_tally_states(struct store *s, struct store_tally **ret, size_t *ret_count)
 {
-	/* What runs, or the last life of a guest that does not; one that was never seen to run has none. */
-	struct query q = query_start(s, "SELECT coalesce(i.state, 'unknown') AS state, iif(i.running, 'running', 'ended') AS kind, count(*) FROM guests AS g "
-					"LEFT JOIN instances AS i ON i.guest = g.row AND (i.running = 1 OR i.row = (SELECT l.row FROM instances AS l "
-					"WHERE l.guest = g.row ORDER BY l.running DESC, l.began_at DESC, l.row DESC LIMIT 1)) GROUP BY state, kind "
-					"ORDER BY state, kind");
+	/* What runs; or the last life of a guest that does not, or none, where it was never seen to run. */
+	struct query q = query_start(s, "SELECT state, 'running', count(*) FROM instances WHERE running = 1 GROUP BY state UNION ALL SELECT coalesce((SELECT i.state "
+					"FROM instances AS i WHERE i.guest = g.row ORDER BY i.began_at DESC, i.row DESC LIMIT 1), 'unknown') AS last, 'ended', "
+					"count(*) FROM guests AS g WHERE NOT EXISTS (SELECT 1 FROM instances AS r WHERE r.guest = g.row AND r.running = 1) "
+					"GROUP BY last ORDER BY 1, 2");
 	return tallies_read(&q, ret, ret_count);
 }
 
 int store_tally_coverage(struct store *s, struct store_tally **ret, size_t *ret_count)
 {
-	struct query q = query_start(s, "SELECT c.facet, c.coverage, count(*) FROM instances AS i JOIN coverage AS c ON c.instance = i.row WHERE i.running = 1 "
+	/* CROSS: in this order. */
+	struct query q = query_start(s, "SELECT c.facet, c.coverage, count(*) FROM instances AS i CROSS JOIN coverage AS c ON c.instance = i.row WHERE i.running = 1 "
 					"GROUP BY c.facet, c.coverage ORDER BY c.facet, c.coverage");
 	return tallies_read(&q, ret, ret_count);
 }
@@ -64,12 +65,20 @@ int store_tally_coverage(struct store *s, struct store_tally **ret, size_t *ret_
 #define COMES_BACK                                                                                                                         \
 	"(g.anonymous = 0 OR EXISTS (SELECT 1 FROM instances AS i WHERE i.guest = g.row AND i.running = 1))"
 #define RANK "CASE severity WHEN 'critical' THEN 3 WHEN 'warning' THEN 2 ELSE 1 END"
+#define WORD "CASE rank WHEN 3 THEN 'critical' WHEN 2 THEN 'warning' ELSE 'info' END"
 
 int store_tally_drifted(struct store *s, struct store_tally **ret, size_t *ret_count)
 {
-	struct query q = query_start(s, "SELECT facet, CASE rank WHEN 3 THEN 'critical' WHEN 2 THEN 'warning' ELSE 'info' END, count(*) FROM (SELECT d.guest, "
+	struct query q = query_start(s, "SELECT facet, " WORD ", count(*) FROM (SELECT d.guest, "
 					"d.facet AS facet, max(" RANK ") AS rank FROM drifted AS d JOIN guests AS g ON g.row = d.guest WHERE " COMES_BACK
 					" GROUP BY d.guest, d.facet) GROUP BY facet, rank ORDER BY facet, rank DESC");
+	return tallies_read(&q, ret, ret_count);
+}
+
+int store_tally_worst(struct store *s, struct store_tally **ret, size_t *ret_count)
+{
+	struct query q = query_start(s, "SELECT " WORD ", '', count(*) FROM (SELECT max(" RANK ") AS rank FROM drifted AS d JOIN guests AS g ON g.row = d.guest "
+					"WHERE " COMES_BACK " GROUP BY d.guest) GROUP BY rank ORDER BY rank DESC");
 	return tallies_read(&q, ret, ret_count);
 }
 

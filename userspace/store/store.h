@@ -250,6 +250,8 @@ int store_tally_states(struct store *s, struct store_tally **ret, size_t *ret_co
 int store_tally_coverage(struct store *s, struct store_tally **ret, size_t *ret_count);
 /* Guests whose open drift counts: facet; the worst severity of its changes. */
 int store_tally_drifted(struct store *s, struct store_tally **ret, size_t *ret_count);
+/* Guests whose open drift counts: the worst severity of it; "". */
+int store_tally_worst(struct store *s, struct store_tally **ret, size_t *ret_count);
 
 /* A guest with a UUID whose open drift counts. */
 struct store_drifting {
