@@ -108,6 +108,10 @@ void store_drifts_free(struct store_drift *items, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		free(items[i].change_set);
 		free(items[i].json);
+		free(items[i].id);
+		free(items[i].uuid);
+		free(items[i].name);
+		free(items[i].host);
 	}
 	free(items);
 }
@@ -116,19 +120,25 @@ int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count)
 {
 	struct store_drift *items = NULL;
 	size_t count = 0;
-	struct query q = query_start(s, "SELECT guest, at, change_set, json FROM drifts ORDER BY guest");
+	struct query q = query_start(s, "SELECT d.guest, d.at, d.change_set, d.json, g.id, g.uuid, g.name, g.anonymous, i.host, i.running, i.settled "
+					"FROM drifts AS d JOIN guests AS g ON g.row = d.guest LEFT JOIN instances AS i ON i.row = (SELECT n.row FROM "
+					"instances AS n WHERE n.guest = d.guest ORDER BY n.running DESC, n.began_at DESC, n.row DESC LIMIT 1) ORDER BY d.guest");
 	while (query_next(&q) > 0) {
-		struct store_drift *grown = reallocarray(items, count + 1, sizeof(*grown));
-		if (!grown) {
-			q.err = store_fail(s, SQLITE_NOMEM);
+		struct store_drift *d = store_grow(&q, &items, count, sizeof *items);
+		if (!d)
 			break;
-		}
-		items = grown;
-		struct store_drift *d = &items[count++];
+		count++;
 		d->guest = column_int(&q);
 		d->at = column_int(&q);
 		d->change_set = column_text(&q);
 		d->json = column_must(&q);
+		d->id = column_must(&q);
+		d->uuid = column_text(&q);
+		d->name = column_text(&q);
+		d->anonymous = column_int(&q) != 0;
+		d->host = column_text(&q);
+		d->running = column_int(&q) != 0;
+		d->settled = column_int(&q) != 0;
 		if (q.err)
 			break;
 	}

@@ -149,6 +149,11 @@ struct store_drift {
 	int64_t at;
 	char *change_set; /* NULL */
 	char *json;
+	/* Of the guest, and of its instance that runs, else the newest: */
+	char *id, *uuid, *name; /* uuid, name: NULL */
+	bool anonymous;
+	char *host; /* NULL: it has no instance */
+	bool running, settled;
 };
 void store_drifts_free(struct store_drift *items, size_t count);
 /* All that are open, by guest. */
