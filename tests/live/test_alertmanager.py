@@ -1,15 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drift as Debian's Alertmanager sees it: it arrives, with what identifies it, ends when it is accepted, and no restart of either side
 loses an end or tells anything twice."""
+import email
+import email.policy
+import http.server
 import json
 import os
 import shutil
 import signal
+import socketserver
 import subprocess
+import threading
 import unittest
 import urllib.request
 
-from harness import ABIDRIFT, Live, abidrift, wait_for
+from harness import ABIDRIFT, ROOT, Live, abidrift, wait_for
 from test_cli import ECX, LEAVES_MORE, OTHER, QUICK, SSE4_2, UUID
 from test_run import children
 from traces import Trace, life, without
@@ -228,6 +233,146 @@ class Alike(Case):
         both = am.wait("both together", lambda found: [a for a in found if "guest" not in a["labels"]])
         self.assertEqual(self.one(both)["annotations"]["guests"], "web-4, web-5")
         am.wait("the single one to go", lambda found: len(found) == 1)
+
+
+class Receiver:
+    """A server of this process, on a port that the kernel chose. got: what it was sent."""
+    def __init__(self, test, handler, kind):
+        self.got = []
+        self.server = kind(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.server.got = self.got
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        test.addCleanup(self.close)
+
+    def close(self):
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join(10)
+
+
+class Chat(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"ok")
+
+    def log_message(self, *args):
+        pass
+
+
+class Smtp(socketserver.StreamRequestHandler):
+    """As much of RFC 5321 as Alertmanager speaks."""
+    def say(self, text):
+        self.wfile.write(text.encode() + b"\r\n")
+
+    def handle(self):
+        self.say("220 test")
+        for line in self.rfile:
+            if line.upper().startswith(b"DATA"):
+                self.say("354 go on")
+                mail = b""
+                for part in self.rfile:
+                    if part == b".\r\n":
+                        break
+                    mail += part[1:] if part.startswith(b"..") else part
+                self.server.got.append(email.message_from_bytes(mail, policy=email.policy.default))
+            self.say("221 bye" if line.upper().startswith(b"QUIT") else "250 ok")
+            if line.upper().startswith(b"QUIT"):
+                break
+
+
+class Read(Case):
+    """What people read: the example configuration as it is, with only its addresses and pauses replaced."""
+    EXAMPLE = os.path.join(ROOT, "dashboards", "alertmanager")
+    NAME = "<!channel> & `<b>`"
+
+    def trace(self):
+        t = Trace(HOST)
+        t.synced()
+        life(t, 1, self.NAME, UUID, LEAVES_MORE, seconds=0)
+        life(t, 2, "db-1", OTHER, LEAVES_MORE)
+        t.gone(1)
+        t.gone(2)
+        # Memory that is less, which nobody asked for, and a CPU that its owner chose.
+        life(t, 3, self.NAME, UUID, LEAVES_MORE, memory=0x4000000, seconds=0)
+        life(t, 4, "db-1", OTHER, LESS, args=CPU)
+        return t
+
+    def example(self):
+        self.mail = Receiver(self, Smtp, socketserver.ThreadingTCPServer)
+        self.chat = Receiver(self, Chat, http.server.ThreadingHTTPServer)
+        shutil.copy(os.path.join(self.EXAMPLE, "abidrift.tmpl"), self.folder.file("abidrift.tmpl"))
+        with open(self.folder.file("chat-url"), "w") as f:
+            f.write(f"http://127.0.0.1:{self.chat.port}/")
+        with open(os.path.join(self.EXAMPLE, "alertmanager.yml")) as f:
+            text = f.read()
+        for old, new in (("mail.example.net:587", f"127.0.0.1:{self.mail.port}\n  smtp_require_tls: false"),
+                         ("/etc/prometheus/chat-url", self.folder.file("chat-url")), ("group_wait: 30s", "group_wait: 1s"), ("group_wait: 5m", "group_wait: 1s"),
+                         ("group_wait: 5s", "group_wait: 1s"), ("group_interval: 5m", "group_interval: 1s")):
+            self.assertIn(old, text)
+            text = text.replace(old, new)
+        return text
+
+    def attachments(self, word):
+        return [m["attachments"][0] for m in self.chat.got if word in m["attachments"][0]["title"]]
+
+    def test_the_example_is_one_that_alertmanager_takes_and_routes_by(self):
+        path = os.path.join(self.EXAMPLE, "alertmanager.yml")
+        done = subprocess.run([AMTOOL, "check-config", path], capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertIn("1 templates", done.stdout)
+        for labels, receiver in ((["alertname=AbidriftDrift", "severity=critical", "verdict=violation"], "mail-and-chat"),
+                                 (["alertname=AbidriftDrift", "severity=warning", "verdict=violation"], "mail"),
+                                 (["alertname=AbidriftDrift", "severity=info", "verdict=intended"], "chat"),
+                                 (["alertname=AbidriftBlind", "severity=critical", "scope=monitor"], "mail-and-chat"),
+                                 (["alertname=AbidriftTest", "severity=info"], "mail-and-chat"), (["alertname=SomethingElse"], "mail")):
+            done = subprocess.run([AMTOOL, "config", "routes", "test", f"--config.file={path}", *labels], capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.stdout.split(), [receiver], labels)
+
+    def test_mail_and_chat_say_who_what_why_and_when_it_is_over(self):
+        am = Alertmanager(self, config=self.example())
+        self.start(am.url)
+        found = {a["labels"]["uuid"]: a for a in am.wait("both", lambda found: len(found) == 2 and found)}
+        self.assertEqual(found[UUID]["labels"]["guest"], self.NAME)
+        said = wait_for("db-1 in the chat", lambda: self.attachments("db-1"))[0]
+        self.assertEqual((said["title"], said["color"]), ("[info] testhost: db-1", "#439fe0"))
+        self.assertIn("lost sse4.2", said["text"])
+        self.assertIn(f"`abidrift diff {OTHER}`", said["text"])
+        wait_for("a mail", lambda: self.mail.got)
+        mail = self.mail.got[0]
+        drift = found[UUID]
+        self.assertTrue(mail["Subject"].startswith(f"[{drift['labels']['severity']}] testhost: {self.NAME}: drift, "), mail["Subject"])
+        self.assertLess(len(mail["Subject"]), 200)
+        text, page = (mail.get_body((kind,)).get_content() for kind in ("plain", "html"))
+        for part in (drift["annotations"]["summary"], "host     testhost", f"abidrift diff {UUID}", f"--change-set {drift['labels']['change_set']}",
+                     "since    2026-02-02 02:40:0", "memory"):
+            self.assertIn(part, text)
+        self.assertNotIn("<no value>", text + page + json.dumps(self.chat.got))
+        self.assertNotIn("<!channel>", page)
+        self.assertNotIn("<b>", page)
+        self.assertIn("&lt;!channel&gt;", page)
+        before = len(self.mail.got), len(self.chat.got)
+        self.accept()
+        self.accept(OTHER)
+        wait_for("both ends", lambda: len(self.mail.got) > before[0] and len(self.chat.got) > before[1])
+        self.assertIn("over since", self.mail.got[-1].get_body(("plain",)).get_content())
+        self.assertTrue(self.mail.got[-1]["Subject"].startswith("[resolved] testhost: "), self.mail.got[-1]["Subject"])
+        over = wait_for("db-1 to be over in the chat", lambda: [a for a in self.attachments("db-1") if a["title"].startswith("[resolved]")])[0]
+        self.assertTrue(over["text"].startswith("over: db-1: drift"), over)
+        self.assertEqual(over["color"], "good")
+        if os.environ.get("SHOW"):
+            print(mail["Subject"], text, page, said["title"], said["text"], self.mail.got[-1]["Subject"], over["title"], over["text"], sep="\n-----\n")
+
+    def test_a_name_that_pings_a_chat_pings_nobody(self):
+        am = Alertmanager(self, config=self.example())
+        self.start(am.url)
+        named = wait_for("it in the chat", lambda: self.attachments("channel"))[0]
+        self.assertNotIn("<", named["title"] + named["text"])
+        self.assertIn("&lt;!channel&gt; &amp; '&lt;b&gt;'", named["title"])
 
 
 if __name__ == "__main__":
