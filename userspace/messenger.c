@@ -16,6 +16,7 @@
 #include "userspace/notify/notify.h"
 #include "userspace/serve/http.h"
 #include "userspace/store/store.h"
+#include "userspace/watch.h"
 
 /* `accept` and others write alerts without ringing. */
 #define LOOK_MS 500
@@ -28,7 +29,9 @@ struct messenger {
 	struct notify *notify;
 	sd_event *loop;
 	sd_event_source *bell, *stop;
+	struct watch watch;
 	bool news, stopping;
+	bool watch_said; /* that it cannot tell */
 };
 
 static int64_t now_ms(void)
@@ -97,6 +100,22 @@ static int begin(struct messenger *m, const struct messenger_options *options, s
 	return err < 0 || !options->http ? err : http_begin(options->http, options->store_url, options->rules, m->loop, e);
 }
 
+/* What changed in the store, and whether the monitor still sees. That this cannot be stored now stops no delivery: it is tried again. */
+static void look(struct messenger *m)
+{
+	int changed = store_changed(m->store);
+	struct error e = ERROR_INIT;
+	bool alerted = false;
+
+	if (watch_look(&m->watch, m->store, changed != 0, &alerted, &e) >= 0) {
+		m->watch_said = false;
+	} else if (!m->watch_said) {
+		m->watch_said = true;
+		say(NULL, e.text);
+	}
+	m->news |= changed > 0 || alerted;
+}
+
 /* Until something happened, at most so long. */
 static int wait_ms(struct messenger *m, int64_t ms, struct error *e)
 {
@@ -118,7 +137,8 @@ static int work(struct messenger *m, struct error *e)
 
 	m->news = true;
 	while (err >= 0 && !m->stopping) {
-		if (m->news || store_changed(m->store) > 0 || notify_due(m->notify) <= now_ms())
+		look(m);
+		if (m->news || notify_due(m->notify) <= now_ms())
 			err = deliver(m, e);
 		if (err >= 0)
 			err = wait_ms(m, m->news ? FAREWELL_LOOK_MS : patience(m), e);
@@ -148,6 +168,7 @@ int messenger_run(struct store *store, const struct messenger_options *options, 
 	if (!e)
 		e = &unsaid;
 	signal(SIGPIPE, SIG_IGN);
+	watch_begin(&m.watch, options->blind_after_ns);
 	err = begin(&m, options, e);
 	if (err >= 0)
 		err = work(&m, e);

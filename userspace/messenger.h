@@ -6,6 +6,8 @@
 #ifndef ABIDRIFT_MESSENGER_H
 #define ABIDRIFT_MESSENGER_H
 
+#include <stdint.h>
+
 struct error;
 struct http;
 struct notify;
@@ -18,6 +20,7 @@ struct messenger_options {
 	const char *store_url; /* of http, which reads by a connection of its own */
 	const struct suppressions *rules; /* of http; NULL: none */
 	int bell_fd; /* readable: there may be news in the outbox; -1: none (it looks every 500 ms anyway) */
+	uint64_t blind_after_ns; /* without a heartbeat of this host's monitor for so long, that is told */
 	int stop_fd; /* readable or hung up: deliver what is there, return */
 };
 

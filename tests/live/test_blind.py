@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """That the monitor says of itself how it is, and that somebody hears when it does not see any more."""
 import json
+import os
 import platform
+import signal
 import sqlite3
 import time
 
-from harness import need_host, wait_for
-from test_run import Run
+from harness import ABIDRIFT, need_host, wait_for
+from test_run import Run, children
 
 HOST = platform.node()
 
@@ -54,3 +56,62 @@ class Status(Blind):
         # Other guests of this host come and go: the sum of what was ever told does not fall.
         wait_for("them to be counted", lambda: self.status()[1]["stats"]["facts.cpuid"] >= before["facts.cpuid"] + 20)
         self.assertGreaterEqual(self.status()[1]["stats"]["map.vms.entries"], 1)
+
+
+class Dead(Blind):
+    """The monitor as a whole: found by the one process that is left."""
+    WATCH = ".*its guests are (not )?watched"
+
+    def begin(self):
+        m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "alerts.blind_after=10s"])
+        m.wait_line("^abidrift: ready$")
+        wait_for("a heartbeat", self.status)
+        return m
+
+    def told(self, m):
+        alerts = [json.loads(line) for line in m.out]
+        return [(a["type"], a["severity"]) for a in alerts if a["guest"]["uuid"] is None and a["guest"]["name"] is None and "watched" in a["summary"]]
+
+    def scopes(self):
+        return [scope for scope, in self.rows("SELECT scope FROM blinds WHERE scope LIKE 'monitor/%'")]
+
+    def test_a_collector_that_hangs_is_told_and_so_is_its_return(self):
+        for name in ("collector", "analyst"):
+            m = self.begin()
+            pid = children(m.pid)[name]
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                blind = json.loads(m.wait_line('"type":"blind"' + self.WATCH, "out"))
+                self.assertEqual(self.scopes(), [f"monitor/{HOST}"])
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            m.wait_line('"type":"resolved"' + self.WATCH, "out")
+            self.assertEqual(self.scopes(), [])
+            self.assertEqual(self.told(m), [("blind", "critical"), ("resolved", "info")])
+            self.assertEqual((blind["host"], blind["guest"], blind["changes"]), (HOST, {"uuid": None, "name": None}, []))
+            m.stop()
+
+    def test_what_is_back_in_time_is_no_blindness(self):
+        m = self.begin()
+        os.kill(children(m.pid)["collector"], signal.SIGKILL)
+        m.wait_line("collector was ended by signal 9")
+        killed = time.time()
+        # More than blind_after later it still beats, and nobody was told anything.
+        wait_for("heartbeats after it", lambda: self.status()[0] / 1e9 > killed + 12)
+        self.assertEqual(self.told(m), [])
+        self.assertEqual(self.scopes(), [])
+
+    def test_the_end_of_a_monitor_is_none_and_its_next_start_begins_anew(self):
+        self.begin().stop()
+        # As if it had been off for a day, with another host in the store that has been silent for as long.
+        with sqlite3.connect(self.path, timeout=20) as db:
+            db.execute("UPDATE statuses SET at = at - 86400 * 1000000000")
+            db.execute("INSERT INTO statuses (host, at, json) SELECT 'another', at, json FROM statuses")
+            # What an earlier run told and nobody ended.
+            db.execute("INSERT INTO blinds (scope, host, at, severity, reason) VALUES (?, ?, 1, 'critical', 'x')", (f"monitor/{HOST}", HOST))
+        m = self.begin()
+        m.wait_line('"type":"resolved"' + self.WATCH, "out")
+        first = self.status()[0]
+        wait_for("heartbeats for longer than it takes", lambda: self.status()[0] > first + 12e9)
+        self.assertEqual(self.told(m), [("resolved", "info")])
+        self.assertEqual(self.scopes(), [])

@@ -75,6 +75,7 @@ static const struct config_row {
 	{ "serve.tls_key", CONFIG_FILE_PATH, "", { NULL }, "its key, PEM" },
 	{ "serve.tls_client_ca", CONFIG_FILE_PATH, "", { NULL }, "clients must show a certificate that one of these signed, PEM" },
 	{ "alerts.give_up", CONFIG_DURATION, "3d", { NULL }, "an alert that its sink did not take for so long is given up, counted and told" },
+	{ "alerts.blind_after", CONFIG_DURATION, "30s", { NULL }, "without a heartbeat of its own for so long a monitor is blind; at least 10s" },
 	{ "alerts.retry_max", CONFIG_DURATION, "5m", { NULL }, "the longest pause between two attempts" },
 	{ "stdout.enable", CONFIG_CHOICE, "on", SWITCH, "alerts as JSON lines on standard output" },
 	{ "journal.enable", CONFIG_CHOICE, "on", SWITCH, "alerts into the journal of this host, from when there is one" },

@@ -191,7 +191,8 @@ static int messenger_prepare(void *context, struct service_start *start, struct 
 static int messenger_main(void *context, const struct service_start *start)
 {
 	struct run *r = context;
-	struct messenger_options options = { .store_url = r->url, .bell_fd = r->bell_fd, .stop_fd = start->stop_fd };
+	struct messenger_options options = { .store_url = r->url, .bell_fd = r->bell_fd, .stop_fd = start->stop_fd,
+					     .blind_after_ns = config_ns(r->config, "alerts.blind_after") };
 	struct suppressions *rules = NULL;
 	struct error e = ERROR_INIT;
 	struct store *store = NULL;

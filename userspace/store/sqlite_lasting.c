@@ -108,11 +108,12 @@ int store_blind_end(struct store *s, const char *scope, bool *ret_gone)
 	return err;
 }
 
-int store_blinds(struct store *s, struct store_blind **ret, size_t *ret_count)
+#define BLINDS "SELECT scope, host, guest, at, severity, reason FROM blinds"
+
+static int blinds_read(struct query q, struct store_blind **ret, size_t *ret_count)
 {
 	struct store_blind *items = NULL;
 	size_t count = 0;
-	struct query q = query_start(s, "SELECT scope, host, guest, at, severity, reason FROM blinds ORDER BY scope");
 	while (query_next(&q) > 0) {
 		struct store_blind *one = store_grow(&q, &items, count, sizeof *items);
 		if (!one)
@@ -124,7 +125,7 @@ int store_blinds(struct store *s, struct store_blind **ret, size_t *ret_count)
 		one->at = column_int(&q);
 		char *severity = column_must(&q);
 		if (severity && severity_parse(severity, &one->severity) < 0)
-			q.err = store_damaged(s, "a severity that there is not");
+			q.err = store_damaged(q.s, "a severity that there is not");
 		free(severity);
 		one->reason = column_must(&q);
 		if (q.err)
@@ -138,6 +139,19 @@ int store_blinds(struct store *s, struct store_blind **ret, size_t *ret_count)
 	*ret = items;
 	*ret_count = count;
 	return 0;
+}
+
+int store_blinds(struct store *s, struct store_blind **ret, size_t *ret_count)
+{
+	return blinds_read(query_start(s, BLINDS " ORDER BY scope"), ret, ret_count);
+}
+
+int store_blinds_under(struct store *s, const char *prefix, struct store_blind **ret, size_t *ret_count)
+{
+	/* A range, which the key's index answers: '0' is what comes after '/'. */
+	struct query q = query_start(s, BLINDS " WHERE scope > ?1 AND scope < substr(?1, 1, length(?1) - 1) || '0' ORDER BY scope");
+	query_text(&q, prefix);
+	return blinds_read(q, ret, ret_count);
 }
 
 /* ---- notices */

@@ -300,6 +300,8 @@ int store_blind_set(struct store *s, const struct store_blind *blind, bool *ret_
 int store_blind_end(struct store *s, const char *scope, bool *ret_gone);
 /* By scope. */
 int store_blinds(struct store *s, struct store_blind **ret, size_t *ret_count);
+/* Those whose scope begins so; prefix ends in a slash. */
+int store_blinds_under(struct store *s, const char *prefix, struct store_blind **ret, size_t *ret_count);
 
 /* What lasts, as one who wants states and not events (Alertmanager) is told of it: kept until each peer took its end. */
 struct store_notice {
