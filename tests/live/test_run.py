@@ -229,6 +229,8 @@ class Journal(Run):
         resolved, drift = self.entries()
         self.assertEqual((resolved["ABIDRIFT_TYPE"], drift["ABIDRIFT_TYPE"]), ("resolved", "drift"))
         self.assertEqual((drift["ABIDRIFT_GUEST"], drift["PRIORITY"], drift["ABIDRIFT_SEVERITY"]), ("web-1", "6", "info"))
+        alert = json.loads(drift["ABIDRIFT_ALERT"])
+        self.assertEqual((drift["ABIDRIFT_HOST"], drift["ABIDRIFT_VERDICT"], drift["ABIDRIFT_CHANGE_SET"]), (alert["host"], "intended", alert["change_set"]))
         self.assertEqual(drift["MESSAGE"].count("web-1"), 1)
         self.assertEqual(json.loads(drift["ABIDRIFT_ALERT"])["guest"]["uuid"], drift["ABIDRIFT_UUID"])
         self.assertEqual(len(drift["MESSAGE_ID"]), 32)

@@ -10,33 +10,23 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <syslog.h>
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 
 #include "userspace/base/error.h"
 #include "userspace/notify/sink.h"
+#include "userspace/notify/syslog_message.h"
 
 #define JOURNAL_FOLDER "/run/systemd/journal"
 #define JOURNAL_SOCKET JOURNAL_FOLDER "/socket"
 
-/* One id per type of alert, for `journalctl MESSAGE_ID=` and the catalog: never change one. */
+/* One id per type of alert, for `journalctl MESSAGE_ID=` and packaging/journal/abidrift.catalog: never change one. */
 static const struct {
 	const char *type, *id;
 } messages[] = {
 	{ "drift", "adee847f41ba415b80710207ffac37ab" }, { "resolved", "2dc1954e53ba45939adadec7f0940b73" },
 	{ "loss", "76d3121d5ea54eb782070769576913a8" },  { "blind", "1a6e5e3af77f4a83858a5dadf54dde84" },
 	{ "store", "3de60373f72f4101afbbc77c3e33e5b6" }, { "test", "69cab376f7934cdea55d0336fc9f53db" },
-};
-
-static const struct {
-	const char *severity;
-	int priority;
-} priorities[] = {
-	{ "critical", LOG_CRIT },
-	{ "warning", LOG_WARNING },
-	{ "info", LOG_INFO },
-	{ "none", LOG_INFO },
 };
 
 /* 0: a journal takes a message now. -EAGAIN: there is none, or it is full. */
@@ -99,14 +89,6 @@ static const char *message_id(const char *type)
 	return messages[0].id;
 }
 
-static int priority_of(const char *severity)
-{
-	for (size_t i = 0; i < sizeof priorities / sizeof *priorities; i++)
-		if (!strcmp(priorities[i].severity, severity))
-			return priorities[i].priority;
-	return LOG_WARNING;
-}
-
 static struct sink_answer journal_put(const struct sink_alert *alert)
 {
 	const json_t *guest = json_object_get(alert->json, "guest");
@@ -117,9 +99,11 @@ static struct sink_answer journal_put(const struct sink_alert *alert)
 	if (journal_ready() < 0)
 		return (struct sink_answer){ SINK_LATER, 0, "no journal listens, or it is full" };
 	err = sd_journal_send("MESSAGE=%s", member(alert->json, "summary"), "MESSAGE_ID=%s", message_id(type), "PRIORITY=%d",
-			      priority_of(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s",
+			      syslog_priority(member(alert->json, "severity")), "SYSLOG_IDENTIFIER=abidrift", "ABIDRIFT_ID=%s",
 			      alert->id, "ABIDRIFT_TYPE=%s", type, "ABIDRIFT_GUEST=%s", who, "ABIDRIFT_UUID=%s", uuid,
-			      "ABIDRIFT_SEVERITY=%s", member(alert->json, "severity"), "ABIDRIFT_ALERT=%s", alert->line, NULL);
+			      "ABIDRIFT_SEVERITY=%s", member(alert->json, "severity"), "ABIDRIFT_VERDICT=%s", member(alert->json, "verdict"),
+			      "ABIDRIFT_CHANGE_SET=%s", member(alert->json, "change_set"), "ABIDRIFT_HOST=%s", member(alert->json, "host"),
+			      "ABIDRIFT_ALERT=%s", alert->line, NULL);
 	/* What the journal refuses today (no memory, its socket went away) it may take tomorrow; nothing here is our reader's fault. */
 	if (err < 0)
 		return (struct sink_answer){ SINK_LATER, 0, strerror(-err) };
