@@ -365,13 +365,6 @@ static int source_explain(const struct causes *c, const struct source *s, const 
 	return ret->factor && (!has_from || ret->from) && (!has_to || ret->to) ? 0 : -ENOMEM;
 }
 
-static void cause_release(struct drift_cause *cause)
-{
-	free(cause->factor);
-	free(cause->from);
-	free(cause->to);
-}
-
 /* Who is asked first: what the operator did, then what the host did. */
 static int class_rank(const char *factor)
 {
@@ -398,7 +391,7 @@ static int cause_add(struct drift_change *change, struct drift_cause *cause)
 	struct drift_cause *list = list_room(change->causes, change->cause_count, sizeof(*list));
 
 	if (!list) {
-		cause_release(cause);
+		drift_cause_release(cause);
 		return -ENOMEM;
 	}
 	change->causes = list;
@@ -414,7 +407,7 @@ int causes_fill(const struct causes *c, struct drift_change *change)
 		int r = c->sources[i].class == FACTOR_NONE ? 0 : source_explain(c, &c->sources[i], change, &cause);
 
 		if (r < 0) {
-			cause_release(&cause);
+			drift_cause_release(&cause);
 			return r;
 		}
 		if (c->sources[i].class != FACTOR_NONE && cause.strength != CAUSE_NONE && cause_add(change, &cause) < 0)
@@ -425,7 +418,7 @@ int causes_fill(const struct causes *c, struct drift_change *change)
 	qsort(change->causes, change->cause_count, sizeof(*change->causes), better);
 	while (change->cause_count > CAUSES_MAX ||
 	       (change->causes[0].strength == CAUSE_CERTAIN && change->causes[change->cause_count - 1].strength != CAUSE_CERTAIN))
-		cause_release(&change->causes[--change->cause_count]);
+		drift_cause_release(&change->causes[--change->cause_count]);
 	return 0;
 }
 

@@ -16,8 +16,8 @@
 #define CHANGE_SET_DIGITS_MIN 4
 
 /*
- * The first digits of a SHA-256 over what counts of the drift: facet, key, kind, values and verdict of each change, and the
- * causes, in no order. Of identity the values are left out, and of a cause that lies with the guest (an option, whose text has
+ * The first digits of a SHA-256 over what counts of the drift: facet, key, kind, values and verdict of each change, whether
+ * it came under a running guest, and the causes, in no order. Of identity the values are left out, and of a cause that lies with the guest (an option, whose text has
  * the guest's own MAC) its values too: two guests on one host are to be of one set. "" where nothing counts. -ENOMEM.
  */
 int change_set_id(const json_t *diff, char ret[CHANGE_SET_DIGITS + 1]);

@@ -83,6 +83,22 @@ static void moved_release(struct drift_moved *moved, size_t count)
 	free(moved);
 }
 
+void drift_cause_release(struct drift_cause *cause)
+{
+	free(cause->factor);
+	free(cause->from);
+	free(cause->to);
+}
+
+void drift_causes_clear(struct drift_change *change)
+{
+	for (size_t i = 0; i < change->cause_count; i++)
+		drift_cause_release(&change->causes[i]);
+	free(change->causes);
+	change->causes = NULL;
+	change->cause_count = 0;
+}
+
 static void change_release(struct drift_change *change)
 {
 	free(change->key);
@@ -91,12 +107,7 @@ static void change_release(struct drift_change *change)
 	free(change->meaning);
 	abi_fields_release(&change->fields);
 	moved_release(change->moved, change->moved_count);
-	for (size_t i = 0; i < change->cause_count; i++) {
-		free(change->causes[i].factor);
-		free(change->causes[i].from);
-		free(change->causes[i].to);
-	}
-	free(change->causes);
+	drift_causes_clear(change);
 	free(change->suppressed_by);
 }
 

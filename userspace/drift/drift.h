@@ -117,6 +117,9 @@ struct drift_options {
 };
 
 void drift_release(struct drift *d);
+/* What it owns. */
+void drift_cause_release(struct drift_cause *cause);
+void drift_causes_clear(struct drift_change *change);
 void drift_suppressions_clear(struct drift *d);
 /* from_context, to_context may be NULL. Entries sorted. 0 or -ENOMEM. */
 int drift_compare(const struct abi_entries *from, const struct context *from_context, const struct abi_entries *to,

@@ -22,15 +22,8 @@
 
 static void change_reset(struct drift_change *c)
 {
-	for (size_t i = 0; i < c->cause_count; i++) {
-		free(c->causes[i].factor);
-		free(c->causes[i].from);
-		free(c->causes[i].to);
-	}
-	free(c->causes);
+	drift_causes_clear(c);
 	free(c->suppressed_by);
-	c->causes = NULL;
-	c->cause_count = 0;
 	c->suppressed_by = NULL;
 	c->why = c->impact = NULL;
 	c->verdict = VERDICT_NONE;
@@ -121,13 +114,8 @@ static int hotplug_cause(struct drift_change *c, const struct drift_circumstance
 		buffer_release(&evidence);
 		return 0;
 	}
-	for (size_t i = 0; i < c->cause_count; i++) {
-		free(c->causes[i].factor);
-		free(c->causes[i].from);
-		free(c->causes[i].to);
-	}
-	c->cause_count = 0;
-	cause = list_room(c->causes, 0, sizeof(*cause));
+	drift_causes_clear(c);
+	cause = list_room(NULL, 0, sizeof(*cause));
 	if (!cause) {
 		buffer_release(&evidence);
 		return -ENOMEM;
