@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/bench/measure.h"
 #include "userspace/abi/entries.h"
 #include "userspace/abi/facts.h"
 #include "userspace/base/buffer.h"
@@ -24,27 +25,6 @@
 #define SKIPPED 77
 
 enum stage { DERIVE, WRITE, PARSE, COMPARE, STAGES };
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double values[ROUNDS])
-{
-	qsort(values, ROUNDS, sizeof(*values), by_value);
-	return values[ROUNDS / 2];
-}
 
 /* The facts of the VM that has most, as they are at the end of the trace. */
 static int facts_read(const char *path, struct guest_facts *facts, struct error *e)
@@ -81,22 +61,22 @@ static int round_of(const struct guest_facts *facts, double ms[STAGES], size_t *
 	double at[STAGES + 1];
 	int r;
 
-	at[DERIVE] = now_ms();
+	at[DERIVE] = processor_ms();
 	r = abi_derive(facts, &now);
-	at[WRITE] = now_ms();
+	at[WRITE] = processor_ms();
 	if (r >= 0)
 		r = fingerprint_write(&now, &text);
 	if (r >= 0)
 		fingerprint_digest(&now, &digest);
-	at[PARSE] = now_ms();
+	at[PARSE] = processor_ms();
 	if (r >= 0)
 		r = buffer_failed(&text) ? -ENOMEM : fingerprint_parse(text.data, text.size, &then, &e);
-	at[COMPARE] = now_ms();
+	at[COMPARE] = processor_ms();
 	if (r >= 0)
 		r = drift_compare(&then, NULL, &now, NULL, &options, &drift);
 	if (r >= 0 && (json = drift_json(&drift, SEVERITY_NONE)) == NULL)
 		r = -ENOMEM;
-	at[STAGES] = now_ms();
+	at[STAGES] = processor_ms();
 	for (unsigned s = 0; s < STAGES; s++)
 		ms[s] = at[s + 1] - at[s];
 	*ret_text = text.size;
@@ -114,13 +94,13 @@ static double derive_ms(const struct guest_facts *facts, enum facet_id id)
 
 	for (unsigned i = 0; i < ROUNDS; i++) {
 		struct abi_entries entries = ABI_ENTRIES_INIT;
-		double began = now_ms();
+		double began = processor_ms();
 
 		facet_get(id)->derive(facts, &entries);
-		ms[i] = now_ms() - began;
+		ms[i] = processor_ms() - began;
 		entries_release(&entries);
 	}
-	return median(ms);
+	return median(ms, ROUNDS);
 }
 
 int main(int argc, char **argv)
@@ -151,10 +131,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "analyst_cost: %s\n", *e.text ? e.text : strerror(-r));
 		return 1;
 	}
-	whole = median(total);
+	whole = median(total, ROUNDS);
 	printf("one judgement of all facets: %.2f ms (at most %.0f: %s):", whole, BOUND_MS, whole <= BOUND_MS ? "yes" : "no");
 	for (unsigned s = 0; s < STAGES; s++)
-		printf(" %s %.2f%s", names[s], median(ms[s]), s + 1 < STAGES ? "," : "\n");
+		printf(" %s %.2f%s", names[s], median(ms[s], ROUNDS), s + 1 < STAGES ? "," : "\n");
 	printf("entries by facet:");
 	for (int f = 0; f < FACETS; f++)
 		printf(" %s %.2f%s", facet_get((enum facet_id)f)->name, derive_ms(facts, (enum facet_id)f), f + 1 < FACETS ? "," : " ms\n");

@@ -23,6 +23,7 @@
 #include "bpf/private.h"
 #include "bpf/abidrift.skel.h"
 #include "tests/bench/cost.skel.h"
+#include "tests/bench/measure.h"
 
 #define ROUNDS 21
 #define EVENTS 20000u   /* per round */
@@ -150,19 +151,6 @@ static int round_of(struct guest *g, struct bpf_program *const programs[PROGRAMS
 	return r;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double values[ROUNDS])
-{
-	qsort(values, ROUNDS, sizeof(*values), by_value);
-	return values[ROUNDS / 2];
-}
-
 static int measure(struct guest *g, const char *name, struct bpf_program *const programs[PROGRAMS], const char *tracepoint,
 		   const uint8_t *code, size_t size)
 {
@@ -179,10 +167,10 @@ static int measure(struct guest *g, const char *name, struct bpf_program *const 
 		fact[i] = ns[SUBJECT] - ns[EMPTY];
 		lookup[i] = ns[LOOKUP] - ns[EMPTY];
 	}
-	net = median(fact);
-	reference = median(lookup);
+	net = median(fact, ROUNDS);
+	reference = median(lookup, ROUNDS);
 	printf("%-6s repeated fact %5.1f ns, hash look-up %5.1f ns (both net of an empty program's %.1f ns): ratio %.2f (at most 0.60: %s)\n",
-	       name, net, reference, median(empty), net / reference, net <= 0.6 * reference ? "yes" : "no");
+	       name, net, reference, median(empty, ROUNDS), net / reference, net <= 0.6 * reference ? "yes" : "no");
 	return 0;
 }
 

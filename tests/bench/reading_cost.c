@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/measure.h"
 #include "userspace/collect/process.h"
 #include "userspace/collect/reader.h"
 
@@ -265,19 +266,6 @@ static int round_of(struct guest *g, struct readings *r, bool on, const uint8_t 
 	return err;
 }
 
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double values[PAIRS])
-{
-	qsort(values, PAIRS, sizeof(*values), by_value);
-	return (values[PAIRS / 2 - 1] + values[PAIRS / 2]) / 2;
-}
-
 /* A third round is without reading again: what two equal ones differ by is how far the figure can be trusted. */
 enum { OFF, ON, OFF_AGAIN, ROUNDS };
 
@@ -302,10 +290,10 @@ static int measure(struct guest *g, struct readings *r, const char *name, const 
 		fprintf(stderr, "reading_cost: %s: %s\n", name, strerror(-err));
 		return err;
 	}
-	percent = (median(ran) - 1) * 100;
+	percent = (median(ran, PAIRS) - 1) * 100;
 	printf("%-6s loop of a guest while its tables are read: %+.2f %% of its processor time (within 1 %%: %s), %+.2f %% of the time that passed; "
 	       "without reading twice: %+.2f %%; medians of %d pairs, %u readings, %u whole\n",
-	       name, percent, percent <= 1 ? "yes" : "no", (median(passed) - 1) * 100, (median(equal) - 1) * 100, PAIRS, r->count, r->whole);
+	       name, percent, percent <= 1 ? "yes" : "no", (median(passed, PAIRS) - 1) * 100, (median(equal, PAIRS) - 1) * 100, PAIRS, r->count, r->whole);
 	return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "tests/bench/measure.h"
 #include "userspace/abi/context.h"
 #include "userspace/abi/entries.h"
 #include "userspace/base/buffer.h"
@@ -33,27 +34,6 @@ static const struct shape {
 	{ FACET_ACPI, "DSDT/_SB.PCI0.S%02X._ADR", "0x%08x", 30 }, { FACET_SMBIOS, "type17.%u/size", "%u MB", 10 },
 	{ FACET_PORTS, "0x%04x/r8", "answered %u", 10 },    { FACET_MSR, "0x%08x", "0x%016x", 10 },
 };
-
-static double now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static int by_value(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return (x > y) - (x < y);
-}
-
-static double median(double values[ROUNDS])
-{
-	qsort(values, ROUNDS, sizeof(*values), by_value);
-	return values[ROUNDS / 2];
-}
 
 /* Every n-th entry another than on the first side; 0: none. */
 static int fill(struct abi_entries *entries, unsigned nth)
@@ -117,15 +97,15 @@ static int round_of(const struct abi_entries *from, const struct abi_entries *to
 	json_t *json = NULL;
 	int r;
 
-	at[COMPARE] = now_ms();
+	at[COMPARE] = processor_ms();
 	r = drift_compare(from, &contexts[0], to, &contexts[1], &options, &drift);
-	at[JUDGE] = now_ms();
+	at[JUDGE] = processor_ms();
 	if (r >= 0)
 		r = drift_judge(&drift, &(struct drift_circumstances){ .from = &contexts[0], .to = &contexts[1], .now = to, .boot_began = from });
-	at[JSON] = now_ms();
+	at[JSON] = processor_ms();
 	if (r >= 0 && !(json = drift_json(&drift, SEVERITY_NONE)))
 		r = -ENOMEM;
-	at[STAGES] = now_ms();
+	at[STAGES] = processor_ms();
 	for (unsigned s = 0; s < STAGES; s++)
 		ms[s] = at[s + 1] - at[s];
 	*ret_changes = drift.change_count;
@@ -150,9 +130,9 @@ static int measure(const struct abi_entries *from, const struct context contexts
 	entries_release(&to);
 	if (r < 0)
 		return r;
-	whole = median(judged);
+	whole = median(judged, ROUNDS);
 	printf("%4zu of %u entries differ: compared %.2f ms, judged %.2f ms, together %.2f ms (at most %.0f: %s); as JSON %.2f ms\n", changes, ENTRIES,
-	       median(ms[COMPARE]), median(ms[JUDGE]), whole, BOUND_MS, whole <= BOUND_MS ? "yes" : "no", median(ms[JSON]));
+	       median(ms[COMPARE], ROUNDS), median(ms[JUDGE], ROUNDS), whole, BOUND_MS, whole <= BOUND_MS ? "yes" : "no", median(ms[JSON], ROUNDS));
 	return 0;
 }
 
