@@ -148,13 +148,22 @@ static void put_set(struct buffer *out, const json_t *set)
 	buffer_printf(out, " (%s%s%s): %s", verdict ? verdict : "", verdict ? ", " : "", severity ? severity : "", summary ? summary : "");
 }
 
+/* As people say it: nobody wants to know the milliseconds of two hours. */
+static void put_length(struct buffer *out, uint64_t ns)
+{
+	static const uint64_t second = 1000000000ull, minute = 60 * second, hour = 60 * minute;
+	uint64_t unit = ns < 10 * minute ? second : ns < 48 * hour ? minute : hour;
+
+	text_duration_put(out, ns < unit ? unit : (ns + unit / 2) / unit * unit);
+}
+
 static void put_summary(struct buffer *out, const struct store_maintenance *m, const struct sum *sum)
 {
 	size_t i;
 	json_t *set;
 
 	buffer_string(out, "maintenance window of ");
-	text_duration_put(out, (uint64_t)(m->ends_at - m->begins_at));
+	put_length(out, (uint64_t)(m->ends_at - m->begins_at));
 	buffer_string(out, " ended: ");
 	if (sum->drifting)
 		put_guests(out, sum->drifting, "drifts", "drift");

@@ -340,6 +340,7 @@ class Maintenance(Store):
         self.assertTrue(self.json("maintenance")["maintenance"]["over"])
         self.day(1.5, {})
         self.assertEqual(self.told(), [("resolved", None)])
+        self.assertRegex(self.alerts()[0]["summary"], "^maintenance window of [0-9]+[sm] ended: ")
         self.assertIn("no maintenance window is open", self.window("--end", ok=(2,)).stderr)
         # One that is over and that no monitor saw end does not stand in the way of the next.
         self.window("--for", "1h")
