@@ -372,6 +372,10 @@ class Usage(Cli):
             f.write("[monitor]\nsettle = 1s\nsetle = 2s\n")
         self.assertIn(config + ":3:", self.error("run", "--print-config", "--config", config))
         self.assertIn(config + ":3:", self.error("ls", "--config", config))
+        # Also where the store is named, so that nothing of it would be needed.
+        for verb in (("ls",), ("show", "web-1"), ("history",), ("accept", "web-1")):
+            self.assertIn(config + ":3:", self.error(*verb, "--config", config, "--store", "sqlite:" + self.folder.file("s.db")))
+            self.assertIn(config + ":3:", self.error(*verb, "--config", config, ABIDRIFT_STORE="sqlite:" + self.folder.file("s.db")))
         self.assertIn("monitor.fly", self.error("run", "--print-config", "--set", "monitor.fly=1"))
         self.assertIn("monitor.settle", self.error("replay", "x", "--set", "monitor.settle=1.5s"))
 

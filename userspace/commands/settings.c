@@ -96,7 +96,8 @@ int settings_store_url(const struct options *o, const struct config *config, cha
 
 	if (!url && environment && *environment)
 		url = environment;
-	if (!url && !config)
+	/* One that was named has to be good, also where nothing of it is needed. */
+	if (!config && (!url || o->config))
 		err = settings_load(o, &own, e);
 	if (err < 0)
 		return err;
