@@ -356,6 +356,21 @@ static void of_options_only_what_differs_is_told(void **state)
 		       200, "drift, intended, info. adding -device e1000,addr=5 changed PCI: gained 0000:00:05.0 (8086:100e).");
 }
 
+/* Of these only is known that they are there: "adding -serial present" is no word of theirs. */
+static void an_option_that_only_counts_is_told_by_its_name(void **state)
+{
+	(void)state;
+	expect_summary(DIFF_OF(JUDGED("ports", "0x03f8/r8", "changed", "\"absent\"", "\"answered\"", "", "intended", "info",
+				      CAUSE("option.serial", "null", "\"present\"", ""), "")),
+		       200, "drift, intended, info. adding -serial changed I/O ports: 0x03f8 r8 absent → answered.");
+	expect_summary(DIFF_OF(JUDGED("ports", "0x03f8/r8", "changed", "\"answered\"", "\"absent\"", "", "intended", "info",
+				      CAUSE("option.serial", "\"present\"", "null", ""), "")),
+		       200, "drift, intended, info. removing -serial changed I/O ports: 0x03f8 r8 answered → absent.");
+	expect_summary(DIFF_OF(JUDGED("ports", "0x03f8/r8", "changed", "\"absent\"", "\"answered\"", "", "intended", "info",
+				      CAUSE("option.serial", "\"none\"", "\"present\"", ""), "")),
+		       200, "drift, intended, info. -serial none → present changed I/O ports: 0x03f8 r8 absent → answered.");
+}
+
 /* What a rule hides must not make the line that wakes people. */
 static void what_is_suppressed_is_in_no_alert(void **state)
 {
@@ -634,6 +649,7 @@ int main(void)
 		cmocka_unit_test(the_worst_cause_is_told_first_and_others_by_their_own_verdict),
 		cmocka_unit_test(only_what_changed_under_a_running_guest_is_said_to_have),
 		cmocka_unit_test(of_options_only_what_differs_is_told),
+		cmocka_unit_test(an_option_that_only_counts_is_told_by_its_name),
 		cmocka_unit_test(what_is_suppressed_is_in_no_alert),
 		cmocka_unit_test(a_report_goes_by_cause_with_what_it_means),
 		cmocka_unit_test(running_exempt_and_unexplained_are_told_apart),

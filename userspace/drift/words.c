@@ -248,10 +248,20 @@ static void put_value(const struct phrase *p, const char *text, const char *othe
 		words_cut(text, columns, out);
 }
 
+/* Of an option of which only counts that it is there (-serial null), its name says it all. */
+static bool says_nothing(const struct phrase *p, const char *value)
+{
+	return p->form == PHRASE_OPTION && strcmp(value, "present") == 0;
+}
+
 static void put_pair(const struct phrase *p, const char *from, const char *to, size_t columns, struct buffer *out)
 {
 	bool option = p->form == PHRASE_OPTION;
 
+	if (!(from && to) && says_nothing(p, from ? from : to ? to : "")) {
+		buffer_string(out, to ? "added" : "removed");
+		return;
+	}
 	if (from)
 		put_value(p, from, to, columns, out);
 	if (from && to)
@@ -294,10 +304,14 @@ static void put_pairs(const json_t *diff, const struct phrase *p, const struct b
 
 	/* "adding -device e1000": with "-device e1000 added" no sentence can go on. */
 	if (p->form == PHRASE_OPTION && count == 1 && !(pairs[0].from && pairs[0].to)) {
+		const char *value = pairs[0].to ? pairs[0].to : pairs[0].from ? pairs[0].from : "";
+
 		buffer_string(out, pairs[0].to ? "adding " : "removing ");
 		put_word(diff, b->factor, p, out);
-		buffer_string(out, " ");
-		put_value(p, pairs[0].to ? pairs[0].to : pairs[0].from ? pairs[0].from : "", NULL, columns, out);
+		if (!says_nothing(p, value)) {
+			buffer_string(out, " ");
+			put_value(p, value, NULL, columns, out);
+		}
 		return;
 	}
 	put_word(diff, b->factor, p, out);
