@@ -93,6 +93,22 @@ class DiedEarly(Cli):
         self.assertIn("not settled", self.error("accept", "web-1"))
 
 
+class Upgraded(Cli):
+    """A guest that lost SSE4.2 when its QEMU was upgraded."""
+    replay_code = 1
+
+    def test_history_names_the_vmm(self):
+        t = Trace()
+        t.synced()
+        life(t, 1, "web-1", UUID, LEAVES_MORE, version="5.2.0")
+        t.gone(1)
+        life(t, 2, "web-1", UUID, without(LEAVES_MORE, 1, ECX, SSE4_2), version="7.2.22")
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+        drift, = [e for e in self.json("history")["events"] if e["type"] == "drift"]
+        self.assertEqual(drift["vmm"], "qemu")
+        self.assertIn("QEMU 5.2.0 \u2192 7.2.22", self.run_it("history").out)
+
+
 class Drifted(Cli):
     """A store of two guests, one of which lost SSE4.2 at its second start."""
     replay_code = 1

@@ -77,10 +77,10 @@ class Trace:
     def synced(self):
         self.add(SYNCED, b"")
 
-    def guest(self, vm, name, uuid=None, args=()):
+    def guest(self, vm, name, uuid=None, args=(), version="7.2"):
         argv = ["qemu-system-x86_64", "-M", "pc-q35-7.2", "-name", f"guest={name}", *(["-uuid", uuid] if uuid else []), *args]
         self.add(VM, pairs(("pid", str(1000 + vm)), ("fd", "9"), ("start", str(vm)), ("exe", "/usr/bin/qemu-system-x86_64"), ("replaced", "0"),
-                           ("build_id", "ab" * 20), ("kind", "qemu"), ("version", "7.2"), *(("arg", a) for a in argv)), vm)
+                           ("build_id", "ab" * 20), ("kind", "qemu"), ("version", version), *(("arg", a) for a in argv)), vm)
 
     def boot(self, vm, number):
         self.add(BOOT, struct.pack("<IIQQ", 1 if number == 1 else 4, 1, self.now, number), vm, number)
@@ -135,9 +135,9 @@ def without(leaves, function, register, bit):
     return {**leaves, (function, 0): tuple(regs)}
 
 
-def life(trace, vm, name, uuid=None, leaves=LEAVES, memory=0x8000000, port=True, seconds=4, args=()):
+def life(trace, vm, name, uuid=None, leaves=LEAVES, memory=0x8000000, port=True, seconds=4, args=(), version="7.2"):
     """One guest from its start to its end, long enough to settle after 1 s."""
-    trace.guest(vm, name, uuid, args)
+    trace.guest(vm, name, uuid, args, version)
     trace.boot(vm, 1)
     trace.cpuid(vm, 1, leaves)
     trace.slots(vm, 1, (0, memory))

@@ -70,7 +70,7 @@ static void what(const json_t *event, struct buffer *out)
 	json_t *changes = json_object_get(event, "changes"), *context = json_object_get(event, "context"), *diff;
 
 	if (json_array_size(changes)) {
-		diff = json_pack("{s:s, s:O}", "result", "drift", "changes", changes);
+		diff = json_pack("{s:s, s:O, s:O?}", "result", "drift", "changes", changes, "vmm", json_object_get(event, "vmm"));
 		drift_summary(diff, SUMMARY_COLUMNS, out);
 		json_decref(diff);
 	} else if (output_string(event, "type") && !strcmp(output_string(event, "type"), "host")) {

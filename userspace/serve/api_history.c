@@ -8,21 +8,59 @@
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
 
-/* What the guest is called now; NULL: about the host, or it has no name. */
-static const char *name_of(const struct store_guest *guests, size_t count, int64_t row)
+/* A guest of the store, as it is now. */
+struct known {
+	struct store_guest *guests;
+	size_t count;
+	json_t **vmms; /* asked for once; NULL: not yet */
+};
+
+/* NULL: about the host. */
+static const struct store_guest *guest_of(const struct known *k, int64_t row)
 {
-	for (size_t i = 0; i < count; i++)
-		if (guests[i].row == row)
-			return guests[i].name;
+	for (size_t i = 0; i < k->count; i++)
+		if (k->guests[i].row == row)
+			return &k->guests[i];
 	return NULL;
 }
 
-static json_t *event_json(const struct store_event *event, const char *name)
+static json_t *kind_of(struct store *s, int64_t row)
 {
-	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n}", "at", json_time(event->at), "type", event->type, "guest",
-			 json_text(event->guest_id), "name", json_text(name), "revision", json_number(event->revision), "by",
-			 json_text(event->by), "reason", json_text(event->reason), "changes", json_stored(event->changes), "context",
-			 json_stored(event->context), "change_set", json_text(event->change_set), "guests");
+	struct store_instance *items = NULL;
+	size_t count = 0;
+	json_t *vmm, *kind;
+
+	if (store_instances(s, row, &items, &count) < 0)
+		return json_null();
+	vmm = json_stored(count ? items[0].vmm : NULL);
+	kind = json_object_get(vmm, "kind");
+	kind = kind ? json_incref(kind) : json_null();
+	json_decref(vmm);
+	store_instances_free(items, count);
+	return kind;
+}
+
+/* What VMM the guest had last. Asked for only where somebody may blame it. */
+static json_t *vmm_of(struct store *s, const struct known *k, const struct store_event *event, const struct store_guest *guest)
+{
+	json_t **vmm;
+
+	if (!guest || !event->changes)
+		return json_null();
+	vmm = &k->vmms[guest - k->guests];
+	if (!*vmm)
+		*vmm = kind_of(s, guest->row);
+	return json_incref(*vmm);
+}
+
+static json_t *event_json(struct store *s, const struct known *k, const struct store_event *event)
+{
+	const struct store_guest *guest = guest_of(k, event->guest);
+
+	return json_pack("{s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:n}", "at", json_time(event->at), "type", event->type, "guest",
+			 json_text(event->guest_id), "name", json_text(guest ? guest->name : NULL), "vmm", vmm_of(s, k, event, guest), "revision",
+			 json_number(event->revision), "by", json_text(event->by), "reason", json_text(event->reason), "changes",
+			 json_stored(event->changes), "context", json_stored(event->context), "change_set", json_text(event->change_set), "guests");
 }
 
 /* ---- whom a change of the host hit */
@@ -138,23 +176,34 @@ int api_last_host_change(struct store *s, int64_t *ret_since, struct error *e)
 	return err < 0 ? error_set(e, -err, "%s", store_error(s)) : 0;
 }
 
+static void known_release(struct known *k)
+{
+	for (size_t i = 0; i < k->count; i++) {
+		store_guest_release(&k->guests[i]);
+		if (k->vmms)
+			json_decref(k->vmms[i]);
+	}
+	free(k->guests);
+	free(k->vmms);
+}
+
 static int events_json(struct store *s, int64_t guest, int64_t since, json_t *list)
 {
 	struct store_event *events = NULL;
-	struct store_guest *guests = NULL;
-	size_t count = 0, guest_count = 0;
-	int err = store_guests(s, &guests, &guest_count);
+	struct known k = { 0 };
+	size_t count = 0;
+	int err = store_guests(s, &k.guests, &k.count);
 
+	if (err >= 0 && !(k.vmms = calloc(k.count + 1, sizeof *k.vmms)))
+		err = -ENOMEM;
 	if (err >= 0)
 		err = store_events(s, guest, since, &events, &count);
 	for (size_t i = 0; err >= 0 && i < count; i++)
-		json_array_append_new(list, event_json(&events[i], name_of(guests, guest_count, events[i].guest)));
+		json_array_append_new(list, event_json(s, &k, &events[i]));
 	if (err >= 0)
 		err = blame(list);
 	store_events_free(events, count);
-	for (size_t i = 0; i < guest_count; i++)
-		store_guest_release(&guests[i]);
-	free(guests);
+	known_release(&k);
 	return err;
 }
 
