@@ -16,7 +16,7 @@ KERNEL_LICENCE = "GPL-2.0-only OR BSD-2-Clause"
 LICENCE = "Apache-2.0"
 # Data that tests compare byte for byte, and what has no place for a comment that a reader would want.
 DATA_FOLDERS = ("tests/fuzz/corpus/",)
-NO_LICENCE_LINE = ("README.md", ".gitignore", "*.fingerprint", "*.trace", "*.gz", "*.memory")
+NO_LICENCE_LINE = ("README.md", ".gitignore", "*.fingerprint", "*.trace", "*.gz", "*.memory", "*.json")
 
 # What each part of userspace may include beside itself. Data flows from left to right; nobody looks back, or across.
 LOW = ("observe", "base", "stream")

@@ -2,17 +2,24 @@
 """Rules and dashboards: all of them work on a real Prometheus, on metrics as abidrift writes them."""
 import glob
 import json
+import json
 import os
 import re
 import shutil
 import subprocess
+import time
 import unittest
 
-from harness import Folder, ROOT
-from prom import RULES, need, samples, dump
-from test_metrics import Stores, drifted, many, status, STATS
+from harness import ABIDRIFT, Folder, Live, ROOT, abidrift, wait_for
+from prom import Prometheus, RULES, need, samples, dump
+from test_cli import QUICK, drifted
+from test_metrics import STATS, Stores, many, status
 
 FOLDER = os.path.dirname(RULES)
+GRAFANA = os.path.join(ROOT, "dashboards", "grafana")
+BOARDS = ("fleet", "host")
+# What Grafana itself sets.
+BUILT_IN = {"__rate_interval", "__url_time_range"}
 OPERATIONS = os.path.join(ROOT, "docs", "operations.md")
 
 
@@ -37,6 +44,41 @@ def anchors(page):
 
 def names_in(expression):
     return set(re.findall(r"\babidrift_\w+", re.sub(r'"[^"]*"', "", expression)))
+
+
+def board(name):
+    return json.loads(read(os.path.join(GRAFANA, name + ".json")))
+
+
+def panels(name):
+    return [p for p in board(name)["panels"] if p["type"] != "row"]
+
+
+def expressions(name):
+    """(where, PromQL) of all that a board asks for."""
+    for panel in panels(name):
+        for target in panel["targets"]:
+            yield f"{name}: {panel['title']} {target['refId']}", target["expr"]
+    for a in board(name)["annotations"]["list"]:
+        if "expr" in a:
+            yield f"{name}: {a['name']}", a["expr"]
+
+
+def variables(name):
+    return {v["name"]: v for v in board(name)["templating"]["list"]}
+
+
+def with_values(expression, **values):
+    return re.sub(r"\$(\w+)", lambda m: values[m[1]], expression)
+
+
+def label_query(text):
+    return re.fullmatch(r"label_values\((.*), (\w+)\)", text).groups()
+
+
+def has_data(result):
+    """Any number that is one."""
+    return any(v != "NaN" for series in result for _, v in series.get("values", [series.get("value")]))
 
 
 class Rules(unittest.TestCase):
@@ -112,6 +154,180 @@ class Names(Stores):
             for name in re.findall(r"`(\w+)`", names):
                 told[name] = set(re.findall(r"`(\w+)`", text))
         self.assertEqual(told, labels)
+
+
+class Boards(unittest.TestCase):
+    """What Grafana would refuse, or show as an empty or unreadable board."""
+    def test_panels_have_their_place_title_description_and_unit(self):
+        for name in BOARDS:
+            b = board(name)
+            ids = [p["id"] for p in b["panels"]]
+            self.assertEqual(len(set(ids)), len(ids), name)
+            taken = {}
+            for p in b["panels"]:
+                g = p["gridPos"]
+                self.assertTrue(g["x"] >= 0 and g["w"] > 0 and g["h"] > 0 and g["x"] + g["w"] <= 24, p["title"])
+                for x in range(g["x"], g["x"] + g["w"]):
+                    for y in range(g["y"], g["y"] + g["h"]):
+                        self.assertNotIn((x, y), taken, f"{p['title']} lies on {taken.get((x, y))}")
+                        taken[x, y] = p["title"]
+            for p in panels(name):
+                self.assertTrue(p["title"] and p["description"].endswith(".") and p["fieldConfig"]["defaults"]["unit"], (name, p["title"]))
+                refs = [t["refId"] for t in p["targets"]]
+                self.assertEqual(len(set(refs)), len(refs), p["title"])
+                self.assertIn(p["type"], ("stat", "timeseries", "bargauge", "table"))
+
+    def test_every_source_is_the_one_that_was_chosen(self):
+        for name in BOARDS:
+            chosen = {"type": "prometheus", "uid": "${datasource}"}
+            for p in panels(name):
+                self.assertEqual([p["datasource"]] + [t["datasource"] for t in p["targets"]], [chosen] * (len(p["targets"]) + 1), p["title"])
+            v = variables(name)
+            self.assertEqual((v["datasource"]["type"], v["datasource"]["query"]), ("datasource", "prometheus"))
+            self.assertTrue(all(x["datasource"] == chosen for x in v.values() if x["type"] == "query"))
+            self.assertNotRegex(json.dumps(board(name)), r"__inputs|DS_PROMETHEUS")
+
+    def test_variables_that_are_used_are_there(self):
+        self.assertEqual(set(variables("fleet")), {"datasource", "job", "host"})
+        self.assertEqual(set(variables("host")), {"datasource", "job", "host", "guest"})
+        for name in BOARDS:
+            for where, expression in expressions(name):
+                self.assertLessEqual(set(re.findall(r"\$(\w+)", expression)), set(variables(name)) | BUILT_IN, where)
+                self.assertIn("$job", expression, where)
+            for v in variables(name).values():
+                self.assertTrue(v["label"] and v["description"], v["name"])
+
+    def test_boards_lead_to_boards_that_exist_with_variables_that_they_have(self):
+        known = {board(n)["uid"]: n for n in BOARDS}
+        found = 0
+        for name in BOARDS:
+            for url in re.findall(r"/d/[^\"]+", json.dumps(board(name))):
+                uid, query = re.fullmatch(r"/d/([\w-]+)\?(.*)", url).groups()
+                self.assertIn(uid, known)
+                self.assertLessEqual(set(re.findall(r"var-(\w+)=", query)), set(variables(known[uid])), url)
+                found += 1
+        self.assertGreaterEqual(found, 3)
+        self.assertEqual({board(n)["uid"]: board(n)["title"] for n in BOARDS}, {"abidrift-fleet": "abidrift / Fleet", "abidrift-host": "abidrift / Host"})
+
+    def test_they_are_provisioned_from_where_the_page_says(self):
+        where = yaml(os.path.join(GRAFANA, "provisioning", "dashboards", "abidrift.yml"))["providers"][0]["options"]["path"]
+        self.assertIn(where, read(os.path.join(ROOT, "docs", "metrics.md")))
+        source, = yaml(os.path.join(GRAFANA, "provisioning", "datasources", "abidrift.example.yml"))["datasources"]
+        self.assertEqual(source["type"], "prometheus")
+
+
+class Recorded(Stores):
+    """On hours of metrics of two hosts, written into Prometheus' own blocks: each panel shows something."""
+    STEPS, STEP = 60, 60
+
+    def record(self, path, end):
+        """The store's metrics as they would have been scraped; counters rise."""
+        text = dump(self.store)
+        with open(path, "w") as f:
+            for line in text.splitlines()[:-1]:
+                if line.startswith("#"):
+                    f.write(line + "\n")
+                    continue
+                series, value = line.rsplit(" ", 1)
+                name, _, labels = series.partition("{")
+                labels = "," + labels if labels else "}"
+                for instance in ("kvm-01:10917", "kvm-02:10917"):
+                    for n in range(self.STEPS):
+                        at = end - (self.STEPS - n) * self.STEP
+                        told = float(value) + n if name.endswith("_total") else at - 5 if "heartbeat" in name else float(value)
+                        f.write(f'{name}{{job="abidrift",instance="{instance}"{labels} {told} {at}\n')
+            f.write("# EOF\n")
+
+    def setUp(self):
+        super().setUp()
+        need("promtool", "prometheus")
+        self.replay(drifted())
+        self.heartbeat(text=status({**STATS, "program.kvm_pio.runs": 1, "program.kvm_pio.ns": 1}))
+        many(self.path, 12)
+        self.end = int(time.time()) - 3 * 3600
+        self.record(self.folder.file("recorded"), self.end)
+        done = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", self.folder.file("recorded"), self.folder.file("prometheus")],
+                              capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.prometheus = Prometheus(self.folder, "global: {}\n")
+        self.addCleanup(self.prometheus.stop)
+
+    def test_each_panel_shows_something(self):
+        values = {"job": "abidrift", "guest": ".*", "__rate_interval": "5m"}
+        empty = []
+        for name, host in (("fleet", ".*"), ("host", "kvm-01:10917")):
+            for where, expression in expressions(name):
+                if "abidrift_maintenance" in expression and "==" in expression:
+                    expression = expression.replace("== 1", "== 0")  # no window was open: that is what it would show
+                ask = with_values(expression, host=host, **values)
+                result = self.prometheus.api("query_range", query=ask, start=self.end - 1800, end=self.end - 60, step=60)["result"]
+                at_once = self.prometheus.query(ask, time=self.end - 60)
+                if not has_data(result) or not has_data(at_once):
+                    empty.append(f"{where}: {ask}")
+        self.assertEqual(empty, [])
+
+    def test_what_a_panel_shows_of_a_host_is_that_hosts_own(self):
+        both = self.prometheus.query('sum(abidrift_guests_running{job="abidrift"})', time=self.end - 60)[0]["value"][1]
+        stat = next(e for w, e in expressions("host") if w == "host: Guests A")
+        one = self.prometheus.query(with_values(stat, job="abidrift", host="kvm-01:10917"), time=self.end - 60)[0]["value"][1]
+        self.assertEqual(float(both), 2 * float(one))
+        self.assertGreater(float(one), 0)
+
+    def test_variables_find_their_values(self):
+        wanted = {"job": {"abidrift"}, "host": {"kvm-01:10917", "kvm-02:10917"}}
+        for name in BOARDS:
+            for v in variables(name).values():
+                if v["type"] != "query":
+                    continue
+                series, label = label_query(v["query"]["query"])
+                found = set(self.prometheus.api(f"label/{label}/values", **{"match[]": with_values(series, job="abidrift", host="kvm-01:10917")}, start=self.end - 3600, end=self.end))
+                self.assertEqual(found, wanted.get(v["name"], found))
+                self.assertTrue(found, v["name"])
+
+
+class Monitored(Live):
+    """On a monitor that runs, read by a Prometheus that runs, in both formats."""
+    # Only where the kernel's BPF statistics are on.
+    SELDOM = "abidrift_bpf_program"
+
+    def setUp(self):
+        super().setUp()
+        need("prometheus")
+        os.mkdir(self.folder.file("state"))
+        self.path = self.folder.file("state/s.db")
+        self.store = "sqlite:" + self.path
+        abidrift("replay", drifted().write(self.folder.file("t.trace")), *QUICK, store=self.store, ok=(1,))
+        for path in (self.folder.file("state"), self.path):
+            shutil.chown(path, "nobody")
+
+    def listen(self):
+        m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "127.0.0.1:0"])
+        where = m.wait_line(r"listening on .*127\.0\.0\.1:\d+")
+        m.wait_line("^abidrift: ready$")
+        return re.search(r"127\.0\.0\.1:\d+", where)[0]
+
+    def scrape(self, target, extra=""):
+        # Without the feature it is OpenMetrics that is asked for first.
+        p = Prometheus(self.folder, f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{extra}\nscrape_configs: "
+                                    f"[{{job_name: abidrift, static_configs: [{{targets: ['{target}']}}]}}]\n")
+        self.addCleanup(p.stop)
+        return p
+
+    def test_each_panel_shows_something_of_a_host_that_is_watched(self):
+        vmm = self.microvmm("--stdin")
+        vmm.wait_line("ready", "out")
+        target = self.listen()
+        p = self.scrape(target)
+        values = {"job": "abidrift", "host": target, "guest": ".*", "__rate_interval": "1m"}
+        wait_for("the collector's counts", lambda: p.query("rate(abidrift_facts_total[1m])"))
+        wait_for("a running guest", lambda: p.query("abidrift_coverage"))
+        for name in BOARDS:
+            for where, expression in expressions(name):
+                ask = with_values(expression, **values)
+                if self.SELDOM in ask or "abidrift_maintenance" in ask and "==" in ask:
+                    p.query(ask)
+                    continue
+                wait_for(f"{where}: {ask}", lambda: has_data(p.query(ask)), 20)
 
 
 if __name__ == "__main__":

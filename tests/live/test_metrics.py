@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Metrics of a store: what Prometheus is told is what `ls` says, readable by strict parsers, and bounded however many guests drift."""
+import http.server
 import json
-import os
+import re
 import sqlite3
 import subprocess
+import threading
 import time
 import unittest
+import urllib.request
 import uuid
 
-from harness import Folder, abidrift
-from prom import dump, need, samples
+from harness import ABIDRIFT, Folder, Process, abidrift, wait_for
+from prom import Prometheus, dump, need, samples
 from test_cli import FACETS, LEAVES_MORE, OTHER, QUICK, SSE4_2, ECX, UUID, drifted
 from traces import Trace, life, without
 
@@ -231,6 +234,59 @@ class Form(Stores):
         self.assertEqual(self.value("abidrift_guests_worst", severity="info"), 1)
         writer.execute("COMMIT")
         self.assertEqual(self.value("abidrift_guests_worst", severity="info"), 0)
+
+
+class Scraped(Stores):
+    """By a real Prometheus, over abidrift's own HTTP."""
+    def serve(self):
+        p = Process([ABIDRIFT, "serve", "--store", self.store, "--listen", "127.0.0.1:0"])
+        self.addCleanup(p.stop)
+        return "http://" + re.search(r"127\.0\.0\.1:\d+", p.wait_line("listening on"))[0]
+
+    def relay(self, url):
+        """Asks for one format only, whatever Prometheus would take: /plain, /open."""
+        accepts = {"/plain": "text/plain;version=0.0.4", "/open": "application/openmetrics-text;version=1.0.0"}
+        told = {}
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                with urllib.request.urlopen(urllib.request.Request(url + "/metrics", headers={"Accept": accepts[self.path]}), timeout=20) as answer:
+                    body, told[self.path] = answer.read(), answer.headers["Content-Type"]
+                self.send_response(200)
+                self.send_header("Content-Type", told[self.path])
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *args):
+                pass
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        return f"127.0.0.1:{server.server_port}", told
+
+    def test_prometheus_reads_the_same_in_both_formats(self):
+        need("prometheus")
+        self.replay(drifted())
+        self.heartbeat(host='a "b" \\c\nd')
+        many(self.path, 20)
+        target, told = self.relay(self.serve())
+        jobs = "".join(f"  - {{job_name: {name}, metrics_path: /{name}, static_configs: [{{targets: ['{target}']}}]}}\n" for name in ("plain", "open"))
+        p = Prometheus(self.folder, f"global: {{scrape_interval: 1s}}\nscrape_configs:\n{jobs}")
+        self.addCleanup(p.stop)
+        wait_for("both", lambda: len(p.query("abidrift_store_bytes")) == 2)
+        self.assertEqual(told, {"/plain": "text/plain; version=0.0.4; charset=utf-8", "/open": "application/openmetrics-text; version=1.0.0; charset=utf-8"})
+        found = {}
+        for series in p.query('{__name__=~"abidrift_.*"}'):
+            labels = dict(series["metric"], instance=None)
+            found.setdefault(labels.pop("job"), {})[tuple(sorted((k, v) for k, v in labels.items() if v))] = series["value"][1]
+        self.assertEqual(found["plain"], found["open"])
+        self.assertEqual(len(found["open"]), len(samples(dump(self.store))))
+        self.assertIn('a "b" \\c\nd', {dict(k).get("host") for k in found["open"]})
+        # Its own list of what is what.
+        types = {k: v[0]["type"] for k, v in p.api("metadata").items() if k.startswith("abidrift_")}
+        self.assertEqual((types["abidrift_build"], types["abidrift_drift_events"], types["abidrift_guests"]), ("info", "counter", "gauge"))
 
 
 class Many(Stores):
