@@ -103,7 +103,7 @@ class Prometheus(Server):
         with open(self.config, "w") as f:
             f.write(config)
         super().__init__(["prometheus", f"--config.file={self.config}", f"--storage.tsdb.path={folder.file(data)}", "--web.listen-address=127.0.0.1:PORT",
-                          "--storage.tsdb.retention.time=10y", "--log.level=warn"], "/-/ready")
+                          "--storage.tsdb.retention.time=10y", "--log.level=warn", "--rules.alert.resend-delay=1s"], "/-/ready")
 
     def api(self, path, **parameters):
         try:

@@ -11,9 +11,10 @@ import time
 import unittest
 
 from harness import ABIDRIFT, Folder, Live, ROOT, abidrift, wait_for
-from prom import Prometheus, RULES, need, samples, dump
-from test_cli import QUICK, drifted
+from prom import Alertmanager, Prometheus, RULES, need, samples, dump
+from test_cli import QUICK, UUID, drifted
 from test_metrics import STATS, Stores, many, status
+from traces import Trace, life
 
 FOLDER = os.path.dirname(RULES)
 GRAFANA = os.path.join(ROOT, "dashboards", "grafana")
@@ -285,33 +286,37 @@ class Recorded(Stores):
                 self.assertTrue(found, v["name"])
 
 
-class Monitored(Live):
-    """On a monitor that runs, read by a Prometheus that runs, in both formats."""
-    # Only where the kernel's BPF statistics are on.
-    SELDOM = "abidrift_bpf_program"
-
+class Watched(Live):
+    """A monitor whose store has a drift, and a Prometheus that reads it."""
     def setUp(self):
         super().setUp()
         need("prometheus")
         os.mkdir(self.folder.file("state"))
         self.path = self.folder.file("state/s.db")
         self.store = "sqlite:" + self.path
-        abidrift("replay", drifted().write(self.folder.file("t.trace")), *QUICK, store=self.store, ok=(1,))
+        abidrift("replay", self.trace().write(self.folder.file("t.trace")), *QUICK, store=self.store, ok=(1,))
         for path in (self.folder.file("state"), self.path):
             shutil.chown(path, "nobody")
 
-    def listen(self):
-        m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "127.0.0.1:0"])
+    def trace(self):
+        return drifted()
+
+    def listen(self, port=0):
+        self.monitor_process = m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", f"127.0.0.1:{port}"])
         where = m.wait_line(r"listening on .*127\.0\.0\.1:\d+")
         m.wait_line("^abidrift: ready$")
         return re.search(r"127\.0\.0\.1:\d+", where)[0]
 
     def scrape(self, target, extra=""):
-        # Without the feature it is OpenMetrics that is asked for first.
         p = Prometheus(self.folder, f"global: {{scrape_interval: 1s, evaluation_interval: 1s}}\n{extra}\nscrape_configs: "
                                     f"[{{job_name: abidrift, static_configs: [{{targets: ['{target}']}}]}}]\n")
         self.addCleanup(p.stop)
         return p
+
+
+class Monitored(Watched):
+    # Only where the kernel's BPF statistics are on.
+    SELDOM = "abidrift_bpf_program"
 
     def test_each_panel_shows_something_of_a_host_that_is_watched(self):
         vmm = self.microvmm("--stdin")
@@ -328,6 +333,52 @@ class Monitored(Live):
                     p.query(ask)
                     continue
                 wait_for(f"{where}: {ask}", lambda: has_data(p.query(ask)), 20)
+
+
+class EndToEnd(Watched):
+    """A guest that lost memory: Prometheus reads it, its rule fires, Alertmanager has it until it is accepted. Each is restarted meanwhile."""
+    def trace(self):
+        t = Trace()
+        t.synced()
+        life(t, 1, "web-1", UUID)
+        t.gone(1)
+        life(t, 2, "web-1", UUID, memory=0x4000000)
+        t.gone(2)
+        return t
+
+    def held(self):
+        """What Alertmanager has of this host's drift."""
+        return [a for a in self.alertmanager.alerts("alertname=AbidriftDriftCritical") if a["labels"]["instance"] == self.target]
+
+    def test_it_arrives_and_is_resolved_whoever_is_restarted(self):
+        self.alertmanager = Alertmanager(self.folder, "route: {receiver: nobody, group_wait: 1s, group_interval: 1s}\nreceivers: [{name: nobody}]\n")
+        self.addCleanup(self.alertmanager.stop)
+        self.target = self.listen()
+        p = self.scrape(self.target, f"rule_files: ['{RULES}']\nalerting: {{alertmanagers: [{{static_configs: [{{targets: ['127.0.0.1:{self.alertmanager.port}']}}]}}]}}")
+        alert, = wait_for("the alert", self.held)
+        self.assertEqual((alert["labels"]["severity"], alert["labels"]["job"]), ("critical", "abidrift"))
+        self.assertEqual(alert["annotations"]["summary"], f"1 guest of {self.target} critically changed")
+        self.assertTrue(alert["annotations"]["runbook_url"].endswith("#abidriftdriftcritical"))
+
+        self.alertmanager.restart()
+        wait_for("the alert again, after Alertmanager forgot it", self.held)
+        p.restart()
+        wait_for("Prometheus to know it again", lambda: p.query(f'ALERTS{{alertname="AbidriftDriftCritical",instance="{self.target}",alertstate="firing"}}'))
+        self.assertEqual(len(self.held()), 1)
+
+        # A monitor that is away says nothing about its guests: that it does not answer is another alert's to tell.
+        self.monitor_process.stop()
+        wait_for("the target to be down", lambda: p.value(f'up{{instance="{self.target}"}}') == 0)
+        wait_for("the alert to end with its series", lambda: not self.held())
+        self.listen(self.target.rpartition(":")[2])
+        wait_for("the alert of the monitor that came back", self.held)
+
+        abidrift("accept", UUID, store=self.store)
+        wait_for("it to be resolved", lambda: not self.held())
+        self.assertEqual(p.value(f'abidrift_guests_worst{{severity="critical",instance="{self.target}"}}'), 0)
+        # What was accepted by mistake is told again.
+        abidrift("accept", UUID, "--undo", store=self.store)
+        wait_for("the alert", self.held)
 
 
 if __name__ == "__main__":
