@@ -354,7 +354,7 @@ class Replay(Cli):
 class Usage(Cli):
     def test_every_verb_explains_itself(self):
         verbs = re.findall(r"(?m)^  (\w+) ", self.run_it("-h").out)
-        self.assertEqual(verbs, ["run", "doctor", "ls", "show", "diff", "history", "accept", "maintenance", "record", "replay", "export", "serve", "version"])
+        self.assertEqual(verbs, ["run", "doctor", "ls", "show", "diff", "history", "accept", "maintenance", "alert", "record", "replay", "export", "serve", "version"])
         for verb in verbs:
             text = self.run_it(verb, "-h").out
             self.assertTrue(text.startswith(f"Usage: abidrift {verb}"), text)

@@ -415,7 +415,7 @@ static void peer_go(struct peer *peer, int64_t now)
 		if (err >= 0)
 			err = post(peer, list, done, &e);
 		if (err < 0) {
-			snprintf(peer->text, sizeof peer->text, "%s", *e.text ? e.text : strerror(-err));
+			snprintf(peer->text, sizeof peer->text, "%.255s", *e.text ? e.text : strerror(-err));
 			peer->retry_after_s = -1;
 			peer_fails(peer);
 		}
