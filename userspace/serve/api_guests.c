@@ -16,7 +16,7 @@ static int list_guest(struct store *s, const struct store_guest *guest, json_t *
 {
 	struct store_instance *items = NULL;
 	size_t count = 0, i = 0;
-	int err = store_instances(s, guest->row, &items, &count);
+	int err = store_instances_now(s, guest->row, &items, &count);
 
 	if (err < 0)
 		return error_set(e, -err, "%s", store_error(s));

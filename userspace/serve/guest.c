@@ -59,19 +59,19 @@ static int baseline_json(struct store *s, const struct store_guest *guest, const
 static int current_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
 {
 	uint32_t number = i && i->revision ? i->revision : guest->revisions;
-	struct store_revision revision = { 0 };
+	struct digest digest;
+	int64_t at;
 	int err;
 
 	*ret = json_null();
 	if (!number)
 		return 0;
-	err = store_revision_get(s, guest->row, number, &revision);
+	err = store_revision_mark(s, guest->row, number, &digest, &at);
 	if (err == -ENOENT)
 		return 0;
 	if (err < 0)
 		return error_set(e, -err, "%s", store_error(s));
-	*ret = mark_json(revision.revision, &revision.digest, revision.at);
-	store_revision_release(&revision);
+	*ret = mark_json(number, &digest, at);
 	return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -14,6 +15,7 @@
 
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
+#include "userspace/base/text.h"
 
 #define UNIX_SCHEME "unix:"
 #define GROUP "abidrift"
@@ -43,7 +45,8 @@ static int folder_make(const char *path, struct error *e)
 	*slash = 0;
 	if (mkdir(folder, FOLDER_MODE) == 0)
 		return chmod(folder, FOLDER_MODE) < 0 ? error_set(e, errno, "cannot set the mode of the folder %s: %s", folder, strerror(errno)) : 0;
-	return errno == EEXIST ? 0 : error_set(e, errno, "cannot make the folder %s: %s", folder, strerror(errno));
+	/* Of a folder above it that is missing bind tells. */
+	return errno == EEXIST || errno == ENOENT || errno == ENOTDIR ? 0 : error_set(e, errno, "cannot make the folder %s: %s", folder, strerror(errno));
 }
 
 /* One that nobody serves any more was left by a crash. */
@@ -131,8 +134,12 @@ static int address_parse(const char *where, struct addrinfo **ret, struct error 
 	const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV };
 	const char *colon = strrchr(where, ':'), *name = where;
 	size_t length = colon ? (size_t)(colon - where) : 0;
+	uint64_t port = 0;
 	char host[64];
 
+	/* getaddrinfo takes larger ones, for some other port. */
+	if (!colon || strspn(colon + 1, "0123456789") != strlen(colon + 1) || text_u64(colon + 1, &port) < 0 || port > UINT16_MAX)
+		length = 0;
 	if (length > 2 && *name == '[' && name[length - 1] == ']') {
 		name++;
 		length -= 2;
@@ -141,7 +148,7 @@ static int address_parse(const char *where, struct addrinfo **ret, struct error 
 	}
 	if (length && length < sizeof host) {
 		snprintf(host, sizeof host, "%.*s", (int)length, name);
-		if (colon[1] && !getaddrinfo(!strcmp(host, "localhost") ? "127.0.0.1" : host, colon + 1, &hints, ret))
+		if (!getaddrinfo(!strcmp(host, "localhost") ? "127.0.0.1" : host, colon + 1, &hints, ret))
 			return 0;
 	}
 	return error_set(e, EINVAL, "cannot listen on %.120s: has to be unix:PATH, ADDRESS:PORT, [IPV6]:PORT or none", where);

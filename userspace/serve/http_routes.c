@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <jansson.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/base/error.h"
@@ -33,19 +32,21 @@ static const char page[] = "<!doctype html>\n<html lang=\"en\"><head><meta chars
 			   "<li>/api/v1/guests/GUEST</li>\n<li>/api/v1/guests/GUEST/revisions/REV</li>\n<li>/api/v1/diff?from=A&amp;to=B</li>\n"
 			   "<li><a href=\"/metrics\">/metrics</a></li>\n<li><a href=\"/readyz\">/readyz</a></li>\n</ul>\n</body></html>\n";
 
+static int put_bytes(const char *data, size_t size, void *context)
+{
+	buffer_append(context, data, size);
+	return buffer_failed(context) ? -1 : 0;
+}
+
 /* The same bytes that the verbs print with --json into a pipe. Takes over the model. */
 static int put_json(json_t *model, struct http_answer *ret, struct error *e)
 {
-	char *text = json_dumps(model, JSON_COMPACT);
+	int bad = model ? json_dump_callback(model, put_bytes, &ret->body, JSON_COMPACT) : -1;
 
 	json_decref(model);
-	if (!text)
-		return error_set(e, ENOMEM, "out of memory");
 	ret->type = TYPE_JSON;
-	buffer_string(&ret->body, text);
 	buffer_string(&ret->body, "\n");
-	free(text);
-	return 0;
+	return bad ? error_set(e, ENOMEM, "out of memory") : 0;
 }
 
 static int root(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)

@@ -17,9 +17,14 @@ static json_t *from_buffer(struct buffer *b)
 json_t *json_text(const char *text)
 {
 	struct buffer clean = BUFFER_INIT;
+	json_t *value;
 
 	if (!text || !*text)
 		return json_null();
+	/* It looks for itself, and most are good. */
+	value = json_string(text);
+	if (value)
+		return value;
 	text_utf8(&clean, text, strlen(text));
 	return from_buffer(&clean);
 }

@@ -185,9 +185,18 @@ static int get_coverage(struct store *s, struct store_instance *i)
 	"revision, vmm, machine, context, life FROM instances"
 #define NEWEST_FIRST " ORDER BY running DESC, began_at DESC, row DESC"
 
-static int list(struct store *s, int64_t guest, struct store_instance **items, size_t *count)
+/* What a list is made by. */
+enum which { ALL, RUNNING, NEWEST };
+
+static int list(struct store *s, int64_t guest, enum which which, struct store_instance **items, size_t *count)
 {
-	struct query q = query_start(s, guest ? INSTANCES " WHERE guest = ?1" NEWEST_FIRST : INSTANCES " WHERE ?1 = 0" NEWEST_FIRST);
+	/* Of those that run there are few: they are put in order by newest_first, which costs less than a sorter. */
+	static const char *const of_guest[] = {
+		[ALL] = INSTANCES " WHERE guest = ?1" NEWEST_FIRST,
+		[RUNNING] = INSTANCES " WHERE guest = ?1 AND running = 1",
+		[NEWEST] = INSTANCES " WHERE row = (SELECT row FROM instances WHERE guest = ?1" NEWEST_FIRST " LIMIT 1)",
+	};
+	struct query q = query_start(s, guest ? of_guest[which] : INSTANCES " WHERE ?1 = 0" NEWEST_FIRST);
 	query_int(&q, guest);
 	while (query_next(&q) > 0) {
 		struct store_instance *grown = reallocarray(*items, *count + 1, sizeof(*grown));
@@ -204,7 +213,28 @@ static int list(struct store *s, int64_t guest, struct store_instance **items, s
 	return query_end(&q);
 }
 
-int store_instances(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count)
+/* As NEWEST_FIRST. */
+static int newest_first(const void *left, const void *right)
+{
+	const struct store_instance *a = left, *b = right;
+
+	if (a->began_at != b->began_at)
+		return a->began_at < b->began_at ? 1 : -1;
+	return a->row < b->row ? 1 : a->row > b->row ? -1 : 0;
+}
+
+static int list_now(struct store *s, int64_t guest, struct store_instance **items, size_t *count)
+{
+	int err = list(s, guest, RUNNING, items, count);
+
+	if (!err && !*count)
+		err = list(s, guest, NEWEST, items, count);
+	if (*count > 1)
+		qsort(*items, *count, sizeof(**items), newest_first);
+	return err;
+}
+
+static int instances(struct store *s, int64_t guest, bool now, struct store_instance **ret, size_t *ret_count)
 {
 	struct store_instance *items = NULL;
 	size_t count = 0;
@@ -212,7 +242,7 @@ int store_instances(struct store *s, int64_t guest, struct store_instance **ret,
 	int err = store_enter(s, false, &own);
 	if (err < 0)
 		return err;
-	err = list(s, guest, &items, &count);
+	err = now ? list_now(s, guest, &items, &count) : list(s, guest, ALL, &items, &count);
 	for (size_t i = 0; i < count && !err; i++)
 		err = get_coverage(s, &items[i]);
 	err = store_leave(s, own, err);
@@ -223,4 +253,14 @@ int store_instances(struct store *s, int64_t guest, struct store_instance **ret,
 	*ret = items;
 	*ret_count = count;
 	return 0;
+}
+
+int store_instances(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count)
+{
+	return instances(s, guest, false, ret, ret_count);
+}
+
+int store_instances_now(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count)
+{
+	return instances(s, guest, true, ret, ret_count);
 }

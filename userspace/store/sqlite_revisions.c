@@ -174,6 +174,28 @@ int store_revision_get(struct store *s, int64_t guest, uint32_t revision, struct
 	return 0;
 }
 
+int store_revision_mark(struct store *s, int64_t guest, uint32_t revision, struct digest *ret_digest, int64_t *ret_at)
+{
+	struct digest digest = { "" };
+	int64_t at = 0;
+	struct query q = query_start(s, "SELECT digest, at FROM revisions WHERE guest = ? AND revision = ?");
+	query_int(&q, guest);
+	query_int(&q, revision);
+	int found = query_next(&q);
+	if (found > 0) {
+		column_digest(&q, &digest);
+		at = column_int(&q);
+	}
+	int err = query_end(&q);
+	if (!err && !found)
+		return error_set(&s->error, ENOENT, "store %s: there is no such revision", s->path);
+	if (err < 0)
+		return err;
+	*ret_digest = digest;
+	*ret_at = at;
+	return 0;
+}
+
 /* Digests that begin so, at most STORE_CANDIDATES + 1. All of them are lower-case hex, so 'g' is behind them all. */
 static int digests_like(struct store *s, const char *prefix, struct digest found[STORE_CANDIDATES + 1], size_t *ret_count)
 {
@@ -246,8 +268,8 @@ static int baseline_at(struct store *s, int64_t guest, int depth, struct store_b
 	int64_t row = 0;
 	struct query q = query_start(s, "SELECT b.row, b.revision, r.digest, b.at, b.by, b.reason, b.expires, b.change_set FROM baselines AS "
 					"b JOIN revisions AS r"
-					" ON r.guest = b.guest AND r.revision = b.revision WHERE b.guest = ? AND b.undone_at IS NULL ORDER "
-					"BY b.row DESC LIMIT 1 OFFSET ?");
+					" ON r.guest = b.guest AND r.revision = b.revision WHERE b.row = (SELECT row FROM baselines WHERE "
+					"guest = ? AND undone_at IS NULL ORDER BY row DESC LIMIT 1 OFFSET ?)");
 	query_int(&q, guest);
 	query_int(&q, depth);
 	int found = query_next(&q);

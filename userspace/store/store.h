@@ -38,7 +38,7 @@ const char *store_error(const struct store *s);
 int store_begin(struct store *s);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
-/* 1 if another connection committed since the last call (or the open), else 0. */
+/* 1 if another connection committed since the last call (or the open), else 0. Of STORE_READ -ESTALE: its file was moved or replaced. */
 int store_changed(struct store *s);
 
 struct store_guest {
@@ -97,6 +97,8 @@ void store_instances_free(struct store_instance *items, size_t count);
 int store_instance_put(struct store *s, struct store_instance *i);
 /* Of one guest (0 = of all), running first, then newest first. */
 int store_instances(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count);
+/* Those of one guest that run, newest first; where none does its newest one. */
+int store_instances_now(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count);
 
 struct store_revision {
 	int64_t guest;
@@ -118,6 +120,8 @@ void store_revision_release(struct store_revision *r);
 int store_revision_put(struct store *s, struct store_revision *r);
 /* revision 0 = the newest. */
 int store_revision_get(struct store *s, int64_t guest, uint32_t revision, struct store_revision *ret);
+/* Only what it is called by: lists of many guests need no more, and its contents are large. revision as above, not 0. */
+int store_revision_mark(struct store *s, int64_t guest, uint32_t revision, struct digest *ret_digest, int64_t *ret_at);
 /* Digest "sha256:…" or a prefix of it, of a whole fingerprint: -ENOENT, -EEXIST ambiguous. Newest one of the newest guest wins among equal digests. */
 int store_revision_by_digest(struct store *s, const char *prefix, struct store_revision *ret, struct error *e);
 
