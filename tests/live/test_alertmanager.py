@@ -1,20 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drift as Debian's Alertmanager sees it: it arrives, with what identifies it, ends when it is accepted, and no restart of either side
 loses an end or tells anything twice."""
+import contextlib
 import email
 import email.policy
 import http.server
 import json
 import os
+import shlex
 import shutil
 import signal
 import socketserver
+import sqlite3
 import subprocess
 import threading
+import time
 import unittest
 import urllib.request
 
 from harness import ABIDRIFT, ROOT, Live, abidrift, wait_for
+from receivers import Authority
 from test_cli import ECX, LEAVES_MORE, OTHER, QUICK, SSE4_2, UUID
 from test_run import children
 from traces import Trace, life, without
@@ -29,8 +34,12 @@ ALIKE = [f"33333333-0000-0000-0000-{i:012}" for i in range(1, 26)]
 
 class Alertmanager:
     """One on loopback, on a port that the kernel chose and that it keeps over restarts."""
-    def __init__(self, test, name="am", config=CONFIG):
-        self.test, self.port, self.process = test, 0, None
+    def __init__(self, test, name="am", config=CONFIG, web=None):
+        self.test, self.port, self.process, self.more = test, 0, None, []
+        if web:
+            self.more = ["--web.config.file=" + test.folder.file(name + "-web.yml")]
+            with open(test.folder.file(name + "-web.yml"), "w") as f:
+                f.write(web)
         self.data, self.config = test.folder.file(name), test.folder.file(name + ".yml")
         with open(self.config, "w") as f:
             f.write(config)
@@ -38,7 +47,7 @@ class Alertmanager:
 
     def start(self):
         self.process = self.test.process([ALERTMANAGER, f"--config.file={self.config}", f"--storage.path={self.data}", "--cluster.listen-address=",
-                                          f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=info"])
+                                          f"--web.listen-address=127.0.0.1:{self.port}", "--log.level=info", *self.more])
         self.port = int(self.process.wait_line("Listening on").rsplit(":", 1)[1])
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -92,8 +101,14 @@ class Case(Live):
         m.wait_line("^abidrift: ready$")
         return m
 
-    def sql(self, text):
-        return subprocess.run(["sqlite3", "-cmd", ".timeout 5000", self.path, text], capture_output=True, text=True, check=True).stdout.strip()
+    def sql(self, text, *values):
+        """The first column of the first row, as text."""
+        with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as db, db:
+            row = db.execute(text, values).fetchone()
+            return str(row[0]) if row else ""
+
+    def counted(self, result):
+        return int(self.sql("SELECT count FROM counters WHERE name = 'alerts' AND labels = ?", "alertmanager," + result) or 0)
 
     def accept(self, guest=UUID, *args):
         abidrift("accept", guest, *args, store=self.store)
@@ -133,7 +148,7 @@ class Lasts(Case):
         first = self.one(am.wait("the drift", lambda found: found))
         later = self.one(am.wait("a later word of it", lambda found: [a for a in found if a["endsAt"] > first["endsAt"]]))
         self.assertEqual((first["startsAt"], first["fingerprint"]), (later["startsAt"], later["fingerprint"]))
-        wait_for("deliveries", lambda: int(self.sql("SELECT count FROM counters WHERE labels = 'alertmanager,delivered'") or 0) > 3)
+        wait_for("deliveries", lambda: self.counted("delivered") > 3)
 
     def test_a_restart_of_the_monitor_neither_ends_nor_doubles_anything(self):
         am = Alertmanager(self)
@@ -176,7 +191,7 @@ class Lasts(Case):
         self.assertIn(f"127.0.0.1:{other.port}", said)
         self.accept()
         am.wait("its end", lambda found: not found)
-        self.assertEqual(self.sql("SELECT peer FROM noticed"), f"{am.url}/api/v2/alerts")
+        wait_for("the store to know", lambda: self.sql("SELECT peer FROM noticed") == f"{am.url}/api/v2/alerts")
         self.accept(UUID, "--undo")
         am.wait("it again", lambda found: found)
         other.start()
@@ -194,6 +209,264 @@ class Lasts(Case):
         os.kill(children(m.pid)["messenger"], signal.SIGKILL)
         self.accept()
         am.wait("its end", lambda found: not found)
+
+
+class Waits(Case):
+    """web-1 drifts, and db-1."""
+    def trace(self):
+        t = super().trace()
+        life(t, 3, "db-1", OTHER, LEAVES_MORE)
+        t.gone(3)
+        life(t, 4, "db-1", OTHER, without(LEAVES_MORE, 1, ECX, 13), args=("-cpu", "qemu64,-cx16"))
+        return t
+
+    def settled(self, yes):
+        self.sql("UPDATE instances SET settled = ? WHERE running = 1 AND guest = (SELECT row FROM guests WHERE id = ?)", yes, UUID)
+
+    def names(self, found):
+        return sorted(a["labels"]["guest"] for a in found)
+
+    def test_drift_that_still_grows_waits_for_its_boot_to_settle(self):
+        self.settled(0)
+        am = Alertmanager(self)
+        self.start(am.url)
+        am.wait("the other", lambda found: found)
+        wait_for("it to be sent several times", lambda: self.counted("delivered") > 2)
+        self.assertEqual(self.names(am.drifts()), ["db-1"])
+        self.settled(1)
+        am.wait("both", lambda found: self.names(found) == ["db-1", "web-1"])
+
+    def test_critical_drift_waits_for_nothing(self):
+        self.settled(0)
+        self.sql("UPDATE drifts SET json = json_set(json, '$.changes[0].severity', 'critical') WHERE guest = (SELECT row FROM guests WHERE id = ?)", UUID)
+        am = Alertmanager(self)
+        self.start(am.url)
+        found = am.wait("both", lambda found: len(found) == 2 and found)
+        self.assertEqual({a["labels"]["guest"]: a["labels"]["severity"] for a in found}, {"web-1": "critical", "db-1": "info"})
+
+    def test_what_was_told_goes_on_while_another_drift_of_the_guest_settles(self):
+        am = Alertmanager(self)
+        self.start(am.url)
+        first = am.wait("both", lambda found: len(found) == 2 and found)
+        old = [a for a in first if a["labels"]["guest"] == "web-1"][0]
+        self.sql("UPDATE instances SET settled = 0 WHERE guest = (SELECT row FROM guests WHERE id = ?)", UUID)
+        self.sql("UPDATE drifts SET change_set = 'feedfeedfeedfeed' WHERE guest = (SELECT row FROM guests WHERE id = ?)", UUID)
+        sent = self.counted("delivered")
+        wait_for("it to be sent several times", lambda: self.counted("delivered") > sent + 2)
+        self.assertIn(old["fingerprint"], [a["fingerprint"] for a in am.drifts()])
+        self.assertEqual(len(am.drifts()), 2)
+        self.settled(1)
+        am.wait("the other drift instead", lambda found: [a for a in found if a["labels"]["change_set"] == "feedfeedfeedfeed"])
+        am.wait("the old one to end", lambda found: old["fingerprint"] not in [a["fingerprint"] for a in found])
+
+    def test_a_maintenance_window_ends_nothing_and_lets_new_drift_wait(self):
+        self.accept()
+        am = Alertmanager(self)
+        self.start(am.url)
+        am.wait("db-1's", lambda found: self.names(found) == ["db-1"])
+        abidrift("maintenance", "--for", "1h", "--reason", "test", store=self.store)
+        self.accept(UUID, "--undo")
+        sent = self.counted("delivered")
+        wait_for("it to be sent several times", lambda: self.counted("delivered") > sent + 2)
+        self.assertEqual(self.names(am.drifts()), ["db-1"])
+        self.accept(OTHER)
+        am.wait("db-1's end: it is none of the window's", lambda found: not found)
+        abidrift("maintenance", "--end", store=self.store)
+        am.wait("web-1's", lambda found: self.names(found) == ["web-1"])
+
+    def test_a_stopped_guest_still_drifts_and_an_anonymous_one_that_is_gone_does_not(self):
+        am = Alertmanager(self)
+        self.start(am.url)
+        am.wait("both", lambda found: len(found) == 2)
+        self.sql("UPDATE instances SET running = 0")
+        self.sql("UPDATE guests SET anonymous = 1 WHERE id = ?", OTHER)
+        am.wait("db-1's end", lambda found: self.names(found) == ["web-1"])
+
+
+class Blinds(Case):
+    def blind(self, scope, guest=None, severity="warning", reason="a test said so"):
+        self.sql("INSERT INTO blinds (scope, host, guest, at, severity, reason) VALUES (?, ?, ?, ?, ?, ?)", scope, HOST, guest, time.time_ns(), severity, reason)
+
+    def blinds(self, am):
+        return {a["labels"]["scope"]: a for a in am.alerts() if a["labels"]["alertname"] == "AbidriftBlind"}
+
+    def test_who_no_longer_sees_is_told_of_until_he_does(self):
+        am = Alertmanager(self)
+        self.start(am.url)
+        self.blind(f"monitor/{HOST}", severity="critical", reason="no sign of life for 30 s")
+        self.blind(f"facet/{HOST}/ports")
+        self.blind(f"guest/{UUID}/pci", UUID)
+        found = wait_for("all three", lambda: len(self.blinds(am)) == 3 and self.blinds(am))
+        same = {"alertname": "AbidriftBlind", "host": HOST}
+        self.assertEqual(found["monitor"]["labels"], {**same, "scope": "monitor", "severity": "critical"})
+        self.assertEqual(found["facet"]["labels"], {**same, "scope": "facet", "severity": "warning", "facet": "ports"})
+        self.assertEqual(found["guest"]["labels"], {**same, "scope": "guest", "severity": "warning", "facet": "pci", "guest": "web-1", "uuid": UUID})
+        self.assertEqual(found["monitor"]["annotations"], {"summary": f"{HOST}: no sign of life for 30 s", "description": "no sign of life for 30 s",
+                                                           "command": "abidrift doctor"})
+        self.assertEqual(found["guest"]["annotations"]["summary"], "web-1: a test said so")
+        self.sql("DELETE FROM blinds")
+        wait_for("their ends", lambda: not self.blinds(am))
+        wait_for("the store to forget them", lambda: self.sql("SELECT count(*) FROM notices WHERE key LIKE 'blind/%'") == "0")
+
+    def test_more_than_one_request_holds_are_all_told_and_all_ended(self):
+        am = Alertmanager(self)
+        self.start(am.url, more=("--set", "alertmanager.resend=1h"))
+        with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as db, db:
+            db.executemany("INSERT INTO blinds (scope, host, guest, at, severity, reason) VALUES (?, ?, NULL, 1, 'info', 'x')",
+                           [(f"facet/{HOST}/f{n:04}", HOST) for n in range(1201)])
+        count = lambda: len([a for a in am.alerts() if a["labels"]["alertname"] == "AbidriftBlind"])
+        wait_for("all of them", lambda: count() == 1201)
+        self.sql("DELETE FROM blinds")
+        wait_for("all their ends", lambda: count() == 0)
+        wait_for("the store to forget them", lambda: self.sql("SELECT count(*) FROM notices WHERE key LIKE 'blind/%'") == "0")
+
+
+class Hostile(Case):
+    NAMES = ["line\nbreak\t\x1b[31m", "not utf-8 \udcff\udcfe", '{"a":[1]}', "a" * 4000, "b" * 210 + "1", "b" * 210 + "2", "\u202eevil", "'; rm -rf / #", "emoji 🦊", " "]
+
+    def trace(self):
+        t = Trace(HOST)
+        t.synced()
+        for first, leaves in ((1, LEAVES_MORE), (101, LESS)):
+            for n, name in enumerate(self.NAMES):
+                life(t, first + n, name, None, leaves, seconds=0)
+                t.port(first + n, 1, 0x600 + n)
+            t.tick(4)
+            for n in range(len(self.NAMES)):
+                if first == 1:
+                    t.gone(first + n)
+        return t
+
+    def setUp(self):
+        super().setUp()
+        # Each is of a set of its own: alone, so that its name is in a label.
+        self.sql("UPDATE drifts SET change_set = printf('%016x', guest)")
+
+    def test_alertmanager_takes_every_name_and_each_stays_itself(self):
+        am = Alertmanager(self)
+        self.start(am.url)
+        found = am.wait("all of them", lambda found: len(found) == len(self.NAMES) and found)
+        self.assertEqual(self.counted("failed"), 0)
+        names = {a["labels"]["guest"] for a in found}
+        self.assertEqual(len(names), len(self.NAMES))
+        self.assertLess(max(len(n.encode()) for n in names), 230)
+        self.assertIn("emoji 🦊", names)
+        for a in found:
+            everything = json.dumps(a, ensure_ascii=False)
+            self.assertNotIn("\x1b", everything)
+            self.assertNotIn("\u202e", everything)
+            self.assertLess(len(everything), 8000)
+            self.assertNotIn("\n", a["annotations"]["summary"] + a["labels"]["guest"])
+        command = [a["annotations"]["command"] for a in found if "rm -rf" in a["labels"]["guest"]][0]
+        self.assertEqual(shlex.split(command), ["abidrift", "diff", "'; rm -rf / #"])
+
+
+class Ends(Case):
+    """Addresses, secrets and trust."""
+    def test_tls_is_verified_and_a_password_is_sent_and_never_shown(self):
+        authority = Authority(self.folder, "ours")
+        stranger = Authority(self.folder, "another")
+        cert, key = authority.sign("am")
+        # bcrypt of "s3cret".
+        hashed = "$2b$04$fQuJ/ymKy65p7QbU/eiH1u0kYQPQXVxA8Lj3Lds.kRxu3rrvjAjGK"
+        web = f"tls_server_config:\n  cert_file: {cert}\n  key_file: {key}\nbasic_auth_users:\n  abidrift: {hashed}\n"
+        am = Alertmanager(self, web=web)
+        url = f"https://abidrift:s3cret@127.0.0.1:{am.port}"
+        m = self.start(url, more=("--set", "alertmanager.ca_file=" + stranger.cert))
+        line = m.wait_line("alerts cannot go to alertmanager now")
+        self.assertIn("certificate", line)
+        m.stop()
+        m = self.start(url, more=("--set", "alertmanager.ca_file=" + authority.cert))
+        wait_for("a delivery", lambda: self.counted("delivered"))
+        m.stop()
+        bad = self.start(url.replace("s3cret", "wr0ng"), more=("--set", "alertmanager.ca_file=" + authority.cert))
+        self.assertIn("HTTP 401", bad.wait_line("alerts cannot go to alertmanager now"))
+        bad.stop()
+        with open(self.path, "rb") as f:
+            written = f.read()
+        for secret in ("s3cret", "wr0ng"):
+            self.assertNotIn(secret, "\n".join(m.err + bad.err))
+            self.assertNotIn(secret.encode(), written)
+
+    def test_a_token_is_read_from_a_file_that_is_roots_alone(self):
+        got = []
+
+        class Peer(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                got.append((self.path, self.headers["Authorization"], json.loads(self.rfile.read(int(self.headers["Content-Length"])))))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+        peer = Receiver(self, Peer, http.server.ThreadingHTTPServer)
+        path = self.folder.file("token")
+        with open(path, "w") as f:
+            f.write("t0ken\n")
+        os.chmod(path, 0o600)
+        self.start(f"http://127.0.0.1:{peer.port}/behind/a/proxy/", more=("--set", "alertmanager.token_file=" + path))
+        wait_for("a request", lambda: got)
+        self.assertEqual(got[0][:2], ("/behind/a/proxy/api/v2/alerts", "Bearer t0ken"))
+
+    def test_a_peer_that_refuses_one_request_is_told_the_rest(self):
+        got = []
+
+        class Peer(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                alerts = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                bad = any(a["labels"].get("facet") == "f0000" for a in alerts)
+                got.append((bad, len(alerts)))
+                self.send_response(400 if bad else 200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *args):
+                pass
+        peer = Receiver(self, Peer, http.server.ThreadingHTTPServer)
+        with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as db, db:
+            db.executemany("INSERT INTO blinds (scope, host, guest, at, severity, reason) VALUES (?, ?, NULL, 1, 'info', 'x')",
+                           [(f"facet/{HOST}/f{n:04}", HOST) for n in range(600)])
+        m = self.start(f"http://127.0.0.1:{peer.port}")
+        m.wait_line("HTTP 400")
+        wait_for("the rest", lambda: [n for bad, n in got if not bad])
+        self.assertEqual(got[0], (True, 500))
+
+    def test_an_end_outlives_a_store_that_nobody_can_write(self):
+        am = Alertmanager(self)
+        m = self.start(am.url, more=("--set", "alertmanager.resend=10s"))
+        am.wait("the drift", lambda found: found)
+        wait_for("it in the store", lambda: self.sql("SELECT count(*) FROM notices") == "1")
+        lock = sqlite3.connect(self.path, timeout=30, isolation_level=None)
+        self.addCleanup(lock.close)
+        lock.execute("BEGIN IMMEDIATE")
+        lock.execute("DELETE FROM drifts")
+        lock.execute("COMMIT")
+        lock.execute("BEGIN IMMEDIATE")
+        am.wait("its end, while the store is somebody else's", lambda found: not found)
+        m.stop(signal.SIGKILL)
+        lock.execute("COMMIT")
+        self.start(am.url)
+        wait_for("the store to know that it was taken", lambda: self.sql("SELECT count(*) FROM notices") == "0")
+        self.assertEqual(am.drifts(), [])
+
+    def test_a_test_says_what_each_peer_answered(self):
+        am, dead = Alertmanager(self), Alertmanager(self, "dead")
+        dead.stop()
+        of = lambda *peers: ["--set", "alertmanager.url=" + " ".join(p.url for p in peers), "--set", "journal.enable=off"]
+        abidrift("alert", "test", "alertmanager", *of(am), store=self.store)
+        with urllib.request.urlopen(am.url + "/api/v2/alerts", timeout=30) as answer:
+            alert, = json.load(answer)
+        self.assertEqual((alert["labels"]["alertname"], alert["labels"]["severity"]), ("AbidriftTest", "info"))
+        done = abidrift("alert", "test", "alertmanager", *of(am, dead), store=self.store, ok=(2,))
+        self.assertIn(f"127.0.0.1:{am.port}: HTTP 200", done.stdout + done.stderr)
+        self.assertRegex(done.stdout + done.stderr, rf"127.0.0.1:{dead.port}: .*(refused|connect)")
+
+    def test_a_configuration_that_cannot_work_is_refused_at_once(self):
+        for setting, word in (("alertmanager.url=http://a/?x", "without"), ("alertmanager.url=http://a:1 http://u:p@a:1/", "twice"),
+                              ("alertmanager.token_file=/nowhere/token", "token_file")):
+            done = abidrift("run", "--set", "alertmanager.url=http://127.0.0.1:1", "--set", setting, store=self.store, ok=(2,))
+            self.assertIn(word, done.stderr)
 
 
 class Alike(Case):

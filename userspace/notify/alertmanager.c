@@ -68,7 +68,7 @@ struct peer {
 	bool answered;
 	long status;
 	int64_t retry_after_s;
-	char text[256];
+	char text[256], refusal[256];
 	/* Between rounds; CLOCK_MONOTONIC. */
 	uint64_t told_generation;
 	int64_t resend_ms, again_ms;
@@ -382,6 +382,7 @@ static void round_end(struct peer *peer)
 	struct alertmanager *a = peer->a;
 
 	if (peer->refused) {
+		snprintf(peer->text, sizeof peer->text, "%s", peer->refusal);
 		peer_fails(peer);
 		return;
 	}
@@ -470,8 +471,10 @@ static void answer_work(struct peer *peer)
 	}
 	if (took)
 		ends_taken(peer);
-	else
+	if (!took) {
 		peer->refused = true;
+		snprintf(peer->refusal, sizeof peer->refusal, "%s", peer->text);
+	}
 	free(peer->cursor);
 	peer->cursor = peer->next_cursor;
 	peer->next_cursor = NULL;
@@ -578,9 +581,10 @@ int alertmanager_follow(struct alertmanager *a, int64_t now, struct error *e)
 	if (changed)
 		a->generation++;
 	drop_ended(a, now);
-	save(a);
 	for (size_t i = 0; i < a->peer_count; i++)
 		peer_follow(&a->peers[i], now);
+	/* After the peers: it may have to wait for somebody else's writing. */
+	save(a);
 	return err;
 }
 
