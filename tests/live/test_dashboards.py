@@ -10,8 +10,8 @@ import subprocess
 import time
 import unittest
 
-from harness import ABIDRIFT, Folder, Live, ROOT, abidrift, wait_for
-from prom import Alertmanager, Prometheus, RULES, need, samples, dump
+from harness import ABIDRIFT, Folder, Live, Process, ROOT, abidrift, wait_for
+from prom import Alertmanager, Prometheus, RULES, dump, free_port, need, samples
 from test_cli import QUICK, UUID, drifted
 from test_metrics import STATS, Stores, many, status
 from traces import Trace, life
@@ -333,6 +333,68 @@ class Monitored(Watched):
                     p.query(ask)
                     continue
                 wait_for(f"{where}: {ask}", lambda: has_data(p.query(ask)), 20)
+
+
+class Example(Stores):
+    """The ways that prometheus.example.yml names, walked."""
+    PROXY = "/lib/systemd/systemd-socket-proxyd"
+
+    def setUp(self):
+        super().setUp()
+        need("prometheus")
+        self.replay(drifted())
+
+    def serve(self, listen, *args):
+        p = Process([ABIDRIFT, "serve", "--store", self.store, "--listen", listen, *args])
+        self.addCleanup(p.stop)
+        return re.search(r"(127\.0\.0\.1:\d+|unix:\S+)", p.wait_line("listening on"))[0]
+
+    def prometheus(self, **places):
+        """The example, with what a site has to put in; no Alertmanager."""
+        text = read(os.path.join(FOLDER, "prometheus.example.yml")).replace("scrape_interval: 30s", "scrape_interval: 1s").replace("[localhost:9093]", "[]")
+        for name, value in {"abidrift.rules.yml": RULES, **places}.items():
+            self.assertIn(name, text)
+            text = text.replace(name, value)
+        p = Prometheus(self.folder, "global: {evaluation_interval: 1s}\n" + text)
+        self.addCleanup(p.stop)
+        return p
+
+    def up(self, p, address):
+        wait_for(f"{address} to be read", lambda: p.value(f'up{{instance="{address}"}}') == 1, 30)
+        self.assertEqual(p.query(f'abidrift_guests{{state="drift",instance="{address}"}}')[0]["metric"]["job"], "abidrift")
+
+    def openssl(self, *args):
+        subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=self.folder.path)
+
+    def test_on_the_host_itself_and_from_elsewhere_with_tls_and_a_token(self):
+        self.openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost",
+                     "-days", "2", "-keyout", "key.pem", "-out", "cert.pem")
+        token, key, cert = (self.folder.file(n) for n in ("token", "key.pem", "cert.pem"))
+        with open(token, "w") as f:
+            f.write("a-token-of-16-or-more\n")
+        near = self.serve("127.0.0.1:0")
+        port = self.serve("127.0.0.1:0", "--set", f"serve.tls_cert={cert}", "--set", f"serve.tls_key={key}", "--set", f"serve.token_file={token}").split(":")[1]
+        far, other = f"localhost:{port}", f"localhost:{free_port()}"
+        p = self.prometheus(**{"127.0.0.1:10917]": near + "]", "kvm-01.example.net:10917": far, "kvm-02.example.net:10917": other,
+                               "/etc/prometheus/abidrift.token": token, "/etc/prometheus/abidrift-ca.pem": cert})
+        self.up(p, near)
+        self.up(p, far)
+        wait_for("the one that is not there to be told", lambda: p.value(f'up{{job="abidrift",instance="{other}"}}') == 0, 30)
+        wait_for("the rules to work on it", lambda: p.query(f'ALERTS{{alertname="AbidriftDown",instance="{other}"}}'), 30)
+
+    def test_by_a_proxy_to_the_unix_socket(self):
+        if not os.path.exists(self.PROXY) or not shutil.which("systemd-socket-activate"):
+            self.skipTest("systemd's proxy is not installed")
+        path = self.serve("unix:" + self.folder.file("http.sock"))[len("unix:"):]
+        near = f"127.0.0.1:{free_port()}"
+        proxy = Process(["systemd-socket-activate", "-l", near, self.PROXY, path])
+        self.addCleanup(proxy.stop)
+        proxy.wait_line("Listening on")
+        empty = {n: self.folder.file(n.rpartition("/")[2]) for n in ("/etc/prometheus/abidrift.token", "/etc/prometheus/abidrift-ca.pem")}
+        for name in empty.values():
+            open(name, "w").close()
+        p = self.prometheus(**{"127.0.0.1:10917]": near + "]", "[kvm-01.example.net:10917, kvm-02.example.net:10917]": "[]", **empty})
+        self.up(p, near)
 
 
 class EndToEnd(Watched):
