@@ -2,6 +2,7 @@
 """Rules and dashboards: all of them work on a real Prometheus, on metrics as abidrift writes them."""
 import glob
 import json
+import glob
 import json
 import os
 import re
@@ -114,6 +115,11 @@ class Rules(unittest.TestCase):
             self.assertEqual(page, "docs/operations.md")
             self.assertEqual(anchor, rule["alert"].lower())
             self.assertIn(anchor, known)
+
+    def test_no_rule_is_called_as_an_alert_that_abidrift_sends_itself(self):
+        own = {name for path in glob.glob(os.path.join(ROOT, "userspace", "notify", "*.c")) for name in re.findall(r'"(Abidrift\w+)"', read(path))}
+        self.assertIn("AbidriftDrift", own)
+        self.assertEqual(own & {r["alert"] for r in rules("alert")}, set())
 
     def test_the_example_configuration_is_one(self):
         folder = Folder()
