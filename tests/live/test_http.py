@@ -233,6 +233,13 @@ class Copies(Served):
         self.assertNotEqual(after.headers["ETag"], tag)
         self.assertEqual({g["name"]: g["state"] for g in after.json()["guests"]}["web-1"], "same")
 
+    def test_however_a_target_is_written_its_answer_is_kept_once_and_of_it_alone(self):
+        s = self.serve()
+        seen = {s.ask(path).body for path in ("/api/v1/diff?from=web-1&to=db-1", "/api/v1/diff?&&from=web%2D1&to=db-1&", "/%61pi/v1/diff?%66rom=web-1&to=db-1")}
+        self.assertEqual(len(seen), 1)
+        others = {s.ask(path).body for path in ("/api/v1/diff?from=db-1&to=web-1", "/api/v1/diff?from=web-1", "/api/v1/diff?from=web-1@2", "/api/v1/diff?from=web-1%26to=db-1")}
+        self.assertEqual(len(others | seen), 5)
+
     def test_compressed_is_the_same_and_only_for_whom_it_is_welcome(self):
         s = self.serve()
         plain = s.ask("/api/v1/guests")

@@ -8,11 +8,11 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
+#include "userspace/base/error.h"
 #include "userspace/serve/http_cache.h"
 #include "userspace/serve/http_clients.h"
 #include "userspace/serve/http_secrets.h"
 
-struct error;
 struct store;
 struct suppressions;
 
@@ -23,6 +23,8 @@ struct http {
 	int listen_fd; /* borrowed */
 	char *store_url;
 	struct store *store; /* NULL: not open, or it failed */
+	int64_t again_ms;    /* it failed slowly: not tried before */
+	struct error failure; /* then */
 	const struct suppressions *rules;
 	struct MHD_Daemon *daemon;
 	struct http_clients clients;

@@ -16,8 +16,12 @@
 #include "userspace/store/store.h"
 
 #define HOST_MAX 256
-/* An Accept header is part of the key of an answer, and a hostile one must not fill memory. */
-#define KEY_MAX (HTTP_TARGET_MAX + 16)
+/* Between what keys are made of: bytes that no part and no value holds. */
+#define KEY_PART "\1"
+#define KEY_ARG "\2"
+/* Of a store that does not open. */
+#define SLOW_MS 100
+#define AGAIN_MS 2000
 
 static int64_t clock_ns(clockid_t id)
 {
@@ -123,20 +127,41 @@ static bool certificate_good(const struct http *h, struct MHD_Connection *connec
 
 /* ---- answers */
 
+static int64_t now_ms(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000000;
+}
+
+/* A store that somebody keeps locked is waited for, and alerts wait meanwhile: that is not asked for at every request. */
+static struct store *store_again(struct http *h, struct error *e)
+{
+	int64_t began = now_ms();
+
+	if (began < h->again_ms) {
+		*e = h->failure;
+		return NULL;
+	}
+	if (store_open(h->store_url, STORE_READ, &h->store, e) >= 0)
+		return h->store;
+	h->store = NULL;
+	h->failure = *e;
+	if (now_ms() - began > SLOW_MS)
+		h->again_ms = now_ms() + AGAIN_MS;
+	return NULL;
+}
+
 /* Sees what others wrote since; what was kept is then of no use. NULL with e: it cannot be read. */
 static struct store *reader(struct http *h, struct error *e)
 {
 	int changed = h->store ? store_changed(h->store) : -1;
 
-	if (changed >= 0) {
-		if (changed)
-			http_cache_clear(&h->cache);
+	if (changed)
+		http_cache_clear(&h->cache);
+	if (changed >= 0)
 		return h->store;
-	}
 	store_close(h->store);
 	h->store = NULL;
-	http_cache_clear(&h->cache);
-	return store_open(h->store_url, STORE_READ, &h->store, e) < 0 ? NULL : h->store;
+	return store_again(h, e);
 }
 
 static bool not_modified(struct MHD_Connection *connection, const struct http_reply *reply)
@@ -154,18 +179,15 @@ static enum MHD_Result send_reply(struct http *h, struct MHD_Connection *connect
 	return MHD_queue_response(connection, status, packed && reply->packed ? reply->packed : reply->plain);
 }
 
-static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connection, const struct http_route *route, const struct http_target *t, const char *key)
+static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connection, const struct http_route *route, const struct http_target *t,
+				const struct http_source *source, const char *key)
 {
-	struct error e = ERROR_INIT;
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	struct http_reply made = { 0 }, *reply = &made;
-	struct http_source source = { .why = e.text, .now = clock_ns(CLOCK_REALTIME) };
 	enum MHD_Result done;
 	int err;
 
-	source.store = reader(h, &e);
-	source.rules = (struct api_rules){ .suppress = h->rules, .at = source.now };
-	err = http_route_answer(route, &source, t, header(connection, "Accept"), &answer);
+	err = http_route_answer(route, source, t, header(connection, "Accept"), &answer);
 	if (err >= 0)
 		err = http_reply_make(&h->cache, &answer, &made);
 	buffer_release(&answer.body);
@@ -174,7 +196,7 @@ static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connectio
 				  err == -ENOBUFS ? "clients that read slowly hold all memory that there is for answers; try again" : "out of memory",
 				  "Retry-After", "10");
 	if (key && made.status == MHD_HTTP_OK)
-		reply = http_cache_put(&h->cache, key, clock_ns(CLOCK_MONOTONIC) / 1000000 + route->keep_ms, &made);
+		reply = http_cache_put(&h->cache, key, now_ms() + route->keep_ms, &made);
 	if (!reply)
 		reply = &made;
 	done = send_reply(h, connection, reply);
@@ -182,27 +204,48 @@ static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connectio
 	return done;
 }
 
+/* However it was written: who varies that must not have everything reckoned anew. */
+static char *key_make(const struct http_route *route, const struct http_target *t, const char *accept)
+{
+	struct buffer key = BUFFER_INIT;
+
+	buffer_printf(&key, "%u", http_route_variant(route, accept));
+	for (size_t i = 0; i < t->part_count; i++)
+		buffer_printf(&key, KEY_PART "%s", t->parts[i]);
+	for (size_t i = 0; i < t->arg_count; i++)
+		buffer_printf(&key, KEY_ARG "%s" KEY_ARG "%s", t->args[i].name, t->args[i].value);
+	return buffer_take(&key, NULL);
+}
+
+static enum MHD_Result send_route(struct http *h, struct MHD_Connection *connection, const struct http_route *route, const struct http_target *t)
+{
+	struct http_source source = { .now = clock_ns(CLOCK_REALTIME) };
+	char *key = route->keep_ms ? key_make(route, t, header(connection, "Accept")) : NULL;
+	struct error e = ERROR_INIT;
+	struct http_reply *kept = NULL;
+	enum MHD_Result done;
+
+	source.store = route->bare ? NULL : reader(h, &e);
+	source.why = e.text;
+	source.rules = (struct api_rules){ .suppress = h->rules, .at = source.now };
+	if (key && (source.store || route->bare))
+		kept = http_cache_get(&h->cache, key, now_ms());
+	done = kept ? send_reply(h, connection, kept) : send_new(h, connection, route, t, &source, key);
+	free(key);
+	return done;
+}
+
 static enum MHD_Result send_target(struct http *h, struct MHD_Connection *connection, const char *target)
 {
 	struct http_target t = { 0 };
 	const struct http_route *route;
-	struct http_reply *kept = NULL;
-	struct error e = ERROR_INIT;
 	enum MHD_Result done;
-	char key[KEY_MAX];
-	int err = http_target_parse(target, &t);
 
-	if (err < 0)
+	if (http_target_parse(target, &t) < 0)
 		return send_error(h, connection, MHD_HTTP_BAD_REQUEST, "the request target is no path that could be asked for", NULL, NULL);
 	route = http_route_find(&t);
-	if (!route) {
-		http_target_release(&t);
-		return send_error(h, connection, MHD_HTTP_NOT_FOUND, "there is nothing at this path (/ lists what there is)", NULL, NULL);
-	}
-	snprintf(key, sizeof key, "%u %s", http_route_variant(route, header(connection, "Accept")), target);
-	if (route->keep_ms && reader(h, &e))
-		kept = http_cache_get(&h->cache, key, clock_ns(CLOCK_MONOTONIC) / 1000000);
-	done = kept ? send_reply(h, connection, kept) : send_new(h, connection, route, &t, route->keep_ms ? key : NULL);
+	done = route ? send_route(h, connection, route, &t)
+		     : send_error(h, connection, MHD_HTTP_NOT_FOUND, "there is nothing at this path (/ lists what there is)", NULL, NULL);
 	http_target_release(&t);
 	return done;
 }

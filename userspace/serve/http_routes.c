@@ -188,24 +188,18 @@ static int history(const struct http_source *source, const struct http_target *t
 	return err < 0 ? err : put_json(model, ret, e);
 }
 
-/* Those that need no store say so by answering without one. */
 static const struct http_route routes[] = {
-	{ "/", { NULL }, KEEP_MS, root },
-	{ "/healthz", { NULL }, 0, healthz },
-	{ "/readyz", { NULL }, 0, readyz },
-	{ "/metrics", { NULL }, KEEP_METRICS_MS, metrics },
-	{ "/api/v1/guests", { NULL }, KEEP_MS, guests },
-	{ "/api/v1/guests/*", { NULL }, KEEP_MS, guest },
-	{ "/api/v1/guests/*/revisions/*", { NULL }, KEEP_MS, revision },
-	{ "/api/v1/diff", { "from", "to" }, KEEP_MS, diff },
-	{ "/api/v1/history", { "guest", "since" }, KEEP_MS, history },
+	{ "/", { NULL }, true, KEEP_MS, root },
+	{ "/healthz", { NULL }, true, 0, healthz },
+	{ "/readyz", { NULL }, false, 0, readyz },
+	{ "/metrics", { NULL }, false, KEEP_METRICS_MS, metrics },
+	{ "/api/v1/guests", { NULL }, false, KEEP_MS, guests },
+	{ "/api/v1/guests/*", { NULL }, false, KEEP_MS, guest },
+	{ "/api/v1/guests/*/revisions/*", { NULL }, false, KEEP_MS, revision },
+	{ "/api/v1/diff", { "from", "to" }, false, KEEP_MS, diff },
+	{ "/api/v1/history", { "guest", "since" }, false, KEEP_MS, history },
 };
 #define ROUTES (sizeof routes / sizeof *routes)
-
-static bool without_store(const struct http_route *route)
-{
-	return route->answer == root || route->answer == healthz || route->answer == readyz;
-}
 
 static bool fits(const char *pattern, const struct http_target *t)
 {
@@ -290,7 +284,8 @@ int http_route_answer(const struct http_route *route, const struct http_source *
 {
 	struct error e = ERROR_INIT;
 	int err = args_check(route, t, &e);
-	bool bare = without_store(route);
+	/* That the store cannot be read is what /readyz is there to tell. */
+	bool bare = route->bare || route->answer == readyz;
 
 	ret->status = 200;
 	if (err >= 0 && !bare && !source->store)

@@ -3,6 +3,7 @@
 #ifndef ABIDRIFT_SERVE_HTTP_ROUTES_H
 #define ABIDRIFT_SERVE_HTTP_ROUTES_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "userspace/base/buffer.h"
@@ -28,6 +29,7 @@ struct http_answer {
 struct http_route {
 	const char *path;        /* "*" stands for any one part */
 	const char *args[4];     /* that it takes */
+	bool bare;               /* needs no store */
 	int64_t keep_ms;         /* its answer holds so long while the store does not change; 0: not at all */
 	/* An answer of 200 if nothing else is set; -errno with e becomes one. */
 	int (*answer)(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e);

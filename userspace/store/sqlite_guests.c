@@ -335,7 +335,11 @@ int store_guest_resolve(struct store *s, const char *text, struct store_guest *r
 		w.uuid = canonical;
 	if (!*w.text)
 		return error_set(e, ENOENT, "a guest's id, UUID or name is missing; abidrift ls lists them");
-	int err = find_matches(s, &w, &items, &count);
+	/* An id is one guest's, and excludes all other matches: the rest need not be looked at. */
+	int err = w.name_only ? -ENOENT : guest_by_id(s, text, ret);
+	if (err != -ENOENT)
+		return err < 0 ? error_set(e, -err, "%s", store_error(s)) : 0;
+	err = find_matches(s, &w, &items, &count);
 	if (err < 0)
 		return error_set(e, -err, "%s", store_error(s));
 	text_terminal(&shown, text, strnlen(text, SHOWN_BYTES));
