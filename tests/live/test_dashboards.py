@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 import unittest
@@ -15,6 +16,7 @@ from harness import ABIDRIFT, Folder, Live, Process, ROOT, abidrift, wait_for
 from prom import Alertmanager, Prometheus, RULES, dump, free_port, need, samples
 from test_cli import QUICK, UUID, drifted
 from test_metrics import STATS, Stores, many, status
+from test_run import children
 from traces import Trace, life
 
 FOLDER = os.path.dirname(RULES)
@@ -307,8 +309,8 @@ class Watched(Live):
     def trace(self):
         return drifted()
 
-    def listen(self, port=0):
-        self.monitor_process = m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", f"127.0.0.1:{port}"])
+    def listen(self, port=0, *args):
+        self.monitor_process = m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", f"127.0.0.1:{port}", *args])
         where = m.wait_line(r"listening on .*127\.0\.0\.1:\d+")
         m.wait_line("^abidrift: ready$")
         return re.search(r"127\.0\.0\.1:\d+", where)[0]
@@ -339,6 +341,23 @@ class Monitored(Watched):
                     p.query(ask)
                     continue
                 wait_for(f"{where}: {ask}", lambda: has_data(p.query(ask)), 20)
+
+
+class Stopped(Watched):
+    def test_a_monitor_that_sees_no_more_is_told_of_by_the_process_that_is_left(self):
+        target = self.listen(0, "--set", "alerts.blind_after=10s")
+        p = self.scrape(target)
+        blind = 'abidrift_blind{scope="monitor"}'
+        wait_for("the heartbeat", lambda: p.query("abidrift_heartbeat_timestamp_seconds"))
+        self.assertEqual(p.value(blind), 0)
+        collector = children(self.monitor_process.pid)["collector"]
+        os.kill(collector, signal.SIGSTOP)
+        try:
+            wait_for("it to be blind", lambda: p.value(blind) == 1)
+            self.assertGreater(p.value("time() - abidrift_heartbeat_timestamp_seconds"), 9)
+        finally:
+            os.kill(collector, signal.SIGCONT)
+        wait_for("it to see again", lambda: p.value(blind) == 0)
 
 
 class Example(Stores):

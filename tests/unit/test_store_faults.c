@@ -334,6 +334,24 @@ static char *make_full_store(struct sandbox *box, size_t *ret_size)
 	return slurp(box->path, ret_size);
 }
 
+/* What metrics ask for. */
+static int use_tallies(struct store *s)
+{
+	static int (*const tallies[])(struct store *, struct store_tally **, size_t *) = { store_tally_states, store_tally_coverage, store_tally_drifted,
+											  store_tally_worst };
+	struct store_drifting *drifting = NULL;
+	struct store_tally *items = NULL;
+	uint64_t bytes;
+	size_t n;
+	int err = store_size(s, &bytes);
+	for (size_t i = 0; i < sizeof(tallies) / sizeof(*tallies) && !err; i++)
+		if (!(err = tallies[i](s, &items, &n)))
+			store_tallies_free(items, n);
+	if (!err && !(err = store_drifting(s, 5, &drifting, &n)))
+		store_drifting_free(drifting, n);
+	return err;
+}
+
 /* What is read of all guests together. */
 static int use_lists(struct store *s)
 {
@@ -352,6 +370,8 @@ static int use_lists(struct store *s)
 		store_turns_free(turns, n);
 	if (!err && !(err = store_suppressions(s, &rules, &n)))
 		store_suppressions_free(rules, n);
+	if (!err)
+		err = use_tallies(s);
 	if (!err && !(err = store_maintenance_get(s, &window)))
 		store_maintenance_release(&window);
 	return err == -ENOENT ? 0 : err;
