@@ -91,6 +91,9 @@ $(BUILD)/tests/unit/test_metrics%: $(BUILD)/tests/unit/test_metrics%.o $(BUILD)/
 $(BUILD)/tests/unit/test_collect%: $(BUILD)/tests/unit/test_collect%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lbpf -lelf -lz $(PURE_LIBS)
+$(BUILD)/tests/unit/test_notify%: $(BUILD)/tests/unit/test_notify%.o $(BUILD)/libnotify.a $(BUILD)/libstore.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lsystemd -lcurl -lgnutls $(STORE_LIBS)
 $(BUILD)/tests/unit/test_config: $(BUILD)/tests/unit/test_config.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -linih

@@ -31,6 +31,7 @@ struct messenger {
 	sd_event_source *bell, *stop;
 	struct watch watch;
 	bool news, stopping;
+	bool full; /* the store's disk, and it was said */
 	bool watch_said; /* that it cannot tell */
 };
 
@@ -50,14 +51,17 @@ static void say(void *context, const char *line)
 
 static bool passing(int err)
 {
-	return err == -EBUSY || err == -EAGAIN;
+	return err == -EBUSY || err == -EAGAIN || err == -ENOSPC;
 }
 
-/* A store that is busy is asked again. */
+/* A store that is busy or full is asked again: what sinks answered is kept until it can be written. */
 static int deliver(struct messenger *m, struct error *e)
 {
 	int err = notify_deliver(m->notify, e);
 
+	if (err == -ENOSPC && !m->full)
+		fprintf(stderr, "abidrift: messenger: %s; trying again\n", e->text);
+	m->full = err == -ENOSPC;
 	m->news = passing(err);
 	if (passing(err)) {
 		e->text[0] = 0;
@@ -141,7 +145,7 @@ static int work(struct messenger *m, struct error *e)
 		if (m->news || notify_due(m->notify) <= now_ms())
 			err = deliver(m, e);
 		if (err >= 0)
-			err = wait_ms(m, m->news ? FAREWELL_LOOK_MS : patience(m), e);
+			err = wait_ms(m, m->full ? LOOK_MS : m->news ? FAREWELL_LOOK_MS : patience(m), e);
 	}
 	return err;
 }

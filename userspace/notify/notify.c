@@ -36,6 +36,10 @@ struct under_way {
 	char *guest;
 	int64_t at;
 	uint32_t attempts;
+	/* It answered, and the store could not write that down (full, busy). */
+	bool unwritten;
+	enum sink_result result;
+	char *text;
 };
 
 struct sink {
@@ -135,6 +139,12 @@ int notify_load(const struct config *c, struct notify **ret, struct error *e)
 	return 0;
 }
 
+static void way_release(struct under_way *way)
+{
+	free(way->guest);
+	free(way->text);
+}
+
 void notify_free(struct notify *n)
 {
 	if (!n)
@@ -145,7 +155,7 @@ void notify_free(struct notify *n)
 		if (sink->state && sink->kind->release)
 			sink->kind->release(sink->state);
 		for (size_t k = 0; k < sink->out_count; k++)
-			free(sink->out[k].guest);
+			way_release(&sink->out[k]);
 		free(sink->out);
 	}
 	alertmanager_free(n->alertmanager);
@@ -167,7 +177,7 @@ static struct under_way *way_find(struct sink *sink, int64_t row)
 
 static void way_end(struct sink *sink, struct under_way *way)
 {
-	free(way->guest);
+	way_release(way);
 	*way = sink->out[--sink->out_count];
 }
 
@@ -318,10 +328,34 @@ static void answered(void *context, const char *name, int64_t row, const struct 
 		return;
 	}
 	err = answer_take(sink, way, answer, &n->error);
-	if (err < 0 && n->err >= 0)
-		n->err = err;
-	way_end(sink, way);
 	sink->more = true;
+	if (err >= 0) {
+		way_end(sink, way);
+		return;
+	}
+	if (n->err >= 0)
+		n->err = err;
+	way->unwritten = true;
+	way->result = answer->result;
+	way->text = answer->text ? strdup(answer->text) : NULL;
+}
+
+/* As soon as the store takes it; until then the alert is under way, so that a full disk does not send it again and again. */
+static int answers_write(struct sink *sink, struct error *e)
+{
+	int err = 0;
+
+	for (size_t i = 0; err >= 0 && i < sink->out_count;) {
+		struct under_way *way = &sink->out[i];
+		struct sink_answer answer = { .result = way->result, .text = way->text };
+
+		err = way->unwritten ? answer_take(sink, way, &answer, e) : 0;
+		if (err >= 0 && way->unwritten)
+			way_end(sink, way); /* the last one is here now */
+		else
+			i++;
+	}
+	return err;
 }
 
 /* ---- what goes */
@@ -363,7 +397,6 @@ static bool held_up(const struct sink *sink, const struct store_alert *rows, siz
 	return false;
 }
 
-/* What a sink took and the store did not write down is delivered again: at least once. */
 static int failed_answer(struct notify *n, struct error *e)
 {
 	int err = n->err;
@@ -456,8 +489,10 @@ static int sink_age(struct sink *sink, struct error *e)
 
 static int sink_deliver(struct sink *sink, struct error *e)
 {
-	int err = sink->stopped ? sink_age(sink, e) : sink_begin(sink, e);
+	int err = answers_write(sink, e);
 
+	if (err >= 0)
+		err = sink->stopped ? sink_age(sink, e) : sink_begin(sink, e);
 	if (sink->soonest_ms && sink->soonest_ms <= now_ms())
 		sink->more = true;
 	while (err >= 0 && sink->begun && sink->more && can_go(sink)) {
@@ -510,11 +545,20 @@ int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*l
 
 int notify_deliver(struct notify *n, struct error *e)
 {
-	int err = failed_answer(n, e);
+	int err = 0;
 
-	for (size_t i = 0; i < KINDS && err >= 0; i++) {
+	n->err = 0; /* what it was about is tried again */
+	/* One that the store fails does not keep the others from theirs. */
+	for (size_t i = 0; i < KINDS; i++) {
+		struct error why = ERROR_INIT;
+		int one;
+
 		n->sinks[i].more = true;
-		err = sink_deliver(&n->sinks[i], e);
+		one = sink_deliver(&n->sinks[i], &why);
+		if (one < 0 && err >= 0) {
+			err = one;
+			*e = why;
+		}
 	}
 	if (err >= 0 && n->alertmanager)
 		err = alertmanager_follow(n->alertmanager, clock_ns(CLOCK_REALTIME), e);
