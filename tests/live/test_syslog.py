@@ -351,6 +351,21 @@ class Tls(Syslog):
         self.assert_all_in_order(r, ids)
 
 
+    def test_one_that_never_answers_holds_up_nothing_else(self):
+        with socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            m = self.begin(f"tls:127.0.0.1:{listener.getsockname()[1]}")
+            listener.settimeout(30)
+            self.add(1)
+            taken, _ = listener.accept()
+            with taken:
+                m.wait_line("made-0000", "out")
+                self.assertIn("it does not answer", m.wait_line("alerts cannot go to syslog now"))
+                # What nobody reads any more is closed.
+                wait_for("its end", lambda: taken.recv(65536) == b"")
+
+
 class Unix(Syslog):
     def local(self):
         path = self.folder.file("log")
