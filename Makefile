@@ -100,6 +100,9 @@ $(BUILD)/tests/unit/test_config: $(BUILD)/tests/unit/test_config.o $(PURE_ARCHIV
 $(BUILD)/tests/unit/test_options: $(BUILD)/tests/unit/test_options.o $(BUILD)/userspace/commands/options.o $(BUILD)/libbase.a
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
+$(BUILD)/tests/unit/test_syslog_message: $(BUILD)/tests/unit/test_syslog_message.o $(BUILD)/userspace/notify/syslog_message.o $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)
