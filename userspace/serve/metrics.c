@@ -348,7 +348,8 @@ static int drifted_put(struct page *p, struct store *s, struct error *e)
 
 	if (err < 0)
 		return store_failed(s, err, e);
-	qsort(items, count, sizeof *items, by_severity_and_count);
+	if (count)
+		qsort(items, count, sizeof *items, by_severity_and_count);
 	shown = count <= room ? count : room - SEVERITIES;
 	for (size_t i = 0; i < count; i++) {
 		if (severity_parse(items[i].kind, &severity) < 0)
