@@ -426,7 +426,7 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 }
 
 /* Metrics: with more combinations than this the rest is counted under the facet "other". */
-#define DRIFT_EVENTS_MAX 18
+#define DRIFT_EVENTS_MAX 16
 
 /* Told before, and judged the same way. */
 static bool told_before(json_t *index, const json_t *change)

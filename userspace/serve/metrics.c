@@ -61,6 +61,8 @@ enum family_id {
 	ALERTS,
 	OUTBOX,
 	OUTBOX_OLDEST,
+	SINK_ENTRIES,
+	SINK_OLDEST,
 	MAINTENANCE,
 	STORE_BYTES,
 };
@@ -85,8 +87,10 @@ static const struct family families[] = {
 	[PROGRAM_RUNS] = { "abidrift_bpf_program_runs", COUNTER, NULL, "Runs of a BPF program, where the kernel's statistics are on." },
 	[PROGRAM_SECONDS] = { "abidrift_bpf_program_run_seconds", COUNTER, "seconds", "Time in a BPF program, where the kernel's statistics are on." },
 	[ALERTS] = { "abidrift_alerts", COUNTER, NULL, "Alerts by sink: delivered, given up, and attempts that failed." },
-	[OUTBOX] = { "abidrift_outbox_entries", GAUGE, NULL, "Alerts that a sink has not taken yet." },
-	[OUTBOX_OLDEST] = { "abidrift_outbox_oldest_timestamp_seconds", GAUGE, "seconds", "When the oldest alert that a sink has not taken was written." },
+	[OUTBOX] = { "abidrift_outbox_entries", GAUGE, NULL, "Deliveries that are owed: alerts that a sink has not taken yet, over all sinks." },
+	[OUTBOX_OLDEST] = { "abidrift_outbox_oldest_timestamp_seconds", GAUGE, "seconds", "When the oldest alert that some sink has not taken was written; 0: none waits." },
+	[SINK_ENTRIES] = { "abidrift_sink_entries", GAUGE, NULL, "Alerts that a sink has not taken yet." },
+	[SINK_OLDEST] = { "abidrift_sink_oldest_timestamp_seconds", GAUGE, "seconds", "When the oldest alert that a sink has not taken was written." },
 	[MAINTENANCE] = { "abidrift_maintenance", GAUGE, NULL, "1 while a maintenance window holds alerts of drift back." },
 	[STORE_BYTES] = { "abidrift_store_bytes", GAUGE, "bytes", "Size of the store and its log." },
 };
@@ -431,6 +435,20 @@ static uint64_t alerts_of(const struct store_counter *items, size_t count, const
 	return 0;
 }
 
+static void owed_put(struct page *p, const struct store_queue *queues, size_t count)
+{
+	uint64_t owed = 0;
+	int64_t oldest = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		owed += queues[i].waiting;
+		if (queues[i].oldest_at > 0 && (!oldest || queues[i].oldest_at < oldest))
+			oldest = queues[i].oldest_at;
+	}
+	count_put(p, OUTBOX, NULL, owed);
+	seconds_put(p, OUTBOX_OLDEST, NULL, (uint64_t)oldest);
+}
+
 /* All results of every sink that has a queue: the first alert that is given up must be a rise from 0, or no rule sees it. */
 static int outbox_put(struct page *p, struct store *s, struct error *e)
 {
@@ -446,12 +464,14 @@ static int outbox_put(struct page *p, struct store *s, struct error *e)
 		for (size_t k = 0; metrics_word(queues[i].sink) && k < sizeof results / sizeof *results; k++)
 			count_put(p, ALERTS, LABELS("sink", queues[i].sink, "result", results[k]),
 				  alerts_of(counters, counter_count, queues[i].sink, results[k]));
+	if (err >= 0)
+		owed_put(p, queues, queue_count);
 	for (size_t i = 0; err >= 0 && i < queue_count; i++)
 		if (metrics_word(queues[i].sink))
-			count_put(p, OUTBOX, LABELS("sink", queues[i].sink), queues[i].waiting);
+			count_put(p, SINK_ENTRIES, LABELS("sink", queues[i].sink), queues[i].waiting);
 	for (size_t i = 0; err >= 0 && i < queue_count; i++)
 		if (metrics_word(queues[i].sink) && queues[i].oldest_at > 0)
-			seconds_put(p, OUTBOX_OLDEST, LABELS("sink", queues[i].sink), (uint64_t)queues[i].oldest_at);
+			seconds_put(p, SINK_OLDEST, LABELS("sink", queues[i].sink), (uint64_t)queues[i].oldest_at);
 	store_counters_free(counters, counter_count);
 	store_queues_free(queues, queue_count);
 	return err < 0 ? store_failed(s, err, e) : 0;
