@@ -64,6 +64,7 @@ struct instance {
 	uint64_t news_ns[FACETS];
 	uint64_t judged_ns[FACETS];
 	unsigned judged, dirty;
+	uint64_t held_ns;     /* since when drift of it waits for the rest of its boot, or of the one after a reset; 0 = none does */
 	uint64_t scan_ns;     /* news of pci that were looked at for the end of the bus scan */
 	bool scanning;        /* it was not over */
 	bool said_fell;
@@ -1198,6 +1199,21 @@ static int instance_began(struct analyst *a, struct instance *in, struct error *
 	return 0;
 }
 
+/* A guest that resets again and again, perhaps because of its drift, is never judged as a whole: that is not waited for for ever. */
+static bool holds(const struct analyst *a, const struct instance *in)
+{
+	return !in->gone && (!in->held_ns || a->now_ns < in->held_ns + a->options.settle_max_ns);
+}
+
+static void held_follow(const struct analyst *a, struct instance *in, bool held)
+{
+	if (held && !in->held_ns)
+		in->held_ns = a->now_ns;
+	/* After a reset it is not seen until its facet is judged again. */
+	if (!held && (in->judged == ALL_FACETS || !holds(a, in)))
+		in->held_ns = 0;
+}
+
 static int instance_judge(struct analyst *a, struct instance *in, unsigned due, struct error *e)
 {
 	struct abi_entries entries = ABI_ENTRIES_INIT;
@@ -1205,7 +1221,7 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 	struct judge_outcome out = { 0 };
 	struct judge_input input = {
 		.guest = &in->guest, .instance = &in->row, .facts = in->facts, .entries = &entries, .context = &context,
-		.judged = in->judged | due, .baseline_auto = a->options.baseline_auto,
+		.judged = in->judged | due, .hold = holds(a, in), .baseline_auto = a->options.baseline_auto,
 		.suppress = a->rules, .host = a->host ? a->host : "-", .now = now_real(a),
 	};
 	int err = instance_began(a, in, e);
@@ -1229,6 +1245,7 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 		return err;
 	in->judged |= due;
 	in->dirty &= ~due;
+	held_follow(a, in, out.held);
 	for (int f = 0; f < FACETS; f++)
 		if (due & (1u << f))
 			in->judged_ns[f] = a->now_ns;
@@ -1297,6 +1314,9 @@ static int instance_bury(struct analyst *a, struct instance *in, struct error *e
 
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
+	/* Nothing more comes that its drift could wait for. */
+	if (err >= 0 && in->ready && in->held_ns && in->judged && !in->outgoing)
+		err = instance_judge(a, in, 0, e);
 	if (err >= 0 && in->ready)
 		err = instance_end(a, &in->row, in->gone, e);
 	if (err < 0)

@@ -306,20 +306,40 @@ static void carry_over(json_t *diff, const json_t *open, const struct abi_entrie
 		json_object_set_new(diff, "result", json_string(drift_result_name(DRIFT_DRIFT)));
 }
 
-/* Of the changes that count, those that were not there before, or did not count. */
-static bool any_new(const json_t *changes, const json_t *open)
+/* The worst of the changes that count and were not there before, or did not count; SEVERITY_NONE: there is none. */
+static enum severity news_severity(const json_t *changes, const json_t *open)
 {
 	json_t *index = changes_index(json_object_get(open, "changes"), counts), *change;
-	bool any = false;
+	enum severity worst = SEVERITY_NONE, severity;
 	size_t i;
 
-	json_array_foreach(changes, i, change)
-		if (counts(change) && !changes_find(index, change)) {
-			any = true;
-			break;
-		}
+	json_array_foreach(changes, i, change) {
+		if (!counts(change) || changes_find(index, change))
+			continue;
+		if (severity_parse(string_of(change, "severity"), &severity) < 0 || severity == SEVERITY_NONE)
+			severity = SEVERITY_INFO;
+		if (severity > worst)
+			worst = severity;
+	}
 	json_decref(index);
-	return any;
+	return worst;
+}
+
+/*
+ * A boot shows its facets one by one, and what one upgrade did to it is one alert: until all are judged, what is new waits, unless it is
+ * critical. What stands meanwhile is what was open before. True: it waits.
+ */
+static bool hold_back(json_t *diff, const json_t *open, enum severity news)
+{
+	json_t *before = json_object_get(open, "changes");
+
+	if (news == SEVERITY_NONE || news == SEVERITY_CRITICAL)
+		return false;
+	if (before)
+		json_object_set(diff, "changes", before);
+	else
+		json_object_set_new(diff, "changes", json_array());
+	return true;
 }
 
 /* The diff without what is suppressed: what history and alerts tell. NULL: out of memory. */
@@ -474,13 +494,15 @@ static bool is_worse(const json_t *changes, const json_t *before)
 
 /* Opens, changes or closes the guest's drift, with event and alert. life: the VM that shows it; NULL: none. */
 static int drift_follow(struct store *s, const struct store_guest *guest, const struct store_instance *life, json_t *diff,
-			const struct abi_entries *entries, unsigned judged, const struct suppressions *rules, uint32_t revision, int64_t now, struct judge_outcome *ret, struct error *e)
+			const struct abi_entries *entries, unsigned judged, bool hold, const struct suppressions *rules, uint32_t revision, int64_t now,
+			struct judge_outcome *ret, struct error *e)
 {
 	json_t *changes = json_object_get(diff, "changes"), *open = NULL, *before = NULL, *after = NULL;
 	struct digest was, is, was_told, is_told;
 	const char *host = life && life->host ? life->host : "";
 	struct maintenance window = { .holds = false };
 	bool all = judged == ALL_FACETS, same, worse = false;
+	enum severity news;
 	int64_t opened_at = 0;
 	int err = open_drift(s, guest->row, &open, &was, &opened_at, e);
 
@@ -498,7 +520,11 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 		worse = is_worse(changes, json_object_get(open, "changes"));
 	if (same && !worse && all && entries)
 		err = drift_refresh(s, guest->row, diff, open, &is, opened_at, e);
-	if (err < 0 || (same && !worse) || !(all || any_new(changes, open)))
+	if (err < 0 || (same && !worse))
+		goto out;
+	news = all ? SEVERITY_NONE : news_severity(changes, open);
+	ret->held = !all && hold && hold_back(diff, open, news);
+	if (!all && (news == SEVERITY_NONE || ret->held))
 		goto out;
 	before = open ? counting_diff(open) : json_object();
 	after = counting_diff(diff);
@@ -706,7 +732,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 		if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 			err = -ENOMEM;
 		if (err >= 0)
-			err = drift_follow(s, in->guest, in->instance, diff, in->entries, in->judged, in->suppress, in->instance->revision, in->now, ret,
+			err = drift_follow(s, in->guest, in->instance, diff, in->entries, in->judged, in->hold, in->suppress, in->instance->revision, in->now, ret,
 					   e);
 		/* What a changed machine shows is evidence about that machine, not about the baseline's. */
 		if (err >= 0 && all && !drift.change_count)
@@ -802,7 +828,7 @@ static int recheck(struct store *s, const struct store_guest *guest, const struc
 	if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
 		err = -ENOMEM;
 	if (err >= 0)
-		err = drift_follow(s, guest, count ? &items[0] : NULL, diff, NULL, ALL_FACETS, suppress, last.revision.revision, now,
+		err = drift_follow(s, guest, count ? &items[0] : NULL, diff, NULL, ALL_FACETS, false, suppress, last.revision.revision, now,
 				   &outcome, e);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };

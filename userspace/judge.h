@@ -27,6 +27,7 @@ struct judge_input {
 	const struct context *context;
 	unsigned judged;       /* facets settled in this boot (bits) */
 	uint32_t began;        /* revision that this boot showed when it was first judged as a whole; 0: it has not been */
+	bool hold;             /* what is new and not critical waits until all facets are judged */
 	bool baseline_auto;
 	const struct suppressions *suppress; /* NULL: none */
 	const char *host;
@@ -39,6 +40,7 @@ struct judge_outcome {
 	bool no_baseline;      /* there is none to compare with */
 	bool baseline_made;
 	bool new_revision;
+	bool held;             /* something waits so: it is not in the store */
 	bool drift_new;        /* drift, or another one than before */
 	bool resolved;
 	size_t joined;         /* entries that joined the baseline as evidence */
