@@ -15,10 +15,12 @@
 #include "userspace/abi/entries.h"
 #include "userspace/abi/facts.h"
 #include "userspace/abi/identity.h"
+#include "userspace/alert.h"
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
 #include "userspace/base/config.h"
+#include "userspace/blind.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/view.h"
 #include "userspace/judge.h"
@@ -37,6 +39,11 @@
 #define PATIENCE 3
 #define PATIENT_FACETS (1u << FACET_PORTS | 1u << FACET_MMIO | 1u << FACET_MEMORY | 1u << FACET_PCI | 1u << FACET_PLACEMENT)
 #define READ_BYTES 65536
+#define SECOND_NS 1000000000
+/* A store that is only locked by others for less is no failure. */
+#define BUSY_TOLD_NS (10ll * SECOND_NS)
+/* How a reason begins that is a setting. */
+#define BY_DECISION "monitor."
 #define FAILURES 4 /* different ones of the store are told, each once, until it takes something again */
 
 /* One VM of the stream. */
@@ -89,6 +96,10 @@ struct analyst {
 	int64_t rule_end; /* when the next rule ends; INT64_MAX = none */
 	int64_t window; /* when the maintenance window ends, as far as the store was read; INT64_MAX = none is open */
 	uint64_t ring_full; /* news that found the ring full, as last told */
+	uint64_t map_full;  /* facts that found the map full, as last heard */
+	int64_t failing_since; /* the store, CLOCK_REALTIME; 0 = it does not */
+	bool failing, failed_hard; /* since the last heartbeat; for more than being busy */
+	char failure[sizeof(((struct error *)0)->text)]; /* what it said first */
 	bool hello, synced, unknown, recheck;
 	bool reads_memory;       /* the collector reads guests' memory, and tells in the end of every boot what came of it */
 	char failures[FAILURES][sizeof(((struct error *)0)->text)]; /* told since the store last took something */
@@ -221,6 +232,12 @@ static int store_trouble(struct analyst *a, int err, struct error *e)
 
 	if (a->options.replay || err == -ENOMEM || err == -EBADMSG)
 		return err;
+	if (!a->failing_since) {
+		a->failing_since = now_real(a);
+		memcpy(a->failure, e->text, sizeof a->failure);
+	}
+	a->failing = true;
+	a->failed_hard |= err != -EBUSY && err != -EAGAIN;
 	for (size_t i = 0; i < a->failure_count && !told; i++)
 		told = !strcmp(a->failures[i], e->text);
 	if (!told && a->failure_count < FAILURES) {
@@ -733,6 +750,37 @@ static int pairs_keep(const void *body, size_t bytes, void **pairs, size_t *pair
 	return 0;
 }
 
+static void rang(const struct analyst *a)
+{
+	if (a->options.rang)
+		a->options.rang(a->options.context);
+}
+
+/* What could not be told while it lasted: there was nowhere to write it to. */
+static int recovery_tell(struct analyst *a)
+{
+	struct buffer summary = BUFFER_INIT;
+	struct alert alert = { .type = "store", .host = a->host, .severity = SEVERITY_WARNING, .now = now_real(a) };
+	int64_t lasted = now_real(a) - a->failing_since;
+	int err = 0;
+
+	if (a->failing_since && !a->failing && (a->failed_hard || lasted >= BUSY_TOLD_NS)) {
+		buffer_string(&summary, "the store could not be written for ");
+		text_duration_put(&summary, (uint64_t)lasted / SECOND_NS * SECOND_NS);
+		buffer_printf(&summary, ", and takes all again; alerts of that time come late: %s", a->failure);
+		alert.summary = summary.data;
+		err = buffer_failed(&summary) ? -ENOMEM : alert_add(a->store, &alert);
+		buffer_release(&summary);
+		if (err >= 0)
+			rang(a);
+	}
+	if (err >= 0 && !a->failing) {
+		a->failing_since = 0;
+		a->failed_hard = false;
+	}
+	return err;
+}
+
 /* What this monitor says of itself. A trace says nothing of a monitor. */
 static int status_follow(struct analyst *a, struct error *e)
 {
@@ -741,21 +789,97 @@ static int status_follow(struct analyst *a, struct error *e)
 	char *text;
 	int err;
 
-	if (a->options.replay || !a->host)
+	/* Until the collector has counted, what was said last stands. */
+	if (a->options.replay || !a->host || !a->stats_pairs)
 		return 0;
 	text = status_write(&records);
 	if (!text)
 		return error_set(e, ENOMEM, "out of memory");
 	err = store_status_put(a->store, a->host, now_real(a), text);
 	free(text);
+	if (err >= 0)
+		err = recovery_tell(a);
+	/* What failed is tried again with every tick: if nothing does until the next heartbeat, it works again. */
+	a->failing = false;
 	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
 }
 
-static int take_coverage(struct analyst *a, const void *body, size_t bytes, struct error *e)
+/* Facets of which this host showed nothing already when its monitor last spoke; NULL: it never did. */
+static int blind_before(struct analyst *a, json_t **ret)
+{
+	struct store_status *items = NULL;
+	size_t count = 0;
+	int err = store_statuses(a->store, &items, &count);
+
+	*ret = NULL;
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(items[i].host, a->host)) {
+			json_t *status = json_loads(items[i].json, 0, NULL);
+
+			*ret = json_incref(json_object_get(status, "blind"));
+			json_decref(status);
+		}
+	store_statuses_free(items, count);
+	return err;
+}
+
+/* What this host showed before, and does not show now. That an operator switched something off is his decision. */
+static int coverage_follow(struct analyst *a, struct error *e)
+{
+	struct blind_facets is = { .host = a->host, .now = now_real(a) };
+	const char *name, *reason;
+	bool alerted = false;
+	json_t *before;
+	size_t cursor = 0;
+	int err = blind_before(a, &before);
+
+	if (err < 0)
+		return store_failed(a, err, e);
+	while (record_pair_next(a->blind_pairs, a->blind_bytes, &cursor, &name, &reason) > 0) {
+		const struct facet *facet = facet_find(name);
+
+		if (facet && !strncmp(reason, BY_DECISION, strlen(BY_DECISION)))
+			is.because = reason;
+		else if (facet && !is.facets[facet->id].reason) {
+			is.facets[facet->id].reason = reason;
+			is.facets[facet->id].severity = SEVERITY_WARNING;
+			is.facets[facet->id].lasts = !before || json_object_get(before, name);
+		}
+	}
+	json_decref(before);
+	err = store_begin(a->store);
+	if (err < 0)
+		return store_failed(a, err, e);
+	err = blind_follow(a->store, &is, &alerted, e);
+	if (err >= 0 && (err = store_commit(a->store)) < 0)
+		store_failed(a, err, e);
+	if (err < 0)
+		store_rollback(a->store);
+	else if (alerted)
+		rang(a);
+	return err;
+}
+
+/* It holds for guests that are known already, too. */
+static int take_coverage(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	int err = pairs_keep(body, bytes, &a->blind_pairs, &a->blind_bytes, e);
 
-	return err < 0 ? err : status_follow(a, e);
+	for (struct instance *in = a->instances; in && err >= 0; in = in->next) {
+		struct record_header of = { .type = h->type, .vm = in->vm };
+		unsigned news = 0;
+
+		err = facts_add(in->facts, &of, body, bytes, &news);
+		in->dirty |= news & in->judged;
+	}
+	if (err < 0)
+		return *e->text ? err : error_set(e, -err, "a coverage record cannot be used");
+	if (a->options.replay || !a->host)
+		return 0;
+	err = coverage_follow(a, e);
+	if (err >= 0)
+		err = status_follow(a, e);
+	return err < 0 ? store_trouble(a, err, e) : 0;
 }
 
 static int take_stats(struct analyst *a, const void *body, size_t bytes, struct error *e)
@@ -1032,6 +1156,33 @@ static const char *const class_facets[OBSERVE_CLASSES] = {
 	[OBSERVE_CLASS_REGISTER] = "register",
 };
 
+/* Told when it begins; the map of a collector that was started again is empty. */
+static int map_full(struct analyst *a, uint64_t count, struct error *e)
+{
+	struct alert alert = { .type = "loss", .host = a->host ? a->host : "-", .severity = SEVERITY_WARNING, .now = now_real(a) };
+	struct buffer about = BUFFER_INIT, summary = BUFFER_INIT;
+	bool begins = count && (!a->map_full || count < a->map_full);
+	int err = 0;
+
+	if (begins) {
+		buffer_printf(&about, "map@%s %" PRIu64, a->boot_id ? a->boot_id : "-", count);
+		buffer_printf(&summary, "the facts map is full, and facts of guests are lost: %" PRIu64 " so far; a lower monitor.quota leaves room for all", count);
+		alert.about = about.data;
+		alert.summary = summary.data;
+		err = buffer_failed(&about) || buffer_failed(&summary) ? -ENOMEM : alert_add(a->store, &alert);
+		if (err >= 0) {
+			say(a, 1, "%s", summary.data);
+			rang(a);
+		}
+	}
+	buffer_release(&about);
+	buffer_release(&summary);
+	if (err < 0)
+		return store_trouble(a, store_failed(a, err, e), e);
+	a->map_full = count;
+	return 0;
+}
+
 /* What was lost for no guest in particular may have been any guest's. */
 static int host_loss(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, const struct record_loss *loss, struct error *e)
 {
@@ -1044,7 +1195,37 @@ static int host_loss(struct analyst *a, const struct record_header *h, const voi
 	}
 	for (struct instance *in = a->instances; in && err >= 0 && loss->stage == RECORD_LOSS_MAP; in = in->next)
 		err = facts_add(in->facts, h, body, bytes, NULL);
-	return err < 0 ? error_set(e, -err, "a loss record cannot be used") : 0;
+	if (err < 0)
+		return error_set(e, -err, "a loss record cannot be used");
+	return loss->stage == RECORD_LOSS_MAP ? map_full(a, loss->count, e) : 0;
+}
+
+/* Once per VM and class: one that resets again and again is no reason to tell again and again. An analyst that came later tells the same. */
+static int quota_tell(struct analyst *a, const struct instance *in, uint32_t class, const char *reason)
+{
+	struct store_event event = { .at = now_real(a), .type = (char *)"loss", .guest = in->guest.row, .reason = (char *)reason };
+	struct alert alert = { .type = "loss", .host = a->host ? a->host : "-", .guest = &in->guest, .severity = SEVERITY_WARNING, .now = now_real(a) };
+	struct buffer about = BUFFER_INIT, summary = BUFFER_INIT;
+	int err = store_begin(a->store);
+
+	if (err < 0)
+		return err;
+	buffer_printf(&about, "%016" PRIx64 "@%s quota %" PRIu32, in->vm, a->boot_id ? a->boot_id : "-", class);
+	buffer_printf(&summary, "%s; its other facets and other guests are not affected", reason);
+	alert.about = about.data;
+	alert.summary = summary.data;
+	err = buffer_failed(&about) || buffer_failed(&summary) ? -ENOMEM : store_event_add(a->store, &event);
+	if (err >= 0)
+		err = alert_add(a->store, &alert);
+	if (err >= 0)
+		err = store_commit(a->store);
+	if (err < 0)
+		store_rollback(a->store);
+	else
+		rang(a);
+	buffer_release(&about);
+	buffer_release(&summary);
+	return err;
 }
 
 static int take_loss(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
@@ -1063,9 +1244,7 @@ static int take_loss(struct analyst *a, const struct record_header *h, const voi
 	if (err < 0 || in->lost_said & (1u << loss.class) || !in->ready)
 		return err;
 	snprintf(reason, sizeof reason, "more %s facts than its quota holds: %" PRIu64 " were refused", class_facets[loss.class], loss.count);
-	struct store_event event = { .at = now_real(a), .type = (char *)"loss", .guest = in->guest.row, .reason = reason };
-
-	err = store_event_add(a->store, &event);
+	err = quota_tell(a, in, loss.class, reason);
 	if (err < 0)
 		return store_trouble(a, store_failed(a, err, e), e);
 	in->lost_said |= 1u << loss.class;
@@ -1254,8 +1433,8 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 	a->unknown |= out.fell;
 	a->failure_count = 0;
 	tell(a, in, &out);
-	if (out.alerted && a->options.rang)
-		a->options.rang(a->options.context);
+	if (out.alerted)
+		rang(a);
 	return 0;
 }
 
@@ -1294,17 +1473,48 @@ static int instance_due(struct analyst *a, struct instance *in, bool end, unsign
 	return err;
 }
 
+/* Of a guest that is gone nothing is missed. */
+static int blind_of_gone(struct analyst *a, int64_t row, bool *ret_alerted, struct error *e)
+{
+	struct store_guest guest = { 0 };
+	struct blind_facets is = { .host = a->host ? a->host : "-", .guest = &guest, .because = "it is gone", .now = now_real(a) };
+	size_t others = 0;
+	int err;
+
+	for (const struct instance *in = a->instances; in; in = in->next)
+		others += in->ready && !in->gone && in->guest.row == row;
+	if (others)
+		return 0;
+	err = store_guest_get(a->store, row, &guest);
+	err = err < 0 ? store_failed(a, err, e) : blind_follow(a->store, &is, ret_alerted, e);
+	store_guest_release(&guest);
+	return err;
+}
+
 static int instance_end(struct analyst *a, struct store_instance *row, const char *reason, struct error *e)
 {
 	struct store_event event = { .at = now_real(a), .type = (char *)"stop", .guest = row->guest, .reason = (char *)reason };
-	int err;
+	bool alerted = false;
+	int err = store_begin(a->store);
 
+	if (err < 0)
+		return store_failed(a, err, e);
 	row->running = false;
 	row->ended_at = now_real(a);
 	err = store_instance_put(a->store, row);
 	if (err >= 0)
 		err = store_event_add(a->store, &event);
-	return err < 0 ? store_failed(a, err, e) : 0;
+	if (err < 0)
+		store_failed(a, err, e);
+	else
+		err = blind_of_gone(a, row->guest, &alerted, e);
+	if (err >= 0 && (err = store_commit(a->store)) < 0)
+		store_failed(a, err, e);
+	if (err < 0)
+		store_rollback(a->store);
+	else if (alerted)
+		rang(a);
+	return err;
 }
 
 /* Its end goes into the store, with what the store has not taken of its life yet; then it is forgotten. */
@@ -1647,7 +1857,7 @@ int analyst_feed(struct analyst *a, const struct record_header *h, const void *b
 	case RECORD_TICK: return take_tick(a, body, false, e);
 	case RECORD_HOST: return take_host(a, body, bytes, e);
 	case RECORD_CONFIG: return take_config(a, body, bytes, e);
-	case RECORD_COVERAGE: return take_coverage(a, body, bytes, e);
+	case RECORD_COVERAGE: return take_coverage(a, h, body, bytes, e);
 	case RECORD_VM: return take_vm(a, h, body, bytes, e);
 	case RECORD_BOOT: return take_boot(a, h, body, bytes, e);
 	case RECORD_FACT:

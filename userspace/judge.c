@@ -11,6 +11,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/blind.h"
 #include "userspace/drift/carry.h"
 #include "userspace/drift/change_set.h"
 #include "userspace/drift/listed.h"
@@ -690,6 +691,27 @@ static bool drift_fell(const struct drift *d)
 	return false;
 }
 
+/*
+ * What is seen less of than the baseline holds is blindness of a guest, as long as it lasts. What the whole host does not show, and what
+ * was refused, is told otherwise. lasts: what was not so before is none yet. because: why it ends, where it does.
+ */
+static int blindness_follow(struct store *s, const struct store_guest *guest, const char *host, const struct drift *d, const struct abi_entries *now_seen,
+			    const struct guest_facts *facts, bool lasts, const char *because, int64_t now, struct judge_outcome *ret, struct error *e)
+{
+	struct blind_facets is = { .host = host, .guest = guest, .because = because, .now = now };
+
+	for (size_t i = 0; i < d->unknown_count; i++) {
+		const struct drift_unknown *u = &d->unknown[i];
+
+		if (!u->fell || !u->reason)
+			continue;
+		is.facets[u->facet].reason = u->reason;
+		is.facets[u->facet].severity = now_seen->coverage[u->facet].level == COVERAGE_WITNESSED ? SEVERITY_INFO : SEVERITY_WARNING;
+		is.facets[u->facet].lasts = lasts || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
+	}
+	return blind_follow(s, &is, &ret->alerted, e);
+}
+
 /* What a boot showed first, where it showed anything before `revision`; else *ret stays empty. */
 static int began_load(struct store *s, int64_t guest, uint32_t began, uint32_t revision, struct side *ret, struct error *e)
 {
@@ -740,6 +762,8 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 		if (err >= 0 && ret->joined)
 			err = evidence_tell(s, in, baseline, ret->joined, e);
 	}
+	if (err >= 0 && all)
+		err = blindness_follow(s, in->guest, in->host, &drift, in->entries, in->facts, false, NULL, in->now, ret, e);
 	if (err >= 0) {
 		ret->fell = drift_fell(&drift);
 		ret->suppressed = json_array_size(json_object_get(diff, "changes")) - counted(json_object_get(diff, "changes"));
@@ -830,6 +854,9 @@ static int recheck(struct store *s, const struct store_guest *guest, const struc
 	if (err >= 0)
 		err = drift_follow(s, guest, count ? &items[0] : NULL, diff, NULL, ALL_FACETS, false, suppress, last.revision.revision, now,
 				   &outcome, e);
+	if (err >= 0 && count)
+		err = blindness_follow(s, guest, items[0].host ? items[0].host : "-", &drift, &last.entries, facts, true, "its baseline is another one now",
+				       now, &outcome, e);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
 

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What nobody would be told: that a host shows less than before, that less is seen of a guest, that facts were lost, that the store failed. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/records.h"
+#include "tests/unit/stores.h"
+#include "userspace/analyst.h"
+
+#define KVM_MSR "tracepoint kvm_msr has other arguments on this kernel"
+
+/* An analyst that is fed by the test. */
+struct desk {
+	struct store *store;
+	struct analyst *analyst;
+	struct records stream;
+	int64_t row; /* of the last alert that was read */
+};
+
+static void feed(struct desk *d)
+{
+	struct error e = ERROR_INIT;
+
+	while (d->stream.out.size) {
+		struct record_header h;
+		const void *body;
+		size_t bytes, size;
+
+		assert_int_equal(record_parse(d->stream.out.data, d->stream.out.size, &h, &body, &bytes, &size, &e), 1);
+		if (analyst_feed(d->analyst, &h, body, bytes, &e) < 0)
+			fail_msg("%s", e.text);
+		buffer_consume(&d->stream.out, size);
+	}
+}
+
+/* A monitor begins: host, settings, what the host does not show. */
+static void desk_open(struct desk *d, const char *url, uint64_t at_ns, const char *facet, const char *reason)
+{
+	const struct analyst_options options = { .settle_ns = 2 * RECORDS_SECOND, .settle_max_ns = 20 * RECORDS_SECOND, .baseline_auto = true };
+	struct error e = ERROR_INIT;
+
+	*d = (struct desk){ .store = open_store(url, STORE_CREATE), .stream = RECORDS_INIT, .row = d->row };
+	d->stream.at_ns = at_ns;
+	assert_int_equal(store_sink_begin(d->store, "test"), 0);
+	assert_int_equal(analyst_new(d->store, &options, &d->analyst, &e), 0);
+	records_hello(&d->stream);
+	records_host(&d->stream, RECORD_HOST, "hostname", "kvm-1", "boot_id", "b", "kernel.release", "6.1", NULL);
+	records_host(&d->stream, RECORD_CONFIG, "monitor.guest_memory", "on", NULL);
+	records_host(&d->stream, RECORD_COVERAGE, facet, reason, NULL);
+	records_synced(&d->stream);
+	records_host(&d->stream, RECORD_STATS, "lost.map", "0", NULL);
+	feed(d);
+}
+
+static void desk_close(struct desk *d)
+{
+	analyst_free(d->analyst);
+	store_close(d->store);
+	records_release(&d->stream);
+}
+
+/* Time passes, a tick every 250 ms. */
+static void pass(struct desk *d, unsigned seconds)
+{
+	for (unsigned i = 0; i < 4 * seconds; i++) {
+		d->stream.at_ns += RECORDS_SECOND / 4;
+		records_tick(&d->stream);
+	}
+	feed(d);
+}
+
+/* The next alert that nobody read is of this type and severity, and its summary says this; type NULL: there is none. */
+static void told(struct desk *d, const char *type, const char *severity, const char *what)
+{
+	struct store_alert *alerts = NULL;
+	size_t count = 0, i = 0;
+	char wanted[64];
+
+	assert_int_equal(store_alerts_for(d->store, "test", 64, &alerts, &count), 0);
+	while (i < count && alerts[i].row <= d->row)
+		i++;
+	if (!type && i < count)
+		fail_msg("told: %s", alerts[i].json);
+	if (type) {
+		if (i == count)
+			fail_msg("nobody told: %s", what);
+		snprintf(wanted, sizeof(wanted), "\"type\":\"%s\"", type);
+		if (!strstr(alerts[i].json, wanted) || !strstr(alerts[i].json, what))
+			fail_msg("not %s %s: %s", type, what, alerts[i].json);
+		snprintf(wanted, sizeof(wanted), "\"severity\":\"%s\"", severity);
+		assert_non_null(strstr(alerts[i].json, wanted));
+		d->row = alerts[i].row;
+	}
+	store_alerts_free(alerts, count);
+}
+
+static void lasts(struct desk *d, const char *scope)
+{
+	struct store_blind *rows = NULL;
+	size_t count = 0;
+
+	assert_int_equal(store_blinds(d->store, &rows, &count), 0);
+	assert_int_equal(count, scope ? 1 : 0);
+	if (scope)
+		assert_string_equal(rows[0].scope, scope);
+	store_blinds_free(rows, count);
+}
+
+/* ---- the host */
+
+static void a_host_that_shows_less_than_before_is_told_once_and_until_it_shows_it_again(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	/* What it never showed is no loss. */
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+	/* A new kernel. */
+	desk_open(&d, box->url, 100 * RECORDS_SECOND, "msr", KVM_MSR);
+	told(&d, "blind", "warning", "kvm-1: less is seen of its guests than before: msr: " KVM_MSR);
+	lasts(&d, "facet/kvm-1/msr");
+	desk_close(&d);
+	desk_open(&d, box->url, 200 * RECORDS_SECOND, "msr", KVM_MSR);
+	told(&d, NULL, NULL, NULL);
+	lasts(&d, "facet/kvm-1/msr");
+	/* While it runs: attached again. */
+	records_host(&d.stream, RECORD_COVERAGE, NULL);
+	feed(&d);
+	told(&d, "resolved", "info", "kvm-1: seen again: msr");
+	lasts(&d, NULL);
+	desk_close(&d);
+}
+
+static void what_an_operator_switched_off_is_no_blindness(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	desk_close(&d);
+	desk_open(&d, box->url, 100 * RECORDS_SECOND, "acpi", "monitor.guest_memory is off");
+	told(&d, NULL, NULL, NULL);
+	lasts(&d, NULL);
+	desk_close(&d);
+}
+
+/* ---- a guest */
+
+static const struct inventory_cpuid_entry table[] = { { .function = 0, .regs = { 1, 0x756e6547, 0x6c65746e, 0x49656e69 } },
+						      { .function = 1, .regs = { 0x663, 0, 0x2001, 0x178bfbff } } };
+
+/* slots_whole: of its memory all is known. */
+static void guest_boots(struct desk *d, uint64_t vm, bool slots_whole)
+{
+	const struct record_slot slot = { .bytes = 1 << 27 };
+
+	d->stream.vm = vm;
+	records_vm(&d->stream, "pid", vm == 1 ? "10" : "20", "start", vm == 1 ? "1" : "2", "kind", "qemu", "arg", "qemu", "arg", "-name", "arg", "guest=web-1", NULL);
+	records_boot(&d->stream, OBSERVE_REASON_CREATED, true);
+	records_cpuid(&d->stream, 0, true, table, 2);
+	records_slots(&d->stream, slots_whole, &slot, 1);
+	records_port(&d->stream, 0x510, 1, OBSERVE_ANSWERED, 0);
+	feed(d);
+	pass(d, 15);
+}
+
+static void less_of_a_guest_is_told_once_and_until_it_is_gone(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	guest_boots(&d, 1, true);
+	records_gone(&d.stream, "its process ended");
+	guest_boots(&d, 2, false);
+	told(&d, "blind", "info", "web-1: less is seen of it than its baseline holds: memory: ");
+	lasts(&d, "guest/web-1/memory");
+	/* Judged again, and in another boot: it is known by now. */
+	d.stream.boot = 2;
+	records_boot(&d.stream, OBSERVE_REASON_PORT, true);
+	records_cpuid(&d.stream, 0, true, table, 2);
+	feed(&d);
+	pass(&d, 15);
+	told(&d, NULL, NULL, NULL);
+	records_gone(&d.stream, "its process ended");
+	feed(&d);
+	told(&d, "resolved", "info", "web-1: no longer missed: memory (it is gone)");
+	lasts(&d, NULL);
+	desk_close(&d);
+}
+
+static void what_is_seen_again_of_a_guest_is_told(void **state)
+{
+	const struct record_slot slot = { .bytes = 1 << 27 };
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	guest_boots(&d, 1, true);
+	records_gone(&d.stream, "its process ended");
+	guest_boots(&d, 2, false);
+	told(&d, "blind", "info", "memory");
+	records_slots(&d.stream, true, &slot, 1);
+	feed(&d);
+	pass(&d, 15);
+	told(&d, "resolved", "info", "web-1: seen again: memory");
+	lasts(&d, NULL);
+	desk_close(&d);
+}
+
+static void facts_that_a_guest_lost_are_told_once(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	guest_boots(&d, 1, true);
+	for (uint32_t boot = 1; boot < 4; boot++) {
+		d.stream.boot = boot;
+		if (boot > 1)
+			records_boot(&d.stream, OBSERVE_REASON_PORT, true);
+		records_loss(&d.stream, RECORD_LOSS_QUOTA, OBSERVE_CLASS_PORT, 5 * boot);
+		feed(&d);
+		pass(&d, 1);
+	}
+	told(&d, "loss", "warning", "web-1: more ports facts than its quota holds: 5 were refused");
+	told(&d, NULL, NULL, NULL);
+	/* An analyst that comes later hears of it once more. */
+	desk_close(&d);
+	desk_open(&d, box->url, 100 * RECORDS_SECOND, "mmio", "no such tracepoint");
+	guest_boots(&d, 1, true);
+	records_loss(&d.stream, RECORD_LOSS_QUOTA, OBSERVE_CLASS_PORT, 15);
+	feed(&d);
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
+static void a_full_map_is_told_when_it_begins(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	records_loss(&d.stream, RECORD_LOSS_RING, OBSERVE_CLASSES, 9);
+	records_loss(&d.stream, RECORD_LOSS_MAP, OBSERVE_CLASSES, 3);
+	records_loss(&d.stream, RECORD_LOSS_MAP, OBSERVE_CLASSES, 4);
+	feed(&d);
+	told(&d, "loss", "warning", "the facts map is full, and facts of guests are lost: 3 so far");
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
+/* ---- the store */
+
+static void a_store_that_failed_is_told_once_it_works(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	/* Every write fails, as on a disk that is full. */
+	assert_int_equal(sqlite3_exec(d.store->db, "PRAGMA query_only = 1", NULL, NULL, NULL), SQLITE_OK);
+	for (unsigned i = 0; i < 6; i++) {
+		pass(&d, 5);
+		records_host(&d.stream, RECORD_STATS, "lost.map", "0", NULL);
+		feed(&d);
+	}
+	assert_int_equal(sqlite3_exec(d.store->db, "PRAGMA query_only = 0", NULL, NULL, NULL), SQLITE_OK);
+	for (unsigned i = 0; i < 3; i++) {
+		pass(&d, 5);
+		records_host(&d.stream, RECORD_STATS, "lost.map", "0", NULL);
+		feed(&d);
+	}
+	told(&d, "store", "warning", "the store could not be written for ");
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
+#define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		STORE_TEST(a_host_that_shows_less_than_before_is_told_once_and_until_it_shows_it_again),
+		STORE_TEST(what_an_operator_switched_off_is_no_blindness),
+		STORE_TEST(less_of_a_guest_is_told_once_and_until_it_is_gone),
+		STORE_TEST(what_is_seen_again_of_a_guest_is_told),
+		STORE_TEST(facts_that_a_guest_lost_are_told_once),
+		STORE_TEST(a_full_map_is_told_when_it_begins),
+		STORE_TEST(a_store_that_failed_is_told_once_it_works),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
