@@ -218,6 +218,20 @@ class Answers(Served):
             self.assertIsNone(answer.headers["Access-Control-Allow-Origin"])
 
 
+class LongHistory(Served):
+    def test_a_history_that_would_stop_all_else_is_asked_for_in_parts(self):
+        """Alerts and other clients wait while one answer is put together."""
+        with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as c, c:
+            c.executemany("INSERT INTO events (at, type, reason) VALUES (?, 'host', 'x')", [(i,) for i in range(1, 20001)])
+        s = self.serve()
+        whole = s.ask("/api/v1/history")
+        self.assertEqual(whole.status, 400)
+        self.assertRegex(whole.json()["error"], r"^that is 200\d\d events.*since=")
+        self.assertEqual(len(s.ask("/api/v1/history?since=2026-01-01").json()["events"]), len(json.loads(abidrift("history", "--since", "2026-01-01", "--json",
+                         store=self.store).stdout)["events"]))
+        self.assertEqual(s.ask("/api/v1/history?guest=web-1").status, 200)
+
+
 class Copies(Served):
     """What clients and proxies keep."""
     def test_an_unchanged_answer_is_not_sent_twice_and_a_changed_one_is_sent_at_once(self):

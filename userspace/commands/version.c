@@ -21,7 +21,7 @@ static const struct {
 	{ "layout", OBSERVE_LAYOUT },          { "normaliser", ABI_NORMALISER },
 };
 
-static const char *const others[] = { "store.sqlite", "sink.stdout", "sink.journal", "sink.syslog", "record", "replay" };
+static const char *const others[] = { "store.sqlite", "sink.stdout", "sink.journal", "sink.syslog", "serve.http", "record", "replay" };
 
 static json_t *version_json(void)
 {

@@ -8,20 +8,26 @@
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
 
-/* A guest of the store, as it is now. */
+/* The guests of the store as they are now, by row. */
 struct known {
 	struct store_guest *guests;
 	size_t count;
 	json_t **vmms; /* asked for once; NULL: not yet */
 };
 
+static int by_row(const void *left, const void *right)
+{
+	const struct store_guest *a = left, *b = right;
+
+	return (a->row > b->row) - (a->row < b->row);
+}
+
 /* NULL: about the host. */
 static const struct store_guest *guest_of(const struct known *k, int64_t row)
 {
-	for (size_t i = 0; i < k->count; i++)
-		if (k->guests[i].row == row)
-			return &k->guests[i];
-	return NULL;
+	const struct store_guest wanted = { .row = row };
+
+	return k->count ? bsearch(&wanted, k->guests, k->count, sizeof wanted, by_row) : NULL;
 }
 
 static json_t *kind_of(struct store *s, int64_t row)
@@ -30,7 +36,7 @@ static json_t *kind_of(struct store *s, int64_t row)
 	size_t count = 0;
 	json_t *vmm, *kind;
 
-	if (store_instances(s, row, &items, &count) < 0)
+	if (store_instances_now(s, row, &items, &count) < 0)
 		return json_null();
 	vmm = json_stored(count ? items[0].vmm : NULL);
 	kind = json_object_get(vmm, "kind");
@@ -194,6 +200,8 @@ static int events_json(struct store *s, int64_t guest, int64_t since, json_t *li
 	size_t count = 0;
 	int err = store_guests(s, &k.guests, &k.count);
 
+	if (err >= 0 && k.count)
+		qsort(k.guests, k.count, sizeof *k.guests, by_row);
 	if (err >= 0 && !(k.vmms = calloc(k.count + 1, sizeof *k.vmms)))
 		err = -ENOMEM;
 	if (err >= 0)

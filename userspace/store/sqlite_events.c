@@ -237,6 +237,27 @@ int store_events(struct store *s, int64_t guest, int64_t since, struct store_eve
 	return 0;
 }
 
+int store_events_size(struct store *s, int64_t guest, int64_t since, size_t *ret_count, size_t *ret_characters)
+{
+	size_t count = 0, characters = 0;
+	struct query q = query_start(s, guest ? "SELECT count(*), coalesce(sum(length(changes)), 0) + coalesce(sum(length(context)), 0) FROM events WHERE "
+						"guest = ?1 AND at >= ?2"
+					      : "SELECT count(*), coalesce(sum(length(changes)), 0) + coalesce(sum(length(context)), 0) FROM events WHERE "
+						"?1 = 0 AND at >= ?2");
+	query_int(&q, guest);
+	query_int(&q, since);
+	if (query_next(&q) > 0) {
+		count = (size_t)column_int(&q);
+		characters = (size_t)column_int(&q);
+	}
+	int err = query_end(&q);
+	if (err < 0)
+		return err;
+	*ret_count = count;
+	*ret_characters = characters;
+	return 0;
+}
+
 int store_event_last(struct store *s, const char *type, int64_t *ret_at)
 {
 	int64_t at = 0;
