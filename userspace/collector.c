@@ -364,6 +364,25 @@ static void tell_stats(struct collector *c, uint64_t now)
 	buffer_release(&pairs);
 }
 
+/* Are we still attached? What is not seen any more, or is from now on, is told. */
+static void check_kernel(struct collector *c)
+{
+	struct buffer before = c->coverage;
+
+	if (!kernel_check(c->kernel))
+		return;
+	c->coverage = (struct buffer)BUFFER_INIT;
+	describe_coverage(c);
+	if (buffer_failed(&c->coverage)) {
+		buffer_release(&c->coverage);
+		c->coverage = before;
+		return;
+	}
+	if (before.size != c->coverage.size || (before.size && memcmp(before.data, c->coverage.data, before.size)))
+		tell_host(c->output, output_sinks(c->output), RECORD_COVERAGE, &c->coverage);
+	buffer_release(&before);
+}
+
 static void sweep(struct collector *c, uint64_t now)
 {
 	struct buffer host = BUFFER_INIT;
@@ -374,6 +393,7 @@ static void sweep(struct collector *c, uint64_t now)
 	c->sweeps++;
 	discovery_sweep(&c->discovery);
 	if (c->swept) {
+		check_kernel(c);
 		for (struct vm *vm = c->discovery.vms.list; vm && c->sweeps % FACTS_SWEEPS == 0; vm = vm->next)
 			vm->sweep = true;
 		/* Module parameters can be changed, and microcode loaded, while guests run. */

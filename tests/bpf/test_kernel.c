@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -338,9 +339,52 @@ static void what_cannot_be_seen_has_a_reason(void **state)
 	assert_int_equal(entries, 8192);
 }
 
+/* Descriptors of this process that are links to a raw tracepoint; *ret_one: one of them. */
+static unsigned links_count(int *ret_one)
+{
+	char path[64], line[256];
+	unsigned count = 0;
+
+	for (int fd = 0; fd < 256; fd++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+		f = fopen(path, "re");
+		while (f && fgets(line, sizeof(line), f))
+			if (strstr(line, "link_type:") && strstr(line, "raw_tracepoint")) {
+				*ret_one = fd;
+				count++;
+			}
+		if (f)
+			fclose(f);
+	}
+	return count;
+}
+
+static void what_was_detached_is_attached_again(void **state)
+{
+	int kvm = kvm_or_skip(), one = -1, other = -1, nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+	unsigned links = links_count(&one);
+
+	(void)state;
+	assert_true(nothing >= 0 && links > 0);
+	assert_false(kernel_check(kernel));
+	/* The link's last descriptor is gone, and so is the link. */
+	assert_int_equal(dup2(nothing, one), one);
+	assert_int_equal(links_count(&other), links - 1);
+	assert_true(kernel_check(kernel));
+	assert_int_equal(links_count(&other), links);
+	assert_null(kernel_blind(kernel, OBSERVE_CPUID));
+	assert_null(kernel_blind(kernel, OBSERVE_PORT));
+	assert_false(kernel_check(kernel));
+	close(nothing);
+	close(kvm);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_was_detached_is_attached_again),
 		cmocka_unit_test(all_of_a_vm_that_never_ran_is_found),
 		cmocka_unit_test(a_guest_with_private_memory_is_told),
 		cmocka_unit_test(hundreds_of_slots_come_whole),

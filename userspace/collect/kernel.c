@@ -31,6 +31,7 @@
 #define READ_BYTES (256u << 10)
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
 #define KVM_BTF "/sys/kernel/btf/kvm"
+#define KVM_MODULE "/sys/module/kvm" /* built in or loaded */
 #define STATS_SWITCH "/proc/sys/kernel/bpf_stats_enabled"
 
 enum program {
@@ -71,6 +72,8 @@ struct kernel {
 	struct ring_buffer *ring;
 	struct bpf_link *links[PROGRAMS];
 	char reasons[PROGRAMS][REASON_BYTES];
+	bool refused[PROGRAMS]; /* by this kernel, for good */
+	bool kvm_there;         /* when it was last attached to */
 	uint32_t ring_bytes;
 	bool iterates_one; /* the kernel restricts an iterator to one process (6.1+) */
 
@@ -218,6 +221,7 @@ static int load(struct kernel *k, const struct kernel_options *options, struct e
 		r = skeleton_load(options, 1u << p, &skel, &unused);
 		if (r < 0) {
 			chomp(last_message);
+			k->refused[p] = true;
 			snprintf(k->reasons[p], REASON_BYTES, "this kernel refuses program %s: %s%s%.180s",
 				 program_names[p], strerror(-r), last_message[0] ? ": " : "", last_message);
 			continue;
@@ -337,12 +341,13 @@ static void attach(struct kernel *k)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
 
+	k->kvm_there = access(KVM_MODULE, F_OK) == 0;
 	if (vmlinux && access(KVM_BTF, R_OK) == 0)
 		module = btf__parse_split(KVM_BTF, vmlinux);
 	for (enum program p = 0; p < PROGRAMS; p++) {
 		const struct program_spec *s = &specs[p];
 
-		if (k->reasons[p][0] || !s->tracepoint)
+		if (k->reasons[p][0] || k->links[p] || !s->tracepoint)
 			continue;
 		if (check_prototype(vmlinux, module, s, k->reasons[p]) < 0)
 			continue;
@@ -356,6 +361,42 @@ static void attach(struct kernel *k)
 	}
 	btf__free(module);
 	btf__free(vmlinux);
+}
+
+/* The kernel says which program a link runs, as long as it is one. */
+static bool link_lives(const struct kernel *k, enum program p)
+{
+	struct bpf_prog_info program = { 0 };
+	struct bpf_link_info link = { 0 };
+	uint32_t program_size = sizeof(program), link_size = sizeof(link);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(program_of(k->skel, p)), &program, &program_size) == 0 &&
+	       bpf_obj_get_info_by_fd(bpf_link__fd(k->links[p]), &link, &link_size) == 0 && link.prog_id == program.id;
+}
+
+bool kernel_check(struct kernel *k)
+{
+	bool came = !k->kvm_there && access(KVM_MODULE, F_OK) == 0, any = false;
+	libbpf_print_fn_t before;
+
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		if (!specs[p].tracepoint || k->refused[p])
+			continue;
+		if (k->links[p] && !link_lives(k, p)) {
+			bpf_link__destroy(k->links[p]);
+			k->links[p] = NULL;
+		} else if (k->links[p] || !came) {
+			continue;
+		}
+		k->reasons[p][0] = 0;
+		any = true;
+	}
+	if (!any)
+		return false;
+	before = libbpf_set_print(keep_message);
+	attach(k);
+	libbpf_set_print(before);
+	return true;
 }
 
 static int take_news(void *context, void *data, size_t size)

@@ -31,6 +31,12 @@ const char *kernel_blind(const struct kernel *k, enum observe_kind kind);
 const char *kernel_blind_inventory(const struct kernel *k);
 const char *kernel_blind_resets(const struct kernel *k);
 
+/*
+ * Is what was attached still attached? What is not, or had to wait for KVM, is attached (again), if that can be. True: kernel_blind may say
+ * another thing now.
+ */
+bool kernel_check(struct kernel *k);
+
 /* Readable when the ring wants to be drained at once; drain it every 100 ms besides. */
 int kernel_fd(const struct kernel *k);
 typedef int (*kernel_news_fn)(void *context, const struct observe_news *news);
