@@ -133,7 +133,7 @@ class Lasts(Case):
         self.assertEqual((said["guests"], said["command"]), ("web-1", f"abidrift diff {UUID}"))
         self.assertEqual(alert["status"]["state"], "active")
         self.assertEqual([a["labels"] for a in am.amtool() if a["labels"].get("host") == HOST], [alert["labels"]])
-        self.assertEqual(alert["startsAt"][:19], "2026-02-02T02:40:05", "it began when it was seen first, not when it was sent")
+        self.assertEqual(alert["startsAt"][:19], "2026-02-02T02:40:06", "it began when it was seen first, not when it was sent")
         self.accept()
         am.wait("its end", lambda found: not found)
         self.accept(UUID, "--undo")
