@@ -7,6 +7,7 @@ import email.policy
 import http.server
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -76,6 +77,7 @@ class Alertmanager:
 @unittest.skipUnless(os.path.exists(ALERTMANAGER), "prometheus-alertmanager is not installed")
 class Case(Live):
     resend = "1s"
+    killed = False
 
     def trace(self):
         """web-1 lost SSE4.2 at its second start."""
@@ -88,6 +90,7 @@ class Case(Live):
 
     def setUp(self):
         super().setUp()
+        self.monitors = []
         os.mkdir(self.folder.file("state"))
         self.path = self.folder.file("state/s.db")
         self.store = "sqlite:" + self.path
@@ -98,8 +101,14 @@ class Case(Live):
     def start(self, *peers, more=()):
         m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "alertmanager.url=" + " ".join(peers),
                           "--set", f"alertmanager.resend={self.resend}", *more])
+        self.monitors.append(m)
         m.wait_line("^abidrift: ready$")
         return m
+
+    def tearDown(self):
+        for m in self.monitors:
+            m.stop()
+            self.assertEqual([line for line in m.err if re.search("Sanitizer|runtime error" + ("" if self.killed else "|starting it again"), line)], [])
 
     def sql(self, text, *values):
         """The first column of the first row, as text."""
@@ -206,6 +215,7 @@ class Lasts(Case):
         am = Alertmanager(self)
         m = self.start(am.url)
         am.wait("the drift", lambda found: found)
+        self.killed = True
         os.kill(children(m.pid)["messenger"], signal.SIGKILL)
         self.accept()
         am.wait("its end", lambda found: not found)
