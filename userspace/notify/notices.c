@@ -23,7 +23,7 @@ struct notices_held {
 /* An open drift that counts. */
 struct candidate {
 	const struct store_drift *drift;
-	json_t *diff;
+	enum severity severity;
 	char *group; /* key of the notice of all that drift so; one alone has its row behind it */
 	bool held;
 };
@@ -273,7 +273,7 @@ static int settle_wait(struct comparison *c, const struct candidate *of, bool *r
 {
 	struct notices_held *held;
 
-	if (!of->drift->running || of->drift->settled || changes_severity(json_object_get(of->diff, "changes")) >= SEVERITY_CRITICAL)
+	if (!of->drift->running || of->drift->settled || of->severity >= SEVERITY_CRITICAL)
 		return 0;
 	held = held_of(&c->next, of->drift->guest, c->now);
 	if (!held)
@@ -324,20 +324,19 @@ static void held_forget(struct notices *n)
 
 static int candidate_add(struct comparison *c, const struct store_drift *drift)
 {
+	/* Many of them, and long: none is kept. */
 	json_t *diff = json_loads(drift->json, 0, NULL);
-	struct candidate one = { .drift = drift, .diff = diff };
 	const json_t *changes = json_object_get(diff, "changes");
+	bool counts = changes_count(changes) > 0;
+	struct candidate one = { .drift = drift, .severity = changes_severity(changes) };
 
+	json_decref(diff);
 	/* A guest without identity that is gone never comes back. */
-	if ((drift->anonymous && !drift->running) || !changes_count(changes)) {
-		json_decref(diff);
+	if ((drift->anonymous && !drift->running) || !counts)
 		return 0;
-	}
 	if (asprintf(&one.group, "drift/%.200s/%.100s/%s", drift->host ? drift->host : "", drift->change_set ? drift->change_set : "",
-		     severity_name(changes_severity(changes))) < 0) {
-		json_decref(diff);
+		     severity_name(one.severity)) < 0)
 		return -ENOMEM;
-	}
 	c->candidates[c->count++] = one;
 	return hold(c, &c->candidates[c->count - 1]);
 }
@@ -381,6 +380,14 @@ static int want(struct comparison *c, size_t copied, const char *key, json_t *js
 	return 0;
 }
 
+static json_t *notice_of(const struct store_drift **drifts, size_t count, bool alone)
+{
+	json_t *diff = json_loads(drifts[0]->json, 0, NULL), *notice = diff ? notice_drift(drifts, count, alone, diff) : NULL;
+
+	json_decref(diff);
+	return notice;
+}
+
 /* Candidates of one group, none of them held back. */
 static int want_group(struct comparison *c, size_t copied, const struct candidate *group, const struct store_drift **drifts, size_t count)
 {
@@ -393,12 +400,12 @@ static int want_group(struct comparison *c, size_t copied, const struct candidat
 	for (size_t i = 1; together && i < count; i++)
 		at = drifts[i]->at < at ? drifts[i]->at : at;
 	if (together)
-		return want(c, copied, group->group, notice_drift(drifts, count, false, group->diff), at);
+		return want(c, copied, group->group, notice_of(drifts, count, false), at);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		char key[512];
 
 		snprintf(key, sizeof key, "%s/%" PRId64, group->group, drifts[i]->guest);
-		err = want(c, copied, key, notice_drift(&drifts[i], 1, true, group[0].diff), drifts[i]->at);
+		err = want(c, copied, key, notice_of(&drifts[i], 1, true), drifts[i]->at);
 	}
 	return err;
 }
@@ -539,10 +546,8 @@ static void digest_of(const struct comparison *c, struct digest *ret)
 	buffer_printf(&all, "%" PRId64 "\n", c->window_until);
 	for (size_t i = 0; i < c->drift_count; i++) {
 		const struct store_drift *d = &c->drifts[i];
-		struct digest json;
 
-		digest_bytes(d->json, strlen(d->json), &json);
-		buffer_printf(&all, "%" PRId64 " %" PRId64 " %d%d%d %s", d->guest, d->at, d->anonymous, d->running, d->settled, json.text);
+		buffer_printf(&all, "%" PRId64 " %" PRId64 " %d%d%d %s", d->guest, d->at, d->anonymous, d->running, d->settled, d->digest.text);
 		field(&all, d->change_set);
 		field(&all, d->id);
 		field(&all, d->uuid);
@@ -563,36 +568,57 @@ static void digest_of(const struct comparison *c, struct digest *ret)
 
 static void comparison_release(struct comparison *c)
 {
-	for (size_t i = 0; i < c->count; i++) {
-		json_decref(c->candidates[i].diff);
+	for (size_t i = 0; i < c->count; i++)
 		free(c->candidates[i].group);
-	}
 	free(c->candidates);
 	store_drifts_free(c->drifts, c->drift_count);
 	store_blinds_free(c->blinds, c->blind_count);
 	notices_release(&c->next);
 }
 
+/* With the digest of it all. whole: with the changes, too. */
+static int read_all(struct comparison *c, struct store *s, bool whole, struct digest *ret)
+{
+	int err = (whole ? store_drifts : store_drifts_brief)(s, &c->drifts, &c->drift_count);
+
+	if (err >= 0)
+		err = store_blinds(s, &c->blinds, &c->blind_count);
+	if (err >= 0)
+		err = window_read(c, s);
+	if (err >= 0)
+		digest_of(c, ret);
+	return err;
+}
+
+static int failed(struct store *s, int err, struct error *e)
+{
+	return error_set(e, -err, "%s", err == -ENOMEM ? "out of memory" : store_error(s));
+}
+
+/* Most changes of the store are none of ours. */
+static int same_as_seen(const struct notices *n, struct store *s, int64_t now, bool *ret)
+{
+	struct comparison c = { .next = NOTICES_INIT, .now = now };
+	struct digest seen = { "" };
+	int err = read_all(&c, s, false, &seen);
+
+	*ret = *seen.text && !strcmp(seen.text, n->seen) && now < n->again_at;
+	comparison_release(&c);
+	return err;
+}
+
 int notices_follow(struct notices *n, struct store *s, int64_t now, bool *ret_changed, struct error *e)
 {
 	struct comparison c = { .next = NOTICES_INIT, .now = now };
 	struct digest seen = { "" };
-	int err = store_drifts(s, &c.drifts, &c.drift_count);
+	bool same = false;
+	int err = same_as_seen(n, s, now, &same);
 
+	if (err < 0 || same)
+		return err < 0 ? failed(s, err, e) : 0;
+	err = read_all(&c, s, true, &seen);
 	if (err >= 0)
-		err = store_blinds(s, &c.blinds, &c.blind_count);
-	if (err >= 0)
-		err = window_read(&c, s);
-	if (err < 0) {
-		comparison_release(&c);
-		return error_set(e, -err, "%s", store_error(s));
-	}
-	digest_of(&c, &seen);
-	if (*seen.text && !strcmp(seen.text, n->seen) && now < n->again_at) {
-		comparison_release(&c);
-		return 0;
-	}
-	err = compare(&c, n, s);
+		err = compare(&c, n, s);
 	if (err >= 0) {
 		struct notices old = *n;
 
@@ -602,5 +628,5 @@ int notices_follow(struct notices *n, struct store *s, int64_t now, bool *ret_ch
 		*ret_changed |= c.changed;
 	}
 	comparison_release(&c);
-	return err < 0 ? error_set(e, -err, "%s", err == -ENOMEM ? "out of memory" : store_error(s)) : 0;
+	return err < 0 ? failed(s, err, e) : 0;
 }

@@ -116,13 +116,17 @@ void store_drifts_free(struct store_drift *items, size_t count)
 	free(items);
 }
 
-int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count)
+/* Of an instance that runs, else the newest. */
+#define DRIFTS(json)                                                                                                                          \
+	"SELECT d.guest, d.at, d.change_set, d.digest, " json ", g.id, g.uuid, g.name, g.anonymous, i.host, i.running, i.settled FROM drifts "    \
+	"AS d JOIN guests AS g ON g.row = d.guest LEFT JOIN instances AS i ON i.row = (SELECT n.row FROM instances AS n WHERE n.guest = d.guest " \
+	"ORDER BY n.running DESC, n.began_at DESC, n.row DESC LIMIT 1) ORDER BY d.guest"
+
+static int drifts_read(struct store *s, const char *sql, struct store_drift **ret, size_t *ret_count)
 {
 	struct store_drift *items = NULL;
 	size_t count = 0;
-	struct query q = query_start(s, "SELECT d.guest, d.at, d.change_set, d.json, g.id, g.uuid, g.name, g.anonymous, i.host, i.running, i.settled "
-					"FROM drifts AS d JOIN guests AS g ON g.row = d.guest LEFT JOIN instances AS i ON i.row = (SELECT n.row FROM "
-					"instances AS n WHERE n.guest = d.guest ORDER BY n.running DESC, n.began_at DESC, n.row DESC LIMIT 1) ORDER BY d.guest");
+	struct query q = query_start(s, sql);
 	while (query_next(&q) > 0) {
 		struct store_drift *d = store_grow(&q, &items, count, sizeof *items);
 		if (!d)
@@ -131,7 +135,8 @@ int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count)
 		d->guest = column_int(&q);
 		d->at = column_int(&q);
 		d->change_set = column_text(&q);
-		d->json = column_must(&q);
+		column_digest(&q, &d->digest);
+		d->json = column_text(&q);
 		d->id = column_must(&q);
 		d->uuid = column_text(&q);
 		d->name = column_text(&q);
@@ -150,6 +155,16 @@ int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count)
 	*ret = items;
 	*ret_count = count;
 	return 0;
+}
+
+int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count)
+{
+	return drifts_read(s, DRIFTS("d.json"), ret, ret_count);
+}
+
+int store_drifts_brief(struct store *s, struct store_drift **ret, size_t *ret_count)
+{
+	return drifts_read(s, DRIFTS("NULL"), ret, ret_count);
 }
 
 /* ---- events */

@@ -152,7 +152,8 @@ struct store_drift {
 	int64_t guest;
 	int64_t at;
 	char *change_set; /* NULL */
-	char *json;
+	struct digest digest;
+	char *json; /* NULL: not asked for */
 	/* Of the guest, and of its instance that runs, else the newest: */
 	char *id, *uuid, *name; /* uuid, name: NULL */
 	bool anonymous;
@@ -162,6 +163,8 @@ struct store_drift {
 void store_drifts_free(struct store_drift *items, size_t count);
 /* All that are open, by guest. */
 int store_drifts(struct store *s, struct store_drift **ret, size_t *ret_count);
+/* Without their JSON, which may be long. Digest and change set tell whether it is another. */
+int store_drifts_brief(struct store *s, struct store_drift **ret, size_t *ret_count);
 
 /* Guests whose open drift is of one change set (drift/change_set.h). An anonymous guest that is gone is of none. */
 struct store_change_set {
