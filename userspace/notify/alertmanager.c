@@ -40,6 +40,8 @@
 #define GAP_MS 1000
 /* What lasts is said to last for so many times alertmanager.resend. */
 #define LASTS_TIMES 4
+/* A look that took so long is not repeated for so many times as long. */
+#define LOOK_PAUSES 4
 #define SAVE_BUSY_MS 200
 #define SAVE_AGAIN_MS 5000
 #define TEST_LASTS_NS (60 * INT64_C(1000000000))
@@ -91,6 +93,8 @@ struct alertmanager {
 	int64_t resend_ms, give_up_ns, retry_max_ms;
 	uint64_t delivered, failed, given_up; /* not yet counted in the store */
 	int64_t save_ms; /* not before: CLOCK_MONOTONIC */
+	int64_t look_ms; /* the store is not looked through again before */
+	bool look_waits;
 	bool save_said;
 	/* of alertmanager_test */
 	void (*heard)(void *context, const char *sink, const struct sink_answer *answer);
@@ -569,17 +573,32 @@ static void save(struct alertmanager *a)
 	say(a, &line);
 }
 
+/* Looking through a thousand long drifts takes long; others work in this process too. */
+static int look(struct alertmanager *a, int64_t now, struct error *e)
+{
+	int64_t began = now_ms(), ended;
+	bool changed = false;
+	int err;
+
+	a->look_waits = began < a->look_ms;
+	if (a->look_waits)
+		return 0;
+	err = notices_follow(&a->notices, a->store, now, &changed, e);
+	ended = now_ms();
+	a->look_ms = err < 0 ? 0 : ended + (ended - began) * LOOK_PAUSES;
+	if (changed)
+		a->generation++;
+	return err;
+}
+
 int alertmanager_follow(struct alertmanager *a, int64_t now, struct error *e)
 {
-	bool changed = false;
 	int err;
 
 	for (size_t i = 0; i < a->peer_count; i++)
 		if (a->peers[i].answered)
 			answer_work(&a->peers[i]);
-	err = notices_follow(&a->notices, a->store, now, &changed, e);
-	if (changed)
-		a->generation++;
+	err = look(a, now, e);
 	drop_ended(a, now);
 	for (size_t i = 0; i < a->peer_count; i++)
 		peer_follow(&a->peers[i], now);
@@ -598,6 +617,8 @@ int64_t alertmanager_due(const struct alertmanager *a)
 
 		due = at < due ? at : due;
 	}
+	if (a->look_waits && a->look_ms < due)
+		due = a->look_ms;
 	if (a->notices.again_at != INT64_MAX) {
 		int64_t at = now_ms() + (a->notices.again_at - clock_ns(CLOCK_REALTIME)) / MS_NS + 1;
 
@@ -615,7 +636,7 @@ bool alertmanager_busy(const struct alertmanager *a)
 		if (peer->call || peer->answered || peer->in_round || (peer->told_generation != a->generation && !peer->pause_ms))
 			return true;
 	}
-	return unsaved(a) && a->save_ms <= now_ms();
+	return a->look_waits || (unsaved(a) && a->save_ms <= now_ms());
 }
 
 /* ---- a test */
