@@ -14,10 +14,18 @@ import hosts  # noqa: E402
 ABIDRIFT = os.path.join(hosts.BUILD, "abidrift")
 MICROVMM = os.path.join(hosts.BUILD, "tests", "live", "microvmm")
 
-# One story for every host: a boot, then a reset after which a port answers no more. LIFE is how long each boot is left alone, so
-# that it settles in the replay, whose time is the recording's.
+# One story for every host: a boot, then a reset after which a port answers no more. SEEN waits until what the guest did last is in
+# the recording, however slow this host is; LIFE is how long the recording goes on then, so that it settles in the replay, whose time
+# is the recording's.
 JOB = """
 until_line() { n=0; while ! grep -q "$2" "$1" 2>/dev/null; do n=$((n+1)); [ $n -gt 600 ] && { echo "waited in vain for $2"; cat "$1"; return 1; }; usleep 100000; done; }
+seen() { n=0; while :; do
+	rm -f OUT/probe.db*
+	ABIDRIFT replay OUT/trace --set monitor.settle=1s --store sqlite:OUT/probe.db > /dev/null 2>&1
+	ABIDRIFT "$@" --store sqlite:OUT/probe.db 2>/dev/null | grep -q "$LAST" && break
+	n=$((n+1)); [ $n -gt 100 ] && { echo "waited in vain for $LAST"; break; }
+	usleep 300000
+done; rm -f OUT/probe.db*; }
 mkdir -p OUT
 ABIDRIFT doctor --json > OUT/doctor.json 2> OUT/doctor.err
 ABIDRIFT record -v -o OUT/trace > OUT/record.log 2>&1 &
@@ -31,10 +39,12 @@ exec 3> OUT/fifo
 echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0; cpuid 1 0; mmio-read 0xfed00000 4; mmio-read 0xfed10000 4" >&3
 echo "rdmsr 0x8b; rdmsr 0x1b; rdmsr 0xdead" >&3
 until_line OUT/vmm.log "op done 3"
+LAST=0x0000dead; seen show anon-$vmm- --facet msr
 LIFE
 printf 'answer clear\\nreset\\n' >&3
 echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0" >&3
 n=0; while [ $(grep -c "op done" OUT/vmm.log) -lt 2 ] && [ $n -lt 600 ]; do n=$((n+1)); usleep 100000; done
+LAST=0x0510; seen diff anon-$vmm-
 LIFE
 kill -INT $recorder
 wait $recorder
@@ -78,7 +88,7 @@ class Hosts(unittest.TestCase):
         if os.geteuid() != 0 or not os.path.exists("/dev/kvm"):
             raise unittest.SkipTest("needs root and /dev/kvm")
         with tempfile.TemporaryDirectory() as out:
-            shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 4000000", "sleep 4")
+            shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 300000", "sleep 0.3").replace("usleep 4000000", "sleep 4")
             done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
             try:
                 cls.here = summary(out)
