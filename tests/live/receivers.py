@@ -2,6 +2,7 @@
 """An HTTP receiver that remembers what came and answers as it is told, its own reading of the signatures, certificates, and a monitor
 with alerts to deliver."""
 import base64
+import contextlib
 import hashlib
 import hmac
 import http.server
@@ -93,6 +94,33 @@ class Receiver:
 
     def of(self, *guests):
         return [r for r in list(self.requests) if r.guest in guests]
+
+
+class Flood:
+    """Answers whatever comes with `begin`, then `more` again and again. `ended`: who had enough first, "they" or "we"."""
+    def __init__(self, begin, more, most=64 << 20):
+        self.answer, self.most, self.ended = (begin, more * (1 + 65536 // len(more))), most, None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        begin, more = self.answer
+        with self.listener, self.listener.accept()[0] as c:
+            c.recv(65536)
+            try:
+                c.sendall(begin)
+                for _ in range(self.most // len(more)):
+                    c.sendall(more)
+                self.ended = "we"
+            except OSError:
+                self.ended = "they"
+
+    def stop(self):
+        with contextlib.suppress(OSError):
+            self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join(30)
 
 
 def signature(secret, request):

@@ -5,7 +5,7 @@ import os
 import time
 
 from harness import ABIDRIFT, abidrift, wait_for
-from receivers import Authority, Sinks, secret, signature
+from receivers import Authority, Flood, Sinks, secret, signature
 from test_cli import UUID
 
 
@@ -140,6 +140,35 @@ class Webhook(Sinks):
         hook = self.receiver(lambda r: (200, {}, b"x" * (64 << 20)))
         done = abidrift("alert", "test", "webhook", "--set", f"webhook.url={hook.url()}")
         self.assertIn("delivered", done.stdout)
+
+    def test_what_stands_around_a_body_is_cut_too(self):
+        """Else a receiver fills the memory of the host with what nobody reads."""
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        headers = "the headers of its answer have no end"
+        for what, begin, more, ok, said in (("trailers", chunked + b"0\r\n", b"a: b\r\n", 0, "HTTP 200"),
+                                            ("one trailer", chunked + b"0\r\na: ", b"x", 0, "HTTP 200"),
+                                            ("a chunk's extension", chunked + b"5;", b"x", 0, "HTTP 200"),
+                                            ("small chunks", chunked, b"1\r\nx\r\n", 0, "HTTP 200"),
+                                            ("headers", b"HTTP/1.1 200 OK\r\n", b"a: b\r\n", 2, headers),
+                                            ("answers before the answer", b"", b"HTTP/1.1 103 Early Hints\r\na: b\r\n\r\n", 2, headers),
+                                            ("one header", b"HTTP/1.1 200 OK\r\na: ", b"x", 2, "")):
+            with self.subTest(what):
+                hook = Flood(begin, more)
+                self.addCleanup(hook.stop)
+                done = abidrift("alert", "test", "webhook", "--set", f"webhook.url=http://127.0.0.1:{hook.port}/", ok=(ok,))
+                hook.stop()
+                self.assertEqual(hook.ended, "they")
+                self.assertIn(said, done.stdout)
+
+    def test_the_reason_is_read_from_chunks(self):
+        for text, said in ((b"F;a=b\r\nwhat is this?\nx\r\n0\r\n\r\n", ', it says "what is this?"'), (b"9\r\nwhat is t\r\n4\r\nhis?\r\n0\r\n\r\n", ', it says "what is t"'),
+                           (b"0\r\n\r\n", "HTTP 422"), (b"fffffffffffffffff\r\nwhat is this?\r\n", ": "), (b"d", ": ")):
+            with self.subTest(text):
+                hook = Flood(b"HTTP/1.1 422 No\r\nTransfer-Encoding: chunked\r\n\r\n" + text, b"x", most=0)
+                self.addCleanup(hook.stop)
+                done = abidrift("alert", "test", "webhook", "--set", f"webhook.url=http://127.0.0.1:{hook.port}/", ok=(2,))
+                self.assertIn(said, done.stdout)
+                self.assertEqual("it says" in done.stdout, "it says" in said)
 
 
 class Tls(Sinks):

@@ -17,6 +17,8 @@
 #include "userspace/base/error.h"
 #include "userspace/notify/kept_file.h"
 
+/* Nobody who answers an alert has more to say in headers; libcurl itself keeps each of them for as long as they come. */
+#define HEADERS_MAX (64 << 10)
 /* Idle connections that are kept for the next request. */
 #define CONNECTIONS_KEPT 8
 #define USER_AGENT "abidrift/" ABIDRIFT_VERSION
@@ -41,8 +43,9 @@ struct http_call {
 	void *context;
 	char error[CURL_ERROR_SIZE];
 	char body[HTTP_BODY_MAX + 1];
-	size_t bytes;
+	size_t bytes, header_bytes;
 	bool cut; /* the answer was longer than anybody wants: we ended it */
+	bool headers_cut; /* so were its headers: it is none */
 };
 
 /* ---- files */
@@ -177,6 +180,17 @@ static size_t body_came(char *data, size_t size, size_t count, void *context)
 	return taken;
 }
 
+/* Those of 1xx answers count too: they may be without number. */
+static size_t header_came(char *data, size_t size, size_t count, void *context)
+{
+	struct http_call *call = context;
+
+	(void)data;
+	call->header_bytes += size * count;
+	call->headers_cut = call->header_bytes > HEADERS_MAX;
+	return call->headers_cut ? 0 : size * count;
+}
+
 static int headers_set(struct http_call *call, const struct http_request *request)
 {
 	/* Nobody is asked whether the body is welcome: that costs a round trip, or a second where nobody answers. */
@@ -206,6 +220,8 @@ static CURLcode options_set(struct http_call *call, const struct http_request *r
 
 	SET(CURLOPT_URL, request->url);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	/* One alert in a request gains nothing by HTTP/2. */
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_FOLLOWLOCATION, 0L);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_QUICK_EXIT, 1L);
@@ -215,6 +231,10 @@ static CURLcode options_set(struct http_call *call, const struct http_request *r
 	SET(CURLOPT_ERRORBUFFER, call->error);
 	SET(CURLOPT_WRITEFUNCTION, body_came);
 	SET(CURLOPT_WRITEDATA, call);
+	/* Chunks come as they are sent, so that their extensions and trailers count as the body does: libcurl bounds neither. */
+	SET(CURLOPT_HTTP_TRANSFER_DECODING, 0L);
+	SET(CURLOPT_HEADERFUNCTION, header_came);
+	SET(CURLOPT_HEADERDATA, call);
 	SET(CURLOPT_PRIVATE, call);
 	SET(CURLOPT_HTTPHEADER, call->headers);
 	if (url_local(request->url))
@@ -267,11 +287,31 @@ void http_call_cancel(struct http_call *call)
 
 /* ---- what became of them */
 
+/* The body without its chunks: what the first one holds is enough for people. */
+static void first_chunk(struct http_call *call, struct http_reply *reply)
+{
+	struct curl_header *header;
+	const char *data;
+	size_t size;
+
+	if (curl_easy_header(call->easy, "Transfer-Encoding", 0, CURLH_HEADER, -1, &header) || !strcasestr(header->value, "chunked"))
+		return;
+	data = strstr(call->body, "\r\n");
+	size = strtoul(call->body, NULL, 16);
+	reply->body = data ? data + 2 : "";
+	reply->bytes = data ? call->bytes - (size_t)(reply->body - call->body) : 0;
+	if (size < reply->bytes) {
+		reply->bytes = size;
+		call->body[(size_t)(reply->body - call->body) + size] = 0;
+	}
+}
+
 static void call_done(struct http_call *call, CURLcode result)
 {
 	struct http_reply reply = { .retry_after_s = -1, .body = call->body, .bytes = call->bytes };
 	curl_off_t after = 0;
 
+	first_chunk(call, &reply);
 	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &reply.status);
 	curl_easy_getinfo(call->easy, CURLINFO_RETRY_AFTER, &after);
 	if (after > 0)
@@ -279,7 +319,7 @@ static void call_done(struct http_call *call, CURLcode result)
 	/* What came whole counts, and what we ended ourselves. */
 	if (result && !call->cut) {
 		reply.status = 0;
-		reply.error = *call->error ? call->error : curl_easy_strerror(result);
+		reply.error = call->headers_cut ? "the headers of its answer have no end" : *call->error ? call->error : curl_easy_strerror(result);
 	}
 	/* Gone for libcurl before its owner hears of it, who may send the next one. */
 	curl_multi_remove_handle(call->client->multi, call->easy);

@@ -35,7 +35,7 @@ struct http_reply {
 	long status;           /* 0: there was none, error says why */
 	const char *error;     /* NULL: there was an answer */
 	int64_t retry_after_s; /* of Retry-After, a number or a date; -1: none */
-	const char *body;      /* the first HTTP_BODY_MAX bytes, NUL behind them; hostile */
+	const char *body;      /* the beginning, at most HTTP_BODY_MAX bytes, NUL behind them; hostile */
 	size_t bytes;
 };
 #define HTTP_BODY_MAX 4096
