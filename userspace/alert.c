@@ -97,7 +97,8 @@ json_t *alert_json(const struct alert *a)
 int alert_add(struct store *s, const struct alert *a)
 {
 	json_t *json = alert_json(a);
-	char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	/* It goes to standard output as it is, where a terminal may be: what a guest is called must not steer that. */
+	char *line = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
 	int err = -ENOMEM;
 
 	if (line)

@@ -46,5 +46,7 @@ bool utf8_printable(uint32_t code)
 {
 	if (code < 0x20 || (code >= 0x7f && code <= 0x9f))
 		return false;
+	if (code == 0x061c || code == 0x200e || code == 0x200f || code == 0x2028 || code == 0x2029)
+		return false;
 	return !(code >= 0x202a && code <= 0x202e) && !(code >= 0x2066 && code <= 0x2069);
 }

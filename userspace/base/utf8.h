@@ -13,7 +13,7 @@
  */
 size_t utf8_next(const char *data, size_t size, uint32_t *ret_code);
 
-/* May be sent to a terminal: no C0 or C1 control, no DEL, nothing that overrides or isolates the writing direction. */
+/* May be sent to a terminal: no C0 or C1 control, no DEL, no line or paragraph separator, nothing that marks, overrides or isolates the writing direction. */
 bool utf8_printable(uint32_t code);
 
 #endif

@@ -84,7 +84,8 @@ static int output_bytes(const struct options *o, const char *data, size_t size)
 
 int output_json(const struct options *o, json_t *model)
 {
-	size_t flags = isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT;
+	/* What a guest is called must not steer the terminal; a program gets the bytes. */
+	size_t flags = isatty(STDOUT_FILENO) ? JSON_INDENT(2) | JSON_ENSURE_ASCII : JSON_COMPACT;
 	char *text = model ? json_dumps(model, flags) : NULL;
 	int code;
 
