@@ -33,6 +33,8 @@
 
 #define URL_SCHEME "sqlite:"
 #define BACKLOG 16
+/* While somebody keeps the store locked, HTTP and sinks go on; what could not be written is written later. */
+#define MESSENGER_PATIENCE_MS 50
 /* How the analyst says that it has seen the whole host once. */
 #define READY_LINE "ready: "
 
@@ -208,8 +210,10 @@ static int messenger_main(void *context, const struct service_start *start)
 		_exit(EXIT_FAILED);
 	if (err >= 0)
 		err = store_open(r->url, STORE_WRITE, &store, &e);
-	if (err >= 0)
+	if (err >= 0) {
+		store_patience(store, MESSENGER_PATIENCE_MS);
 		err = messenger_run(store, &options, &e);
+	}
 	http_free(options.http);
 	suppressions_free(rules);
 	notify_free(options.notify);

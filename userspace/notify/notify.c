@@ -15,7 +15,7 @@
 #include "userspace/store/store.h"
 
 /* Of a queue so many are looked at: those of guests that wait must not hide the others, and none is worth all memory. */
-#define BATCH 256
+#define BATCH 64
 #define RETRY_FIRST_MS 500
 /* A sink may ask for patience, but not for ever. */
 #define WISH_MAX_MS (60 * 60 * 1000)
@@ -26,6 +26,10 @@
 #define TEST_MS 30000
 /* The age of what a stopped sink is owed is looked at so often. */
 #define AGE_MS 60000
+/* Clocks jump: what is too old must also have been in vain for so long while we looked on, or as long as alerts.give_up if that is less. */
+#define VAIN_MS (5 * 60 * 1000)
+/* A receiver that comes and goes is told of so often at most. */
+#define TELL_MS 60000
 
 static const struct sink_kind *const kinds[] = { &sink_stdout, &sink_journal, &sink_webhook, &sink_syslog, &sink_command };
 #define KINDS (sizeof kinds / sizeof *kinds)
@@ -35,11 +39,19 @@ struct under_way {
 	int64_t row;
 	char *guest;
 	int64_t at;
-	uint32_t attempts;
+	int64_t began_ms;
 	/* It answered, and the store could not write that down (full, busy). */
 	bool unwritten;
 	enum sink_result result;
 	char *text;
+};
+
+/* An alert that was refused, or failed on: it waits, and its guest's others behind it. After a restart it is tried at once. */
+struct trouble {
+	int64_t row;
+	int64_t since_ms, until_ms; /* CLOCK_MONOTONIC, as all pauses: no step of the clock stops or hurries them */
+	uint64_t taken;             /* of the sink, when it began */
+	uint32_t tries, refusals;
 };
 
 struct sink {
@@ -49,7 +61,13 @@ struct sink {
 	struct sink_host host;
 	struct under_way *out;
 	size_t out_count;
-	bool wanted, begun, stopped, told;
+	struct trouble *troubles;
+	size_t trouble_count;
+	uint64_t taken;    /* alerts that it took */
+	bool wanted, begun, stopped, told, forgotten;
+	int64_t told_ms;   /* when something of it was told last; 0: never */
+	int64_t later_ms;  /* its last "not now"; 0: none */
+	int64_t away_ms;   /* its first one since it took something, or when it stopped; 0: it is there */
 	bool more;         /* there may be something that can go now */
 	int64_t took;      /* what was delivered last */
 	int64_t again_ms;  /* nothing goes before: CLOCK_MONOTONIC; 0 = at once */
@@ -157,6 +175,7 @@ void notify_free(struct notify *n)
 		for (size_t k = 0; k < sink->out_count; k++)
 			way_release(&sink->out[k]);
 		free(sink->out);
+		free(sink->troubles);
 	}
 	alertmanager_free(n->alertmanager);
 	http_client_free(n->http);
@@ -181,6 +200,47 @@ static void way_end(struct sink *sink, struct under_way *way)
 	*way = sink->out[--sink->out_count];
 }
 
+static struct trouble *trouble_find(const struct sink *sink, int64_t row)
+{
+	for (size_t i = 0; i < sink->trouble_count; i++)
+		if (sink->troubles[i].row == row)
+			return &sink->troubles[i];
+	return NULL;
+}
+
+/* NULL: out of memory; it is tried again at once then. */
+static struct trouble *trouble_of(struct sink *sink, int64_t row)
+{
+	struct trouble *t = trouble_find(sink, row), *grown;
+
+	if (t)
+		return t;
+	grown = reallocarray(sink->troubles, sink->trouble_count + 1, sizeof *grown);
+	if (!grown)
+		return NULL;
+	sink->troubles = grown;
+	t = &grown[sink->trouble_count++];
+	*t = (struct trouble){ .row = row, .since_ms = now_ms(), .taken = sink->taken };
+	return t;
+}
+
+static void trouble_end(struct sink *sink, int64_t row)
+{
+	struct trouble *t = trouble_find(sink, row);
+
+	if (t)
+		*t = sink->troubles[--sink->trouble_count];
+}
+
+/* At most one line a minute. */
+static bool may_tell(struct sink *sink)
+{
+	if (sink->told_ms && now_ms() - sink->told_ms < TELL_MS)
+		return false;
+	sink->told_ms = now_ms();
+	return true;
+}
+
 /* Doubled each time, at most retry_max; then a little less by chance, so that many hosts do not come back at one moment. */
 static uint64_t pause_after(const struct notify *n, uint32_t attempts)
 {
@@ -198,6 +258,7 @@ static void sink_stops(struct sink *sink, const char *why)
 	struct error line = ERROR_INIT;
 
 	sink->stopped = true;
+	sink->away_ms = now_ms();
 	error_set(&line, EIO, "alerts no longer go to %s: %s; they wait in the store", sink->kind->name, why ? why : "it does not want them");
 	say(sink->n, &line);
 }
@@ -209,6 +270,9 @@ static void sink_waits(struct sink *sink, const struct sink_answer *answer)
 	uint64_t wish = answer->after_ms > WISH_MAX_MS ? WISH_MAX_MS : answer->after_ms;
 
 	sink->more = true;
+	sink->later_ms = now_ms();
+	if (!sink->away_ms)
+		sink->away_ms = sink->later_ms;
 	/* Several that were on their way together say the same once. */
 	if (sink->again_ms > now_ms())
 		return;
@@ -216,7 +280,7 @@ static void sink_waits(struct sink *sink, const struct sink_answer *answer)
 	if (!answer->text)
 		sink->pause_ms = SLOW_MS;
 	sink->again_ms = now_ms() + (int64_t)(wish ? wish : sink->pause_ms);
-	if (!answer->text || sink->told)
+	if (!answer->text || sink->told || !may_tell(sink))
 		return;
 	sink->told = true;
 	error_set(&line, EAGAIN, "alerts cannot go to %s now: %s; they wait in the store", sink->kind->name, answer->text);
@@ -230,43 +294,85 @@ static int give_up(struct sink *sink, int64_t row, const char *why, struct error
 
 	if (err < 0)
 		return store_failed(sink->n, err, e);
+	trouble_end(sink, row);
 	error_set(&line, EIO, "an alert was given up, %s did not take it: %s", sink->kind->name, why ? why : "no reason given");
 	say(sink->n, &line);
 	return 0;
 }
 
-static bool too_old(const struct sink *sink, int64_t at)
+/* since_ms: from when on it was in vain. */
+static bool too_old(const struct sink *sink, int64_t at, int64_t since_ms)
 {
-	return sink->n->give_up_ns && clock_ns(CLOCK_REALTIME) - at > sink->n->give_up_ns;
+	int64_t give_up_ms = sink->n->give_up_ns / 1000000, vain_ms = give_up_ms < VAIN_MS ? give_up_ms : VAIN_MS;
+
+	return give_up_ms && clock_ns(CLOCK_REALTIME) - at > sink->n->give_up_ns && now_ms() - since_ms >= vain_ms;
 }
 
 /* The pauses of this one grow; others pass. */
-static int again_later(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
+static int again_later(struct sink *sink, int64_t row, struct trouble *t, const char *why, struct error *e)
 {
-	int64_t next = clock_ns(CLOCK_REALTIME) + (int64_t)pause_after(sink->n, way->attempts) * 1000000;
-	int err;
+	uint64_t pause_ms = pause_after(sink->n, t ? t->tries : 0);
+	int err = store_alert_failed(sink->n->store, sink->kind->name, row, true, clock_ns(CLOCK_REALTIME) + (int64_t)pause_ms * 1000000, why ? why : "");
 
-	err = store_alert_failed(sink->n->store, sink->kind->name, way->row, true, next, why ? why : "");
-	return err < 0 ? store_failed(sink->n, err, e) : 0;
+	if (err < 0)
+		return store_failed(sink->n, err, e);
+	if (t) {
+		t->tries++;
+		t->until_ms = now_ms() + (int64_t)pause_ms;
+	}
+	return 0;
 }
 
+/* That it took others meanwhile says that it is this one; a receiver that refuses all may be out of order. */
 static int refused(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
 {
-	return way->attempts + 1 >= SINK_REFUSALS_MAX ? give_up(sink, way->row, why, e) : again_later(sink, way, why, e);
+	struct trouble *t = trouble_of(sink, way->row);
+	int err;
+
+	if (t && ((t->refusals + 1 >= SINK_REFUSALS_MAX && sink->taken != t->taken) || too_old(sink, way->at, t->since_ms)))
+		return give_up(sink, way->row, why, e);
+	err = again_later(sink, way->row, t, why, e);
+	if (err >= 0 && t)
+		t->refusals++;
+	return err;
 }
 
 static int failed(struct sink *sink, const struct under_way *way, const char *why, struct error *e)
 {
+	struct trouble *t = trouble_of(sink, way->row);
 	struct error line = ERROR_INIT;
 
-	if (too_old(sink, way->at))
+	if (t && too_old(sink, way->at, t->since_ms))
 		return give_up(sink, way->row, why, e);
-	if (!way->attempts && !sink->told) {
-		sink->told = true;
+	if (t && !t->tries && may_tell(sink)) {
 		error_set(&line, EAGAIN, "%s fails: %s; its alerts are tried again", sink->kind->name, why ? why : "no reason given");
 		say(sink->n, &line);
 	}
-	return again_later(sink, way, why, e);
+	return again_later(sink, way->row, t, why, e);
+}
+
+static int delivered(struct sink *sink, const struct under_way *way, struct error *e)
+{
+	struct error line = ERROR_INIT;
+	int err = store_alert_done(sink->n->store, sink->kind->name, way->row, false);
+
+	if (err < 0)
+		return store_failed(sink->n, err, e);
+	trouble_end(sink, way->row);
+	sink->took = way->row;
+	sink->taken++;
+	/* One that was on its way already when the sink said "not now" says nothing about after that. */
+	if (way->began_ms < sink->later_ms)
+		return 0;
+	sink->away_ms = 0;
+	sink->again_ms = 0;
+	sink->pause_ms = sink->pause_ms > 2 * RETRY_FIRST_MS ? sink->pause_ms / 2 : 0;
+	if (sink->told) {
+		sink->told = false;
+		error_set(&line, 0, "alerts go to %s again", sink->kind->name);
+		say(sink->n, &line);
+	}
+	return 0;
 }
 
 static int answer_take(struct sink *sink, const struct under_way *way, const struct sink_answer *answer, struct error *e)
@@ -275,14 +381,7 @@ static int answer_take(struct sink *sink, const struct under_way *way, const str
 
 	switch (answer->result) {
 	case SINK_DELIVERED:
-		sink->told = false;
-		sink->pause_ms = 0;
-		sink->again_ms = 0;
-		err = store_alert_done(sink->n->store, sink->kind->name, way->row, false);
-		if (err < 0)
-			return store_failed(sink->n, err, e);
-		sink->took = way->row;
-		return 0;
+		return delivered(sink, way, e);
 	case SINK_REFUSED:
 		return refused(sink, way, answer->text, e);
 	case SINK_FAILED:
@@ -295,7 +394,7 @@ static int answer_take(struct sink *sink, const struct under_way *way, const str
 		break;
 	}
 	/* Of what never answered but "not now" the attempts do not count: only its age does. */
-	if (too_old(sink, way->at) && answer->text)
+	if (sink->away_ms && answer->text && too_old(sink, way->at, sink->away_ms))
 		return give_up(sink, way->row, answer->text, e);
 	sink_waits(sink, answer);
 	if (!answer->text)
@@ -420,7 +519,7 @@ static int hand_over(struct sink *sink, const struct store_alert *row, struct er
 		free(guest);
 		return error_set(e, ENOMEM, "out of memory");
 	}
-	grown[sink->out_count++] = (struct under_way){ .row = row->row, .guest = guest, .at = row->at, .attempts = row->attempts };
+	grown[sink->out_count++] = (struct under_way){ .row = row->row, .guest = guest, .at = row->at, .began_ms = now_ms() };
 	json = json_loads(row->json, 0, NULL);
 	alert.json = json;
 	sink->kind->deliver(sink->state, &alert);
@@ -433,37 +532,56 @@ static bool can_go(const struct sink *sink)
 	return !sink->stopped && sink->out_count < sink->kind->window && sink->again_ms <= now_ms();
 }
 
-static void due_at(struct sink *sink, int64_t real_ns)
+/* Does it wait by itself? */
+static bool is_late(struct sink *sink, int64_t row)
 {
-	int64_t ms = now_ms() + (real_ns - clock_ns(CLOCK_REALTIME)) / 1000000 + 1;
+	const struct trouble *t = trouble_find(sink, row);
 
-	if (ms < sink->soonest_ms)
-		sink->soonest_ms = ms;
+	if (!t || t->until_ms <= now_ms())
+		return false;
+	if (t->until_ms < sink->soonest_ms)
+		sink->soonest_ms = t->until_ms;
+	return true;
 }
 
-/* One look at the queue. */
+/* What of these can go. *ret_any: one went. */
+static int rows_send(struct sink *sink, const struct store_alert *rows, size_t count, bool *ret_any, struct error *e)
+{
+	bool *waits = count ? calloc(count, sizeof *waits) : NULL;
+	int err = count && !waits ? error_set(e, ENOMEM, "out of memory") : 0;
+
+	for (size_t i = 0; err >= 0 && i < count && can_go(sink); i++) {
+		waits[i] = is_late(sink, rows[i].row) || held_up(sink, rows, i, waits);
+		if (way_find(sink, rows[i].row) || waits[i])
+			continue;
+		*ret_any = true;
+		err = hand_over(sink, &rows[i], e);
+		/* Unless it was delivered at once, the next of this guest stays behind it. */
+		waits[i] = sink->took != rows[i].row;
+	}
+	free(waits);
+	return err;
+}
+
+/* One look at the queue; at the first alert of each guest, where those at its head all wait. */
 static int sink_pass(struct sink *sink, struct error *e)
 {
 	struct store_alert *rows = NULL;
 	size_t count = 0;
-	bool waits[BATCH] = { false };
+	bool any = false;
 	int err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
 
 	if (err < 0)
 		return store_failed(sink->n, err, e);
 	sink->soonest_ms = INT64_MAX;
-	for (size_t i = 0; err >= 0 && i < count && can_go(sink); i++) {
-		bool late = rows[i].next_at > clock_ns(CLOCK_REALTIME);
-
-		waits[i] = late || held_up(sink, rows, i, waits);
-		if (late)
-			due_at(sink, rows[i].next_at);
-		if (way_find(sink, rows[i].row) || waits[i])
-			continue;
-		err = hand_over(sink, &rows[i], e);
-		/* Unless it was delivered at once, the next of this guest stays behind it. */
-		waits[i] = sink->took != rows[i].row;
-	}
+	err = rows_send(sink, rows, count, &any, e);
+	store_alerts_free(rows, count);
+	if (err < 0 || any || count < BATCH || !can_go(sink))
+		return err;
+	err = store_alert_heads(sink->n->store, sink->kind->name, BATCH + sink->trouble_count + sink->out_count, &rows, &count);
+	if (err < 0)
+		return store_failed(sink->n, err, e);
+	err = rows_send(sink, rows, count, &any, e);
 	store_alerts_free(rows, count);
 	return err;
 }
@@ -472,6 +590,7 @@ static int sink_pass(struct sink *sink, struct error *e)
 static int sink_age(struct sink *sink, struct error *e)
 {
 	struct store_alert *rows = NULL;
+	int64_t give_up_ms = sink->n->give_up_ns / 1000000;
 	size_t count = 0;
 	int err;
 
@@ -480,25 +599,10 @@ static int sink_age(struct sink *sink, struct error *e)
 	err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
 	if (err < 0)
 		return store_failed(sink->n, err, e);
-	for (size_t i = 0; err >= 0 && i < count && too_old(sink, rows[i].at); i++)
+	for (size_t i = 0; err >= 0 && i < count && too_old(sink, rows[i].at, sink->away_ms); i++)
 		err = give_up(sink, rows[i].row, "it stopped", e);
-	sink->aged_ms = now_ms() + (sink->n->give_up_ns / 1000000 < AGE_MS ? sink->n->give_up_ns / 1000000 + 1 : AGE_MS);
+	sink->aged_ms = !give_up_ms ? INT64_MAX : now_ms() + (give_up_ms < 1000 ? 1000 : give_up_ms < AGE_MS ? give_up_ms + 1 : AGE_MS);
 	store_alerts_free(rows, count);
-	return err;
-}
-
-static int sink_deliver(struct sink *sink, struct error *e)
-{
-	int err = answers_write(sink, e);
-
-	if (err >= 0)
-		err = sink->stopped ? sink_age(sink, e) : sink_begin(sink, e);
-	if (sink->soonest_ms && sink->soonest_ms <= now_ms())
-		sink->more = true;
-	while (err >= 0 && sink->begun && sink->more && can_go(sink)) {
-		sink->more = false;
-		err = sink_pass(sink, e);
-	}
 	return err;
 }
 
@@ -510,8 +614,10 @@ static int sink_forget(struct sink *sink, struct error *e)
 	size_t count = 0;
 	int err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
 
-	if (err == -ENOENT)
+	if (err == -ENOENT) {
+		sink->forgotten = true;
 		return 0;
+	}
 	if (err >= 0)
 		err = store_sink_drop(sink->n->store, sink->kind->name);
 	if (err < 0)
@@ -521,8 +627,26 @@ static int sink_forget(struct sink *sink, struct error *e)
 			  count, count == BATCH ? " or more" : "", count == 1 ? "" : "s");
 		say(sink->n, &line);
 	}
+	sink->forgotten = err >= 0;
 	store_alerts_free(rows, count);
 	return err < 0 ? err : 0;
+}
+
+static int sink_deliver(struct sink *sink, struct error *e)
+{
+	int err = answers_write(sink, e);
+
+	if (!sink->wanted)
+		return sink->forgotten ? 0 : sink_forget(sink, e);
+	if (err >= 0)
+		err = sink->stopped ? sink_age(sink, e) : sink_begin(sink, e);
+	if (sink->soonest_ms && sink->soonest_ms <= now_ms())
+		sink->more = true;
+	while (err >= 0 && sink->begun && sink->more && can_go(sink)) {
+		sink->more = false;
+		err = sink_pass(sink, e);
+	}
+	return err;
 }
 
 int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*line)(void *context, const char *line), void *context, struct error *e)
@@ -533,8 +657,15 @@ int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*l
 	n->loop = loop;
 	n->say = line;
 	n->context = context;
-	for (size_t i = 0; err >= 0 && i < KINDS; i++)
-		err = n->sinks[i].wanted ? sink_begin(&n->sinks[i], e) : sink_forget(&n->sinks[i], e);
+	/* A store that is locked or full is no reason to end: delivering tries all of it again, and says so. */
+	for (size_t i = 0; err >= 0 && i < KINDS; i++) {
+		struct error later = ERROR_INIT;
+
+		if (n->sinks[i].wanted)
+			sink_begin(&n->sinks[i], &later);
+		else
+			sink_forget(&n->sinks[i], &later);
+	}
 	if (err >= 0 && n->alertmanager) {
 		struct sink_host host = { .loop = loop, .http = n->http };
 
@@ -560,8 +691,16 @@ int notify_deliver(struct notify *n, struct error *e)
 			*e = why;
 		}
 	}
-	if (err >= 0 && n->alertmanager)
-		err = alertmanager_follow(n->alertmanager, clock_ns(CLOCK_REALTIME), e);
+	/* What lasts is sent again whatever the store says: Alertmanager would take its silence for the end. */
+	if (n->alertmanager) {
+		struct error why = ERROR_INIT;
+		int one = alertmanager_follow(n->alertmanager, clock_ns(CLOCK_REALTIME), &why);
+
+		if (one < 0 && err >= 0) {
+			err = one;
+			*e = why;
+		}
+	}
 	return err;
 }
 

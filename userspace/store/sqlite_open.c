@@ -285,6 +285,12 @@ void store_close(struct store *s)
 	free(s);
 }
 
+void store_patience(struct store *s, int ms)
+{
+	s->setup.busy_ms = ms;
+	sqlite3_busy_timeout(s->db, ms);
+}
+
 const char *store_error(const struct store *s)
 {
 	return s->error.text;

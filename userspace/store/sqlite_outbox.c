@@ -69,40 +69,26 @@ int store_sink_begin(struct store *s, const char *sink)
 	return store_leave(s, own, query_run(&q));
 }
 
-int store_alerts_for(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count)
+static int alerts_read(struct store *s, struct query *q, struct store_alert **ret, size_t *ret_count)
 {
 	struct store_alert *items = NULL;
 	size_t count = 0;
-	int64_t done = 0;
-	int err = sink_must(s, sink, &done);
-	if (err < 0)
-		return err;
-	struct query q = query_start(s, "SELECT a.row, a.id, a.json, a.at, a.guest, coalesce(d.attempts, 0), coalesce(d.next_at, 0)"
-					" FROM alerts AS a LEFT JOIN deliveries AS d ON d.sink = ?2 AND d.alert = a.row"
-					" WHERE a.row > ?1 AND NOT EXISTS (SELECT 1 FROM acknowledged AS k WHERE k.sink = ?2 AND k.alert = a.row)"
-					" ORDER BY a.row LIMIT ?3");
-	query_int(&q, done);
-	query_text(&q, sink);
-	query_int(&q, max > INT64_MAX ? INT64_MAX : (int64_t)max);
-	while (query_next(&q) > 0) {
-		struct store_alert *grown = reallocarray(items, count + 1, sizeof(*grown));
-		if (!grown) {
-			q.err = store_fail(s, SQLITE_NOMEM);
+
+	(void)s;
+	while (query_next(q) > 0) {
+		struct store_alert *a = store_grow(q, &items, count, sizeof *items);
+		if (!a)
 			break;
-		}
-		items = grown;
-		struct store_alert *a = &items[count++];
-		a->row = column_int(&q);
-		a->id = column_must(&q);
-		a->json = column_must(&q);
-		a->at = column_int(&q);
-		a->guest = column_text(&q);
-		a->attempts = (uint32_t)column_int(&q);
-		a->next_at = column_int(&q);
-		if (q.err)
+		count++;
+		a->row = column_int(q);
+		a->id = column_must(q);
+		a->json = column_must(q);
+		a->at = column_int(q);
+		a->guest = column_text(q);
+		if (q->err)
 			break;
 	}
-	err = query_end(&q);
+	int err = query_end(q);
 	if (err < 0) {
 		store_alerts_free(items, count);
 		return err;
@@ -110,6 +96,39 @@ int store_alerts_for(struct store *s, const char *sink, size_t max, struct store
 	*ret = items;
 	*ret_count = count;
 	return 0;
+}
+
+static void queue_bind(struct query *q, const char *sink, int64_t done, size_t max)
+{
+	query_int(q, done);
+	query_text(q, sink);
+	query_int(q, max > INT64_MAX ? INT64_MAX : (int64_t)max);
+}
+
+int store_alerts_for(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count)
+{
+	int64_t done = 0;
+	int err = sink_must(s, sink, &done);
+	if (err < 0)
+		return err;
+	struct query q = query_start(s, "SELECT row, id, json, at, guest FROM alerts AS a WHERE a.row > ?1 AND NOT EXISTS (SELECT 1 FROM acknowledged AS k"
+					" WHERE k.sink = ?2 AND k.alert = a.row) ORDER BY a.row LIMIT ?3");
+	queue_bind(&q, sink, done, max);
+	return alerts_read(s, &q, ret, ret_count);
+}
+
+int store_alert_heads(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count)
+{
+	int64_t done = 0;
+	int err = sink_must(s, sink, &done);
+	if (err < 0)
+		return err;
+	/* Grouped first: the contents of those that are not wanted are never read. */
+	struct query q = query_start(s, "SELECT a.row, a.id, a.json, a.at, a.guest FROM alerts AS a JOIN (SELECT min(w.row) AS head FROM alerts AS w WHERE"
+					" w.row > ?1 AND NOT EXISTS (SELECT 1 FROM acknowledged AS k WHERE k.sink = ?2 AND k.alert = w.row)"
+					" GROUP BY w.guest ORDER BY head LIMIT ?3) ON a.row = head ORDER BY a.row");
+	queue_bind(&q, sink, done, max);
+	return alerts_read(s, &q, ret, ret_count);
 }
 
 static int alert_acknowledge(struct store *s, const char *sink, int64_t row)

@@ -35,6 +35,8 @@ enum store_mode {
 int store_open(const char *url, enum store_mode mode, struct store **ret, struct error *e);
 void store_close(struct store *s);
 const char *store_error(const struct store *s);
+/* How long a lock of others is waited for, before -EBUSY: for those who must not stand still, and ask again. */
+void store_patience(struct store *s, int ms);
 int store_begin(struct store *s);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
@@ -213,14 +215,14 @@ struct store_alert {
 	char *json;        /* one line */
 	int64_t at;
 	char *guest;       /* whose alerts stay in order: its id; NULL: about the host */
-	uint32_t attempts; /* of this sink, that were refused */
-	int64_t next_at;   /* not before; 0 = at once */
 };
 void store_alerts_free(struct store_alert *items, size_t count);
 /* guest: id; NULL: about the host. */
 int store_alert_add(struct store *s, const char *id, const char *guest, const char *json, int64_t at);
 /* Not yet acknowledged by this sink, oldest first, at most max. A sink that is new starts with what is added after store_sink_begin. */
 int store_alerts_for(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count);
+/* Of these the first one of each guest: for when a few guests' alerts wait at the head of the queue. */
+int store_alert_heads(struct store *s, const char *sink, size_t max, struct store_alert **ret, size_t *ret_count);
 int store_sink_begin(struct store *s, const char *sink);
 /* It left this sink's queue. given_up: nobody took it. Either is counted (store_counters, "alerts", "SINK,delivered" or "SINK,given_up"). */
 int store_alert_done(struct store *s, const char *sink, int64_t row, bool given_up);
