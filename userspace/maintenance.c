@@ -113,6 +113,47 @@ static int turn_add(struct store *s, const struct store_turn *turn, struct sum *
 	return err;
 }
 
+static int by_weight(const void *a, const void *b)
+{
+	const json_t *one = *(json_t *const *)a, *two = *(json_t *const *)b;
+	enum severity left = SEVERITY_NONE, right = SEVERITY_NONE;
+	const char *text;
+	size_t many, more;
+
+	if ((text = json_string_value(json_object_get(one, "severity"))))
+		severity_parse(text, &left);
+	if ((text = json_string_value(json_object_get(two, "severity"))))
+		severity_parse(text, &right);
+	if (left != right)
+		return left > right ? -1 : 1;
+	many = json_array_size(json_object_get(one, "guests"));
+	more = json_array_size(json_object_get(two, "guests"));
+	return many > more ? -1 : many < more;
+}
+
+/* The worst first, then the most: the line may be cut. */
+static int sets_sort(struct sum *sum)
+{
+	size_t count = json_array_size(sum->sets), i;
+	json_t **order = count ? calloc(count, sizeof *order) : NULL, *sorted = json_array();
+	int err = (count && !order) || !sorted ? -ENOMEM : 0;
+
+	for (i = 0; err >= 0 && i < count; i++)
+		order[i] = json_array_get(sum->sets, i);
+	if (err >= 0 && count)
+		qsort(order, count, sizeof *order, by_weight);
+	for (i = 0; err >= 0 && i < count; i++)
+		err = json_array_append(sorted, order[i]) < 0 ? -ENOMEM : 0;
+	free(order);
+	if (err < 0) {
+		json_decref(sorted);
+		return err;
+	}
+	json_decref(sum->sets);
+	sum->sets = sorted;
+	return 0;
+}
+
 static int add_up(struct store *s, int64_t since, struct sum *sum)
 {
 	struct store_turn *turns = NULL;
@@ -122,7 +163,7 @@ static int add_up(struct store *s, int64_t since, struct sum *sum)
 	for (size_t i = 0; err >= 0 && i < count; i++)
 		err = turn_add(s, &turns[i], sum);
 	store_turns_free(turns, count);
-	return err;
+	return err < 0 ? err : sets_sort(sum);
 }
 
 /* ---- how it is told */

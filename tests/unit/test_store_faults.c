@@ -171,7 +171,7 @@ static void a_disk_that_fills_up_at_any_write_loses_nothing(void **state)
 	int faulted = 0;
 	make_store(box);
 	for (int k = 0; k < FAULTS_MAX; k++) {
-		char id[16];
+		char id[32];
 		snprintf(id, sizeof(id), "at-%d", k);
 		struct store *s = open_store(box->url, STORE_WRITE);
 		fault.fired = false;
@@ -326,7 +326,7 @@ static char *make_full_store(struct sandbox *box, size_t *ret_size)
 	make_store(box);
 	struct store *s = open_store(box->url, STORE_WRITE);
 	for (int i = 0; i < 5; i++) {
-		char id[8];
+		char id[32];
 		snprintf(id, sizeof(id), "g%d", i);
 		assert_int_equal(write_much(s, id), 0);
 	}

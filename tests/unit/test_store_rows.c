@@ -206,7 +206,7 @@ static void equal_fingerprints_of_many_guests_take_the_room_of_one(void **state)
 	struct sandbox *box = *state;
 	struct store *s = open_store(box->url, STORE_CREATE);
 	for (int i = 0; i < 20; i++) {
-		char id[16];
+		char id[32];
 		snprintf(id, sizeof(id), "guest-%d", i);
 		assert_int_equal(put_revision(s, put_guest(s, id), "the same text", 1), 1);
 	}
@@ -303,7 +303,7 @@ static void a_fingerprint_is_found_by_the_beginning_of_its_digest(void **state)
 
 	/* Seventeen fingerprints cannot all begin with another digit. */
 	for (int i = 0; i < 17; i++) {
-		char text[16];
+		char text[32];
 		snprintf(text, sizeof(text), "many %d", i);
 		put_revision(s, a, text, 10);
 	}
@@ -340,7 +340,7 @@ static void undo_leads_back_through_every_accept(void **state)
 	int64_t guest = put_guest(s, "a");
 	struct store_baseline now = { 0 };
 	for (int i = 1; i <= 3; i++) {
-		char text[8];
+		char text[32];
 		snprintf(text, sizeof(text), "r%d", i);
 		put_revision(s, guest, text, i);
 	}
@@ -463,7 +463,7 @@ static void each_sink_gets_each_alert_until_it_took_it(void **state)
 	assert_int_equal(store_sink_begin(s, "stdout"), 0);
 	assert_int_equal(owed(s, "journal", 9, &first), 0);
 	for (int i = 0; i < 4; i++) {
-		char id[8];
+		char id[32];
 		snprintf(id, sizeof(id), "a%d", i);
 		assert_int_equal(store_alert_add(s, id, NULL, "{\"n\":1}", 2), 0);
 	}
@@ -539,7 +539,7 @@ static void a_reader_sees_whole_commits_while_the_writer_writes(void **state)
 	size_t count = 0;
 	assert_int_equal(store_changed(reader), 0);
 	for (size_t round = 0; round < 5; round++) {
-		char id[8];
+		char id[32];
 		assert_int_equal(store_begin(writer), 0);
 		for (int i = 0; i < 3; i++) {
 			snprintf(id, sizeof(id), "g%zu-%d", round, i);
@@ -590,7 +590,7 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 	/* Runs: old baseline, an older revision in between, a current one. */
 	int64_t runs = put_guest(s, "runs");
 	for (int i = 1; i <= 3; i++) {
-		char text[8];
+		char text[32];
 		snprintf(text, sizeof(text), "r%d", i);
 		put_revision(s, runs, text, i);
 	}
@@ -611,7 +611,7 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 	store_guest_release(&g);
 	const int64_t ended[] = { kept, anonymous, bare };
 	for (size_t i = 0; i < 3; i++) {
-		char text[8];
+		char text[32];
 		snprintf(text, sizeof(text), "e%zu", i);
 		put_revision(s, ended[i], text, 1);
 		end_instance(s, ended[i], 1, 2, 1);
@@ -662,7 +662,7 @@ static void a_thousand_guests_fit_into_one_transaction(void **state)
 	for (int round = 0; round < 2; round++) {
 		assert_int_equal(store_begin(s), 0);
 		for (int i = 0; i < 1000; i++) {
-			char id[16];
+			char id[32];
 			snprintf(id, sizeof(id), "g%d", i);
 			struct store_instance instance = sample_instance(put_guest(s, id));
 			instance.row = round ? i + 1 : 0;
