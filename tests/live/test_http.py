@@ -540,6 +540,29 @@ class Hostile(Served):
             self.assertIn(b" 413 ", rest(c).split(b"\r\n")[0])
 
 
+class Large(Served):
+    """Answers that take much memory, each another one."""
+    READERS = 20
+
+    def test_who_reads_large_answers_slowly_takes_nothing_from_others(self):
+        with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as c, c:
+            c.executemany("INSERT INTO events (at, type, reason) VALUES (?, 'host', ?)", [(i * 10**9, "x" * 2**20) for i in range(1, 30)])
+        s = self.serve()
+        slow = []
+        for i in range(self.READERS):
+            c = s.socket()
+            self.addCleanup(c.close)
+            c.sendall(b"GET /api/v1/history?since=19%d-01-01 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % (50 + i))
+            self.assertIn(b"200 OK", c.recv(200))
+            slow.append(c)
+        self.assertEqual(s.ask("/healthz").status, 200)
+        self.assertEqual(s.ask("/nothing").status, 404)
+        self.assertEqual(len(s.ask("/api/v1/guests").json()["guests"]), 4)
+        self.assertEqual(s.ask("/api/v1/history?since=1970-01-01T00:00:20Z").json()["events"][0]["reason"], "x" * 2**20)
+        self.assertTrue(rest(slow[-1]).endswith(b"}\n"), "the last one has its answer whole")
+        self.assertFalse(rest(slow[0]).endswith(b"}\n"), "the first one had to go")
+
+
 class Slow(Served):
     """An answer larger than what sockets hold."""
     where = None

@@ -170,8 +170,12 @@ static void take_in(struct http *h, int fd, const struct sockaddr *address, sock
 	struct http_peer peer = http_peer_of(fd, address);
 	struct http_client *client;
 
-	if (http_clients_make_room(&h->clients, &peer))
+	/* Who has sent its request already does not wait for one any more: that is to be known before it is said who goes. */
+	if (http_clients_full(&h->clients, &peer)) {
 		MHD_run(h->daemon);
+		if (http_clients_make_room(&h->clients, &peer))
+			MHD_run(h->daemon);
+	}
 	client = http_clients_add(&h->clients, fd, &peer, now_ms());
 	if (!client) {
 		close(fd);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <zlib.h>
 
+#include "userspace/serve/http_clients.h"
 #include "userspace/serve/http_routes.h"
 
 #define PACK_MIN 1024
@@ -16,7 +17,8 @@
 #define PACK_LEVEL 1
 /* zlib: 15 bits of window, and 16 for a gzip header. */
 #define PACK_WINDOW (15 + 16)
-#define LIVE_MAX (192u << 20)
+/* Far more than clients may hold and what is kept: those that were told to go are not gone at once. */
+#define LIVE_MAX (256u << 20)
 /* What is kept without anybody reading it. */
 #define KEPT_MAX (48u << 20)
 #define SHA256_BYTES 32
@@ -38,11 +40,17 @@ struct body {
 	char *data;
 };
 
+/* Errors and other small ones are always sent: there are no more of them than connections. */
+static size_t counted(size_t bytes)
+{
+	return bytes < HTTP_BODY_COUNTED ? 0 : bytes;
+}
+
 static void body_free(void *context)
 {
 	struct body *b = context;
 
-	*b->live -= b->bytes;
+	*b->live -= counted(b->bytes);
 	free(b->data);
 	free(b);
 }
@@ -59,7 +67,7 @@ static struct MHD_Response *response_make(struct http_cache *c, char *data, size
 		return NULL;
 	}
 	*b = (struct body){ &c->live, bytes, data };
-	c->live += bytes;
+	c->live += counted(bytes);
 	response = MHD_create_response_from_buffer_with_free_callback_cls(bytes, data, body_free, b);
 	if (!response) {
 		body_free(b);
@@ -100,7 +108,7 @@ int http_reply_make(struct http_cache *c, struct http_answer *answer, struct htt
 	char *data;
 	int err = 0;
 
-	if (c->live + r.bytes > LIVE_MAX)
+	if (counted(r.bytes) && c->live + r.bytes > LIVE_MAX)
 		return -ENOBUFS;
 	data = buffer_take(&answer->body, NULL);
 	if (!data)
@@ -163,6 +171,7 @@ void http_reply_pack(struct http_cache *c, struct http_reply *r)
 		return;
 	smaller = realloc(packed, bytes);
 	r->packed = response_make(c, smaller ? smaller : packed, bytes, type);
+	r->packed_bytes = bytes;
 	if (r->packed && MHD_add_response_header(r->packed, "Content-Encoding", "gzip") == MHD_YES && tag_put(r->packed, "W/", r->tag))
 		return;
 	if (r->packed)

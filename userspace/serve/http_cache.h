@@ -21,12 +21,13 @@ struct http_reply {
 	const char *data; /* the body, plain's */
 	size_t bytes;
 	struct MHD_Response *plain, *packed; /* packed: by gzip; NULL: not worth it, or nobody asked yet */
+	size_t packed_bytes;
 };
 
 #define HTTP_CACHE_ENTRIES 32
 
 struct http_cache {
-	size_t live; /* bytes of all bodies that somebody still holds */
+	size_t live; /* bytes of all large bodies that somebody still holds */
 	uint64_t clock;
 	struct http_cached {
 		char *key;
@@ -36,7 +37,7 @@ struct http_cache {
 	} entries[HTTP_CACHE_ENTRIES];
 };
 
-/* Takes over the body. -ENOMEM; -ENOBUFS: those who read slowly hold too much already. */
+/* Takes over the body. -ENOMEM; -ENOBUFS: too much is held already for a large one. */
 int http_reply_make(struct http_cache *c, struct http_answer *answer, struct http_reply *ret);
 void http_reply_release(struct http_reply *r);
 /* Makes the packed form, where that is worth it. */

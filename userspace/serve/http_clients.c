@@ -64,6 +64,7 @@ void http_clients_remove(struct http_clients *all, struct http_client *client)
 void http_client_turn(struct http_clients *all, struct http_client *client, bool answering, int64_t now_ms)
 {
 	client->answering = answering;
+	client->body = NULL;
 	client->since_ms = now_ms;
 	client->turn = ++all->turn;
 }
@@ -85,49 +86,117 @@ static size_t connections(const struct http_clients *all, const struct http_peer
 	return count;
 }
 
-static const struct http_peer *largest(const struct http_clients *all)
+/* Who waits before who is answered, and then the oldest. */
+static bool goes_before(const struct http_client *a, const struct http_client *b)
 {
-	const struct http_peer *found = NULL;
+	return a->answering != b->answering ? !a->answering : a->turn < b->turn;
+}
+
+/* Of this peer; NULL: of all peers that have as many connections as any. */
+static struct http_client *victim(const struct http_clients *all, const struct http_peer *peer)
+{
+	struct http_client *found = NULL;
 	size_t most = 0;
 
 	for (size_t i = 0; i < all->count; i++) {
-		size_t count = all->items[i]->doomed ? 0 : connections(all, &all->items[i]->peer);
+		struct http_client *c = all->items[i];
+		size_t count;
 
-		if (count > most) {
+		if (c->doomed || (peer && !same_peer(&c->peer, peer)))
+			continue;
+		count = connections(all, &c->peer);
+		if (!found || count > most || (count == most && goes_before(c, found))) {
+			found = c;
 			most = count;
-			found = &all->items[i]->peer;
 		}
 	}
 	return found;
 }
 
-/* Who waits before who is answered, and then the oldest. */
-static struct http_client *victim(const struct http_clients *all, const struct http_peer *peer)
+static bool share_full(const struct http_clients *all, const struct http_peer *peer)
 {
-	struct http_client *found = NULL;
+	return connections(all, peer) >= HTTP_CLIENTS_SHARE;
+}
 
-	for (size_t i = 0; i < all->count; i++) {
-		struct http_client *c = all->items[i];
-
-		if (c->doomed || !same_peer(&c->peer, peer))
-			continue;
-		if (!found || (found->answering && !c->answering) || (found->answering == c->answering && c->turn < found->turn))
-			found = c;
-	}
-	return found;
+bool http_clients_full(const struct http_clients *all, const struct http_peer *peer)
+{
+	return share_full(all, peer) || connections(all, NULL) >= HTTP_CLIENTS_MAX;
 }
 
 bool http_clients_make_room(struct http_clients *all, const struct http_peer *peer)
 {
-	struct http_client *goes = NULL;
+	struct http_client *goes = http_clients_full(all, peer) ? victim(all, share_full(all, peer) ? peer : NULL) : NULL;
 
-	if (connections(all, peer) >= HTTP_CLIENTS_SHARE)
-		goes = victim(all, peer);
-	else if (connections(all, NULL) >= HTTP_CLIENTS_MAX)
-		goes = victim(all, largest(all));
 	if (goes)
 		doom(goes);
 	return goes;
+}
+
+/* ---- what they are sent */
+
+static bool holds(const struct http_client *c, const struct http_peer *peer)
+{
+	return !c->doomed && c->body && (!peer || same_peer(&c->peer, peer));
+}
+
+size_t http_clients_held(const struct http_clients *all, const struct http_peer *peer)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < all->count; i++) {
+		bool again = false;
+
+		if (!holds(all->items[i], peer))
+			continue;
+		for (size_t k = 0; k < i && !again; k++)
+			again = holds(all->items[k], peer) && all->items[k]->body == all->items[i]->body;
+		bytes += again ? 0 : all->items[i]->body_bytes;
+	}
+	return bytes;
+}
+
+static bool larger(const struct http_client *a, const struct http_client *b)
+{
+	return a->body_bytes != b->body_bytes ? a->body_bytes > b->body_bytes : a->turn < b->turn;
+}
+
+/* Of this peer (NULL: of the one that holds the most), who holds the most, and then the oldest. */
+static struct http_client *holder(const struct http_clients *all, const struct http_peer *peer, const struct http_client *but)
+{
+	struct http_client *found = NULL;
+	size_t most = 0;
+
+	for (size_t i = 0; i < all->count; i++) {
+		struct http_client *c = all->items[i];
+		size_t bytes;
+
+		if (c == but || !holds(c, peer))
+			continue;
+		bytes = http_clients_held(all, &c->peer);
+		if (!found || bytes > most || (bytes == most && larger(c, found))) {
+			found = c;
+			most = bytes;
+		}
+	}
+	return found;
+}
+
+static void make_memory(struct http_clients *all, const struct http_peer *peer, const struct http_client *but, size_t bound)
+{
+	struct http_client *goes;
+
+	while (http_clients_held(all, peer) > bound && (goes = holder(all, peer, but)))
+		doom(goes);
+}
+
+void http_client_sent(struct http_clients *all, struct http_client *client, const void *body, size_t bytes)
+{
+	if (bytes < HTTP_BODY_COUNTED)
+		return;
+	client->body = body;
+	client->body_bytes = bytes;
+	make_memory(all, &client->peer, client, HTTP_PEER_BYTES);
+	make_memory(all, NULL, client, HTTP_ALL_BYTES);
 }
 
 static int64_t end_of(const struct http_client *c)

@@ -16,6 +16,10 @@
 #define HTTP_CLIENTS_SHARE 32
 /* Those that were told to go and are not gone yet are beside the others. */
 #define HTTP_CLIENTS_ROOM (HTTP_CLIENTS_MAX + 16)
+/* What clients are sent at once, by one peer and by all; bodies below the least are not counted. */
+#define HTTP_BODY_COUNTED (64u << 10)
+#define HTTP_PEER_BYTES (48u << 20)
+#define HTTP_ALL_BYTES (144u << 20)
 #define HTTP_WAIT_MS 10000
 #define HTTP_ANSWER_MS 60000
 
@@ -29,6 +33,8 @@ struct http_client {
 	bool known, trusted; /* its certificate was looked at; and is good */
 	int64_t since_ms;    /* it waits, or is answered */
 	uint64_t turn;       /* order of the same */
+	const void *body;    /* what it is sent, if that is large; many may be sent the same. NULL: none */
+	size_t body_bytes;
 	char *target;        /* of its request; NULL: none, or too long */
 	bool target_too_long;
 };
@@ -47,8 +53,14 @@ struct http_client *http_clients_find(const struct http_clients *all, int fd);
 void http_clients_remove(struct http_clients *all, struct http_client *client);
 /* It waits again, or is answered now. */
 void http_client_turn(struct http_clients *all, struct http_client *client, bool answering, int64_t now_ms);
+/* Is there no room for one more of this peer before somebody goes? */
+bool http_clients_full(const struct http_clients *all, const struct http_peer *peer);
 /* Before this peer gets one more: ends as many as it takes. True: ended one. */
 bool http_clients_make_room(struct http_clients *all, const struct http_peer *peer);
+/* Bytes of all that this peer (NULL: everybody) is sent, each body once; what those that go are sent is not counted. */
+size_t http_clients_held(const struct http_clients *all, const struct http_peer *peer);
+/* This client is sent that body: ends others where it is too much, those of its own peer first, then of the peer that holds the most. */
+void http_client_sent(struct http_clients *all, struct http_client *client, const void *body, size_t bytes);
 /* Ends those whose time is over. True: ended one. */
 bool http_clients_expire(struct http_clients *all, int64_t now_ms);
 /* When that is to be asked next; INT64_MAX: nobody is here. */

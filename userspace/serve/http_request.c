@@ -169,18 +169,22 @@ static bool not_modified(struct MHD_Connection *connection, const struct http_re
 	return *reply->tag && http_tag_matches(header(connection, "If-None-Match"), reply->tag);
 }
 
-static enum MHD_Result send_reply(struct http *h, struct MHD_Connection *connection, struct http_reply *reply)
+static enum MHD_Result send_reply(struct http *h, struct MHD_Connection *connection, struct http_client *client, struct http_reply *reply)
 {
 	bool packed = http_wants_gzip(header(connection, "Accept-Encoding"));
 	unsigned status = not_modified(connection, reply) ? MHD_HTTP_NOT_MODIFIED : reply->status;
+	struct MHD_Response *response;
 
 	if (packed)
 		http_reply_pack(&h->cache, reply);
-	return MHD_queue_response(connection, status, packed && reply->packed ? reply->packed : reply->plain);
+	packed = packed && reply->packed;
+	response = packed ? reply->packed : reply->plain;
+	http_client_sent(&h->clients, client, response, packed ? reply->packed_bytes : reply->bytes);
+	return MHD_queue_response(connection, status, response);
 }
 
-static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connection, const struct http_route *route, const struct http_target *t,
-				const struct http_source *source, const char *key)
+static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connection, struct http_client *client, const struct http_route *route,
+				const struct http_target *t, const struct http_source *source, const char *key)
 {
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	struct http_reply made = { 0 }, *reply = &made;
@@ -199,7 +203,7 @@ static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connectio
 		reply = http_cache_put(&h->cache, key, now_ms() + route->keep_ms, &made);
 	if (!reply)
 		reply = &made;
-	done = send_reply(h, connection, reply);
+	done = send_reply(h, connection, client, reply);
 	http_reply_release(&made);
 	return done;
 }
@@ -217,7 +221,8 @@ static char *key_make(const struct http_route *route, const struct http_target *
 	return buffer_take(&key, NULL);
 }
 
-static enum MHD_Result send_route(struct http *h, struct MHD_Connection *connection, const struct http_route *route, const struct http_target *t)
+static enum MHD_Result send_route(struct http *h, struct MHD_Connection *connection, struct http_client *client, const struct http_route *route,
+				  const struct http_target *t)
 {
 	struct http_source source = { .now = clock_ns(CLOCK_REALTIME) };
 	char *key = route->keep_ms ? key_make(route, t, header(connection, "Accept")) : NULL;
@@ -230,12 +235,12 @@ static enum MHD_Result send_route(struct http *h, struct MHD_Connection *connect
 	source.rules = (struct api_rules){ .suppress = h->rules, .at = source.now };
 	if (key && (source.store || route->bare))
 		kept = http_cache_get(&h->cache, key, now_ms());
-	done = kept ? send_reply(h, connection, kept) : send_new(h, connection, route, t, &source, key);
+	done = kept ? send_reply(h, connection, client, kept) : send_new(h, connection, client, route, t, &source, key);
 	free(key);
 	return done;
 }
 
-static enum MHD_Result send_target(struct http *h, struct MHD_Connection *connection, const char *target)
+static enum MHD_Result send_target(struct http *h, struct MHD_Connection *connection, struct http_client *client, const char *target)
 {
 	struct http_target t = { 0 };
 	const struct http_route *route;
@@ -244,7 +249,7 @@ static enum MHD_Result send_target(struct http *h, struct MHD_Connection *connec
 	if (http_target_parse(target, &t) < 0)
 		return send_error(h, connection, MHD_HTTP_BAD_REQUEST, "the request target is no path that could be asked for", NULL, NULL);
 	route = http_route_find(&t);
-	done = route ? send_route(h, connection, route, &t)
+	done = route ? send_route(h, connection, client, route, &t)
 		     : send_error(h, connection, MHD_HTTP_NOT_FOUND, "there is nothing at this path (/ lists what there is)", NULL, NULL);
 	http_target_release(&t);
 	return done;
@@ -264,5 +269,5 @@ enum MHD_Result http_request_answer(struct http *h, struct MHD_Connection *conne
 				  "WWW-Authenticate", "Bearer realm=\"abidrift\"");
 	if (client->target_too_long)
 		return send_error(h, connection, MHD_HTTP_URI_TOO_LONG, "the request target is too long", NULL, NULL);
-	return send_target(h, connection, client->target ? client->target : "");
+	return send_target(h, connection, client, client->target ? client->target : "");
 }
