@@ -436,6 +436,30 @@ static void history_is_in_the_order_of_time(void **state)
 	assert_int_equal(store_events(s, guest, 31, &items, &count), 0);
 	assert_int_equal(count, 0);
 	store_events_free(items, count);
+
+	/* In parts, the newest first: none is lost, none is there twice. */
+	struct store_newest part = { .before_at = INT64_MAX, .before_row = INT64_MAX, .limit = 2, .characters = 1000 };
+	bool more = false;
+	assert_int_equal(store_events_newest(s, 0, &part, &items, &count, &more), 0);
+	assert_int_equal(count, 2);
+	assert_true(more);
+	assert_string_equal(items[0].type, "host");
+	assert_string_equal(items[1].type, "accept");
+	part.before_at = items[0].at;
+	part.before_row = items[0].row;
+	store_events_free(items, count);
+	assert_int_equal(store_events_newest(s, 0, &part, &items, &count, &more), 0);
+	assert_int_equal(count, 1);
+	assert_false(more);
+	assert_string_equal(items[0].type, "boot");
+	store_events_free(items, count);
+	/* One that is too large by itself is there all the same. */
+	part = (struct store_newest){ .since = 10, .before_at = INT64_MAX, .before_row = INT64_MAX, .limit = 2 };
+	assert_int_equal(store_events_newest(s, guest, &part, &items, &count, &more), 0);
+	assert_int_equal(count, 1);
+	assert_true(more);
+	assert_string_equal(items[0].type, "accept");
+	store_events_free(items, count);
 	store_close(s);
 }
 

@@ -58,5 +58,15 @@ int api_last_host_change(struct store *s, int64_t *ret_since, struct error *e);
  * its factors, before that factor changed again.
  */
 int api_history(struct store *s, const char *guest, int64_t since, json_t **ret, struct error *e);
+/*
+ * The newest of it, so that it ends soon: `limit` events, and no more once they hold `characters`. Where older ones are left out there is
+ * "before" too: what to ask with for them (before NULL: up to now). -EINVAL with e: it is no such thing.
+ */
+struct api_newest {
+	int64_t since;
+	const char *before;
+	size_t limit, characters;
+};
+int api_history_newest(struct store *s, const char *guest, const struct api_newest *part, json_t **ret, struct error *e);
 
 #endif

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "userspace/base/error.h"
+#include "userspace/base/text.h"
 #include "userspace/serve/api.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
+
+/* Between time and row of a place in the history. */
+#define PLACE_PART "."
+#define PLACE_SIZE 24
 
 /* The guests of the store as they are now, by row. */
 struct known {
@@ -193,11 +199,13 @@ static void known_release(struct known *k)
 	free(k->vmms);
 }
 
-static int events_json(struct store *s, int64_t guest, int64_t since, json_t *list)
+/* newest NULL: all since then. *ret_before: where older ones were left out, the place of the first that was not. */
+static int events_json(struct store *s, int64_t guest, int64_t since, const struct store_newest *newest, json_t *list, json_t **ret_before)
 {
 	struct store_event *events = NULL;
 	struct known k = { 0 };
 	size_t count = 0;
+	bool more = false;
 	int err = store_guests(s, &k.guests, &k.count);
 
 	if (err >= 0 && k.count)
@@ -205,31 +213,65 @@ static int events_json(struct store *s, int64_t guest, int64_t since, json_t *li
 	if (err >= 0 && !(k.vmms = calloc(k.count + 1, sizeof *k.vmms)))
 		err = -ENOMEM;
 	if (err >= 0)
-		err = store_events(s, guest, since, &events, &count);
+		err = newest ? store_events_newest(s, guest, newest, &events, &count, &more) : store_events(s, guest, since, &events, &count);
 	for (size_t i = 0; err >= 0 && i < count; i++)
 		json_array_append_new(list, event_json(s, &k, &events[i]));
 	if (err >= 0)
 		err = blame(list);
+	if (err >= 0 && more && count)
+		*ret_before = json_sprintf("%" PRIu64 PLACE_PART "%" PRIu64, (uint64_t)events[0].at, (uint64_t)events[0].row);
 	store_events_free(events, count);
 	known_release(&k);
 	return err;
 }
 
-int api_history(struct store *s, const char *guest, int64_t since, json_t **ret, struct error *e)
+static int history(struct store *s, const char *guest, int64_t since, const struct store_newest *newest, json_t **ret, struct error *e)
 {
 	struct store_guest found = { 0 };
-	json_t *list;
+	json_t *list, *before = NULL;
 	int err = guest ? store_guest_resolve(s, guest, &found, e) : 0;
 
 	if (err < 0)
 		return e && *e->text ? err : error_set(e, -err, "there is no guest %s in this store (abidrift ls lists them)", guest);
 	list = json_array();
-	err = events_json(s, found.row, since, list);
+	err = events_json(s, found.row, since, newest, list, &before);
 	store_guest_release(&found);
 	if (err < 0) {
 		json_decref(list);
 		return error_set(e, -err, "%s", err == -ENOMEM ? "out of memory" : store_error(s));
 	}
-	*ret = json_pack("{s:o}", "events", list);
+	*ret = json_pack("{s:o, s:o*}", "events", list, "before", before);
 	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
+}
+
+int api_history(struct store *s, const char *guest, int64_t since, json_t **ret, struct error *e)
+{
+	return history(s, guest, since, NULL, ret, e);
+}
+
+/* A place in the order of events: time and row. */
+static int place_parse(const char *text, int64_t *ret_at, int64_t *ret_row)
+{
+	const char *dot = strstr(text, PLACE_PART);
+	char at_text[PLACE_SIZE];
+	uint64_t at, row;
+
+	if (!dot || (size_t)(dot - text) >= sizeof at_text || strspn(text, "0123456789" PLACE_PART) != strlen(text))
+		return -EINVAL;
+	memcpy(at_text, text, (size_t)(dot - text));
+	at_text[dot - text] = 0;
+	if (text_u64(at_text, &at) < 0 || text_u64(dot + 1, &row) < 0)
+		return -EINVAL;
+	*ret_at = (int64_t)at;
+	*ret_row = (int64_t)row;
+	return 0;
+}
+
+int api_history_newest(struct store *s, const char *guest, const struct api_newest *part, json_t **ret, struct error *e)
+{
+	struct store_newest newest = { part->since, INT64_MAX, INT64_MAX, part->limit, part->characters };
+
+	if (part->before && place_parse(part->before, &newest.before_at, &newest.before_row) < 0)
+		return error_set(e, EINVAL, "before=%.60s: has to be what an answer had as \"before\"", part->before);
+	return history(s, guest, 0, &newest, ret, e);
 }

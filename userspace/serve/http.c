@@ -22,8 +22,6 @@
 #define ACCEPTS 16
 /* No descriptor or no memory is left for another client: those that are here go first. */
 #define PAUSE_MS 100
-/* Alerts go before answers. */
-#define PRIORITY (SD_EVENT_PRIORITY_NORMAL + 10)
 #define TLS_PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 static int64_t now_ms(void)
@@ -262,6 +260,7 @@ int http_begin(struct http *h, const char *store_url, const struct suppressions 
 	if (err < 0)
 		return err;
 	info = MHD_get_daemon_info(h->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	/* All of the same priority as those that send alerts: the loop takes turns, and neither starves. */
 	err = info ? sd_event_add_io(loop, &h->working, info->epoll_fd, EPOLLIN, work_came, h) : -ENOSYS;
 	if (err >= 0)
 		err = sd_event_add_io(loop, &h->listening, h->listen_fd, EPOLLIN, client_came, h);
@@ -269,9 +268,6 @@ int http_begin(struct http *h, const char *store_url, const struct suppressions 
 		err = sd_event_add_time(loop, &h->timer, CLOCK_MONOTONIC, 0, 1000, time_came, h);
 	if (err < 0)
 		return error_set(e, -err, "HTTP: event loop: %s", strerror(-err));
-	sd_event_source_set_priority(h->working, PRIORITY);
-	sd_event_source_set_priority(h->listening, PRIORITY);
-	sd_event_source_set_priority(h->timer, PRIORITY);
 	return 0;
 }
 

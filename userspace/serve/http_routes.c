@@ -23,8 +23,10 @@
 #define KEEP_METRICS_MS 1000
 /* The monitor writes its heartbeat every few seconds. */
 #define HEARTBEAT_MAX_NS (30 * 1000000000ll)
-#define HISTORY_EVENTS_MAX 20000
-#define HISTORY_CHARACTERS_MAX (16 << 20)
+/* One loop serves all, alerts among them: what takes long to put together is not for it. */
+#define HISTORY_EVENTS 1000
+#define HISTORY_EVENTS_MAX 5000
+#define HISTORY_CHARACTERS_MAX (4 << 20)
 /* `history --since`, in place of a time. */
 #define LAST_HOST_CHANGE "last-host-change"
 
@@ -173,38 +175,32 @@ static int diff(const struct http_source *source, const struct http_target *t, c
 	return err < 0 ? err : put_json(model, ret, e);
 }
 
-/* One loop serves all, alerts among them: what takes seconds to put together is not for it. */
-static int history_check(struct store *s, const char *name, int64_t since, struct error *e)
+static int limit_parse(const char *text, size_t *ret, struct error *e)
 {
-	struct store_guest guest = { 0 };
-	size_t count = 0, characters = 0;
-	int err = name ? store_guest_resolve(s, name, &guest, e) : 0;
+	uint64_t limit = HISTORY_EVENTS;
 
-	if (err >= 0 && (err = store_events_size(s, guest.row, since, &count, &characters)) < 0)
-		error_set(e, -err, "%s", store_error(s));
-	store_guest_release(&guest);
-	if (err >= 0 && (count > HISTORY_EVENTS_MAX || characters > HISTORY_CHARACTERS_MAX))
-		return error_set(e, EINVAL, "that is %zu events, more than fit into one answer (%d, or %d MiB); ask for less with since= and guest=, or the verb",
-				 count, HISTORY_EVENTS_MAX, HISTORY_CHARACTERS_MAX >> 20);
-	return err;
+	if (text && (strspn(text, "0123456789") != strlen(text) || text_u64(text, &limit) < 0 || !limit || limit > HISTORY_EVENTS_MAX))
+		return error_set(e, EINVAL, "limit=%.60s: has to be a number from 1 to %d", text, HISTORY_EVENTS_MAX);
+	*ret = (size_t)limit;
+	return 0;
 }
 
 static int history(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
 {
 	const char *since_text = http_target_arg(t, "since");
+	struct api_newest part = { .before = http_target_arg(t, "before"), .characters = HISTORY_CHARACTERS_MAX };
 	json_t *model = NULL;
-	int64_t since = 0;
-	int err = 0;
+	int err = limit_parse(http_target_arg(t, "limit"), &part.limit, e);
 
 	(void)accept;
+	if (err < 0)
+		return err;
 	if (since_text && !strcmp(since_text, LAST_HOST_CHANGE))
-		err = api_last_host_change(source->store, &since, e);
-	else if (since_text && text_time_parse(since_text, &since) < 0)
+		err = api_last_host_change(source->store, &part.since, e);
+	else if (since_text && text_time_parse(since_text, &part.since) < 0)
 		err = error_set(e, EINVAL, "since=%.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or " LAST_HOST_CHANGE, since_text);
 	if (err >= 0)
-		err = history_check(source->store, http_target_arg(t, "guest"), since, e);
-	if (err >= 0)
-		err = api_history(source->store, http_target_arg(t, "guest"), since, &model, e);
+		err = api_history_newest(source->store, http_target_arg(t, "guest"), &part, &model, e);
 	return err < 0 ? err : put_json(model, ret, e);
 }
 
@@ -217,7 +213,7 @@ static const struct http_route routes[] = {
 	{ "/api/v1/guests/*", { NULL }, false, KEEP_MS, guest },
 	{ "/api/v1/guests/*/revisions/*", { NULL }, false, KEEP_MS, revision },
 	{ "/api/v1/diff", { "from", "to" }, false, KEEP_MS, diff },
-	{ "/api/v1/history", { "guest", "since" }, false, KEEP_MS, history },
+	{ "/api/v1/history", { "guest", "since", "before", "limit" }, false, KEEP_MS, history },
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 

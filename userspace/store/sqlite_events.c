@@ -222,6 +222,20 @@ static void event_columns(struct query *q, struct store_event *e)
 	"SELECT e.row, e.at, e.type, e.guest, g.id, e.revision, e.by, e.reason, e.changes, e.context, e.change_set FROM events AS " \
 	"e LEFT JOIN guests AS g ON g.row = e.guest"
 
+/* Adds the row that the query is at. */
+static void event_append(struct store *s, struct query *q, struct store_event **items, size_t *count)
+{
+	struct store_event *grown = reallocarray(*items, *count + 1, sizeof(*grown));
+
+	if (!grown) {
+		q->err = store_fail(s, SQLITE_NOMEM);
+		return;
+	}
+	*items = grown;
+	grown[*count] = (struct store_event){ 0 };
+	event_columns(q, &grown[(*count)++]);
+}
+
 int store_events(struct store *s, int64_t guest, int64_t since, struct store_event **ret, size_t *ret_count)
 {
 	struct store_event *items = NULL;
@@ -230,18 +244,8 @@ int store_events(struct store *s, int64_t guest, int64_t since, struct store_eve
 					      : EVENTS " WHERE ?1 = 0 AND e.at >= ?2 ORDER BY e.at, e.row");
 	query_int(&q, guest);
 	query_int(&q, since);
-	while (query_next(&q) > 0) {
-		struct store_event *grown = reallocarray(items, count + 1, sizeof(*grown));
-		if (!grown) {
-			q.err = store_fail(s, SQLITE_NOMEM);
-			break;
-		}
-		items = grown;
-		items[count] = (struct store_event){ 0 };
-		event_columns(&q, &items[count++]);
-		if (q.err)
-			break;
-	}
+	while (!q.err && query_next(&q) > 0)
+		event_append(s, &q, &items, &count);
 	int err = query_end(&q);
 	if (err < 0) {
 		store_events_free(items, count);
@@ -252,24 +256,51 @@ int store_events(struct store *s, int64_t guest, int64_t since, struct store_eve
 	return 0;
 }
 
-int store_events_size(struct store *s, int64_t guest, int64_t since, size_t *ret_count, size_t *ret_characters)
+static size_t event_characters(const struct store_event *e)
 {
+	return (e->changes ? strlen(e->changes) : 0) + (e->context ? strlen(e->context) : 0) + (e->reason ? strlen(e->reason) : 0);
+}
+
+static void turn_round(struct store_event *items, size_t count)
+{
+	for (size_t i = 0; i < count / 2; i++) {
+		struct store_event other = items[i];
+
+		items[i] = items[count - 1 - i];
+		items[count - 1 - i] = other;
+	}
+}
+
+/* By the index of either, from its end: what is not asked for is not read. */
+#define NEWEST " AND e.at >= ?2 AND e.at <= ?3 AND (e.at < ?3 OR e.row < ?4) ORDER BY e.at DESC, e.row DESC LIMIT ?5"
+
+int store_events_newest(struct store *s, int64_t guest, const struct store_newest *part, struct store_event **ret, size_t *ret_count, bool *ret_more)
+{
+	struct store_event *items = NULL;
 	size_t count = 0, characters = 0;
-	struct query q = query_start(s, guest ? "SELECT count(*), coalesce(sum(length(changes)), 0) + coalesce(sum(length(context)), 0) FROM events WHERE "
-						"guest = ?1 AND at >= ?2"
-					      : "SELECT count(*), coalesce(sum(length(changes)), 0) + coalesce(sum(length(context)), 0) FROM events WHERE "
-						"?1 = 0 AND at >= ?2");
+	bool more = false;
+	struct query q = query_start(s, guest ? EVENTS " WHERE e.guest = ?1" NEWEST : EVENTS " WHERE ?1 = 0" NEWEST);
 	query_int(&q, guest);
-	query_int(&q, since);
-	if (query_next(&q) > 0) {
-		count = (size_t)column_int(&q);
-		characters = (size_t)column_int(&q);
+	query_int(&q, part->since);
+	query_int(&q, part->before_at);
+	query_int(&q, part->before_row);
+	query_int(&q, (int64_t)part->limit + 1);
+	while (!q.err && !more && query_next(&q) > 0) {
+		more = count == part->limit || characters > part->characters;
+		if (more)
+			break;
+		event_append(s, &q, &items, &count);
+		characters += q.err ? 0 : event_characters(&items[count - 1]);
 	}
 	int err = query_end(&q);
-	if (err < 0)
+	if (err < 0) {
+		store_events_free(items, count);
 		return err;
+	}
+	turn_round(items, count);
+	*ret = items;
 	*ret_count = count;
-	*ret_characters = characters;
+	*ret_more = more;
 	return 0;
 }
 

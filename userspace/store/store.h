@@ -203,8 +203,14 @@ void store_events_free(struct store_event *items, size_t count);
 int store_event_add(struct store *s, const struct store_event *event);
 /* guest 0 = of all; since 0 = all; in time order. */
 int store_events(struct store *s, int64_t guest, int64_t since, struct store_event **ret, size_t *ret_count);
-/* How much that would be: events, and characters of their JSON. */
-int store_events_size(struct store *s, int64_t guest, int64_t since, size_t *ret_count, size_t *ret_characters);
+/* The newest of them, before a place in the order of (at, row). */
+struct store_newest {
+	int64_t since, before_at, before_row; /* INT64_MAX, INT64_MAX: up to now */
+	size_t limit;      /* events */
+	size_t characters; /* of their JSON and reasons; what exceeds it is the last one */
+};
+/* In time order. *ret_more: older ones were left out. */
+int store_events_newest(struct store *s, int64_t guest, const struct store_newest *part, struct store_event **ret, size_t *ret_count, bool *ret_more);
 /* When something of this type happened last. -ENOENT: never. */
 int store_event_last(struct store *s, const char *type, int64_t *ret_at);
 
