@@ -165,10 +165,12 @@ void store_notices_free(struct store_notice *items, size_t count)
 	free(items);
 }
 
-static int noticed_forget(struct store *s, const char *key)
+/* Who took an end took that one, not a later end of the same notice. */
+static int noticed_forget(struct store *s, const struct store_notice *notice)
 {
-	struct query q = query_start(s, "DELETE FROM noticed WHERE key = ?");
-	query_text(&q, key);
+	struct query q = query_start(s, "DELETE FROM noticed WHERE key = ? AND NOT EXISTS (SELECT 1 FROM notices WHERE key = noticed.key AND ends_at = ?)");
+	query_text(&q, notice->key);
+	query_int(&q, notice->ends_at);
 	return query_run(&q);
 }
 
@@ -178,6 +180,9 @@ int store_notice_put(struct store *s, const struct store_notice *notice)
 	int err = store_enter(s, true, &own);
 	if (err < 0)
 		return err;
+	err = noticed_forget(s, notice);
+	if (err < 0)
+		return store_leave(s, own, err);
 	struct query q = query_start(s, "INSERT INTO notices (key, json, starts_at, ends_at) VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET json = "
 					"excluded.json, starts_at = iif(ends_at, excluded.starts_at, starts_at), ends_at = excluded.ends_at");
 	query_text(&q, notice->key);
@@ -185,8 +190,6 @@ int store_notice_put(struct store *s, const struct store_notice *notice)
 	query_int(&q, notice->starts_at);
 	query_int(&q, notice->ends_at);
 	err = query_run(&q);
-	if (!err && !notice->ends_at)
-		err = noticed_forget(s, notice->key);
 	return store_leave(s, own, err);
 }
 
