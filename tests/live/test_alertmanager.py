@@ -211,6 +211,29 @@ class Lasts(Case):
         wait_for("the store to forget it", lambda: self.sql("SELECT count(*) FROM notices") == "0")
         self.assertEqual(len([line for line in m.err if "cannot go to alertmanager" in line]), 1)
 
+    def test_a_clock_that_was_set_back_keeps_neither_drift_nor_its_end_from_anybody(self):
+        am = Alertmanager(self)
+        m = self.start(am.url)
+        am.wait("the drift", lambda found: found)
+        wait_for("it in the store", lambda: self.sql("SELECT count(*) FROM notices") == "1")
+        m.stop()
+        am.stop()
+        am.start()
+        # As a store has it when the clock goes back by a day.
+        self.sql("UPDATE notices SET starts_at = ?", time.time_ns() + 24 * 3600 * 10**9)
+        self.start(am.url)
+        am.wait("the drift again", lambda found: found)
+        self.accept()
+        am.wait("its end", lambda found: not found)
+        self.assertEqual(self.counted("failed"), 0)
+
+    def test_a_row_that_is_no_notice_is_dropped_and_stops_no_other(self):
+        self.sql("INSERT INTO notices (key, json, starts_at, ends_at) VALUES ('blind/damaged', '{\"guests\":[]}', 1, 2)")
+        am = Alertmanager(self)
+        self.start(am.url)
+        am.wait("the drift", lambda found: found)
+        wait_for("the row to go", lambda: self.sql("SELECT count(*) FROM notices WHERE key = 'blind/damaged'") == "0")
+
     def test_the_messenger_alone_dies_and_goes_on(self):
         am = Alertmanager(self)
         m = self.start(am.url)

@@ -42,6 +42,7 @@
 #define LASTS_TIMES 4
 /* A look that took so long is not repeated for so many times as long. */
 #define LOOK_PAUSES 4
+#define LOOK_PAUSE_MAX_MS 10000
 #define SAVE_BUSY_MS 200
 #define SAVE_AGAIN_MS 5000
 #define TEST_LASTS_NS (60 * INT64_C(1000000000))
@@ -285,6 +286,16 @@ static int end_add(struct peer *peer, const struct notice *n)
 	return grown[peer->end_count].key ? (int)++peer->end_count : -ENOMEM;
 }
 
+/* A clock that was set back leaves times that are still to come: Alertmanager refuses what begins after it ends, and ends nothing yet. */
+static int notice_take(struct peer *peer, const struct notice *n, int64_t now, json_t *list)
+{
+	int64_t ends_at = n->ends_at < now ? n->ends_at : now, most = n->ends_at ? ends_at : now, starts_at = n->starts_at < most ? n->starts_at : most;
+
+	if (!n->ends_at)
+		return alert_add(list, n->json, starts_at, now + peer->a->resend_ms * MS_NS * LASTS_TIMES);
+	return alert_add(list, n->json, starts_at, ends_at);
+}
+
 static int batch_take(struct peer *peer, int64_t now, json_t *list)
 {
 	struct alertmanager *a = peer->a;
@@ -296,7 +307,7 @@ static int batch_take(struct peer *peer, int64_t now, json_t *list)
 		last = n;
 		if (n->dropped || (n->ends_at && n->took & bit))
 			continue;
-		err = alert_add(list, n->json, n->starts_at, n->ends_at ? n->ends_at : now + a->resend_ms * MS_NS * LASTS_TIMES);
+		err = notice_take(peer, n, now, list);
 		if (err >= 0 && n->ends_at)
 			err = end_add(peer, n);
 	}
@@ -370,9 +381,10 @@ static void peer_fails(struct peer *peer)
 	peer->pause_ms = (uint64_t)(pause < most ? pause : most);
 	/* A little less by chance: many hosts shall not come back at one moment. */
 	pause = (int64_t)peer->pause_ms - (int64_t)(peer->pause_ms / 4 * ((uint64_t)clock_ns(CLOCK_MONOTONIC) / 1000 % 1000) / 1000);
-	if (wish > RETRY_AFTER_MAX_MS / 1000)
-		wish = RETRY_AFTER_MAX_MS / 1000;
-	peer->again_ms = now_ms() + (wish * 1000 > pause ? wish * 1000 : pause);
+	/* What lasts is to be told again before it is over for the peer. */
+	most = a->resend_ms < RETRY_AFTER_MAX_MS / 2 ? a->resend_ms * 2 : RETRY_AFTER_MAX_MS;
+	wish = wish < most / 1000 ? wish * 1000 : most;
+	peer->again_ms = now_ms() + (wish > pause ? wish : pause);
 	round_clear(peer);
 	if (peer->said)
 		return;
@@ -576,7 +588,7 @@ static void save(struct alertmanager *a)
 /* Looking through a thousand long drifts takes long; others work in this process too. */
 static int look(struct alertmanager *a, int64_t now, struct error *e)
 {
-	int64_t began = now_ms(), ended;
+	int64_t began = now_ms(), ended, pause;
 	bool changed = false;
 	int err;
 
@@ -585,7 +597,8 @@ static int look(struct alertmanager *a, int64_t now, struct error *e)
 		return 0;
 	err = notices_follow(&a->notices, a->store, now, &changed, e);
 	ended = now_ms();
-	a->look_ms = err < 0 ? 0 : ended + (ended - began) * LOOK_PAUSES;
+	pause = (ended - began) * LOOK_PAUSES;
+	a->look_ms = err < 0 ? 0 : ended + (pause < LOOK_PAUSE_MAX_MS ? pause : LOOK_PAUSE_MAX_MS);
 	if (changed)
 		a->generation++;
 	return err;

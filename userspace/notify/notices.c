@@ -134,7 +134,8 @@ static int load_one(struct notices *n, struct store *s, const struct store_notic
 	notice->starts_at = row->starts_at;
 	notice->ends_at = row->ends_at;
 	/* Whatever it was, nobody can be told of it. */
-	if (!notice->json) {
+	if (!json_is_object(json_object_get(notice->json, "labels")) || !json_is_object(json_object_get(notice->json, "annotations"))) {
+		json_decref(notice->json);
 		notice->json = json_object();
 		notice->dropped = true;
 	}
@@ -487,7 +488,7 @@ static void end_others(struct comparison *c)
 
 		if (n->wanted || !lasts(n))
 			continue;
-		n->ends_at = c->now > n->starts_at ? c->now : n->starts_at + 1;
+		n->ends_at = c->now;
 		n->took = n->written = 0;
 		n->unsaved = c->changed = true;
 		if (superseded(&c->next, n))
