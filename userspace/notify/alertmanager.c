@@ -145,8 +145,13 @@ static int peer_add(struct alertmanager *a, const char *url, size_t size, struct
 		return error_set(e, E2BIG, "alertmanager.url: more than %d peers", PEERS_MAX);
 	if (memchr(url, '?', size) || memchr(url, '#', size))
 		return error_set(e, EINVAL, "alertmanager.url: the beginning of its addresses is wanted, without ? and #");
+	/* None is shown: there may be a password in it. */
+	if (url[size - 1] == ',' || memmem(url, size, ",http", 5))
+		return error_set(e, EINVAL, "alertmanager.url: several are separated by spaces, without commas");
 	while (size && url[size - 1] == '/')
 		size--;
+	if (size >= strlen(PATH) && !memcmp(url + size - strlen(PATH), PATH, strlen(PATH)))
+		return error_set(e, EINVAL, "alertmanager.url: the beginning of its addresses is wanted, without " PATH);
 	peer = &grown[a->peer_count++];
 	*peer = (struct peer){ .a = a };
 	if (asprintf(&peer->url, "%.*s" PATH, (int)size, url) < 0)
@@ -154,7 +159,8 @@ static int peer_add(struct alertmanager *a, const char *url, size_t size, struct
 	peer->id = peer->url ? url_bare(peer->url) : NULL;
 	if (!peer->id)
 		return error_set(e, ENOMEM, "out of memory");
-	http_url_name(peer->url, peer->name, sizeof peer->name);
+	if (http_url_name(peer->url, peer->name, sizeof peer->name) < 0)
+		return error_set(e, EINVAL, "alertmanager.url: number %zu of them is no address", a->peer_count);
 	for (size_t i = 0; i + 1 < a->peer_count; i++)
 		if (!strcmp(a->peers[i].id, peer->id))
 			return error_set(e, EINVAL, "alertmanager.url: %s is there twice", peer->name);
@@ -670,7 +676,8 @@ static void test_done(void *context, const struct http_reply *reply)
 	note_answer(peer, reply);
 	peer->answered = false;
 	a->refusals += reply->status / 100 != 2;
-	buffer_printf(&a->heard_text, "%s%s: %s", a->heard_text.size ? "; " : "", peer->name, peer->text);
+	buffer_printf(&a->heard_text, "%s%s: %s%s", a->heard_text.size ? "; " : "", peer->name, peer->text,
+		      reply->status == 404 ? "; nobody is at that path: alertmanager.url is what comes before " PATH : "");
 	if (!--a->unheard)
 		test_end(a);
 }
