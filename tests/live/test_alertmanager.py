@@ -334,9 +334,17 @@ class Blinds(Case):
         self.assertEqual(found["monitor"]["labels"], {**same, "scope": "monitor", "severity": "critical"})
         self.assertEqual(found["facet"]["labels"], {**same, "scope": "facet", "severity": "warning", "facet": "ports"})
         self.assertEqual(found["guest"]["labels"], {**same, "scope": "guest", "severity": "warning", "facet": "pci", "guest": "web-1", "uuid": UUID})
-        self.assertEqual(found["monitor"]["annotations"], {"summary": f"{HOST}: no sign of life for 30 s", "description": "no sign of life for 30 s",
-                                                           "command": "abidrift doctor"})
-        self.assertEqual(found["guest"]["annotations"]["summary"], "web-1: a test said so")
+        self.assertEqual(found["monitor"]["annotations"], {"summary": "its guests are not watched: no sign of life for 30 s",
+                                                           "description": "no sign of life for 30 s", "command": "systemctl status abidrift",
+                                                           "runbook_url": "docs/operations.md#blind"})
+        self.assertEqual(found["facet"]["annotations"]["summary"], "less is seen of its guests than before: ports: a test said so")
+        self.assertEqual(found["guest"]["annotations"]["summary"], "web-1: less is seen of it than its baseline holds: pci: a test said so")
+        # What the page that it names says of it.
+        with open(os.path.join(ROOT, "docs", "operations.md")) as f:
+            page = f.read()
+        self.assertIn("\n## Blind\n", page)
+        for a in found.values():
+            self.assertIn(re.sub("^web-1: ", "", a["annotations"]["summary"]).split(": ")[0], page)
         self.sql("DELETE FROM blinds")
         wait_for("their ends", lambda: not self.blinds(am))
         wait_for("the store to forget them", lambda: self.sql("SELECT count(*) FROM notices WHERE key LIKE 'blind/%'") == "0")
@@ -494,12 +502,19 @@ class Ends(Case):
         done = abidrift("alert", "test", "alertmanager", *of(am, dead), store=self.store, ok=(2,))
         self.assertIn(f"127.0.0.1:{am.port}: HTTP 200", done.stdout + done.stderr)
         self.assertRegex(done.stdout + done.stderr, rf"127.0.0.1:{dead.port}: .*(refused|connect)")
+        done = abidrift("alert", "test", "alertmanager", "--set", f"alertmanager.url={am.url}/elsewhere", "--set", "journal.enable=off", store=self.store, ok=(2,))
+        self.assertIn("HTTP 404", done.stdout + done.stderr)
+        self.assertIn("alertmanager.url is what comes before /api/v2/alerts", done.stdout + done.stderr)
 
     def test_a_configuration_that_cannot_work_is_refused_at_once(self):
         for setting, word in (("alertmanager.url=http://a/?x", "without"), ("alertmanager.url=http://a:1 http://u:p@a:1/", "twice"),
-                              ("alertmanager.token_file=/nowhere/token", "token_file")):
+                              ("alertmanager.token_file=/nowhere/token", "token_file"), ("alertmanager.url=http://u:s3cret@a:1,http://b:1", "separated by spaces"),
+                              ("alertmanager.url=http://u:s3cret@a:1/api/v2/alerts", "without /api/v2/alerts"),
+                              ("alertmanager.url=http://u:s3cret@a:port", "alertmanager.url")):
             done = abidrift("run", "--set", "alertmanager.url=http://127.0.0.1:1", "--set", setting, store=self.store, ok=(2,))
             self.assertIn(word, done.stderr)
+            self.assertIn("alertmanager.", done.stderr)
+            self.assertNotIn("s3cret", done.stderr)
 
 
 class Alike(Case):
@@ -523,7 +538,7 @@ class Alike(Case):
         self.start(am.url)
         alert = self.one(am.wait("the drift", lambda found: found))
         self.assertEqual(set(alert["labels"]), {"alertname", "host", "severity", "verdict", "change_set"})
-        self.assertTrue(alert["annotations"]["summary"].startswith("25 guests alike: drift"), alert)
+        self.assertTrue(alert["annotations"]["summary"].startswith("25 guests drift alike: drift"), alert)
         self.assertTrue(alert["annotations"]["guests"].endswith(" and 5 more (25)"), alert)
         self.assertEqual(alert["annotations"]["guests"].count(","), 19)
         for guest in ALIKE[1:]:
@@ -539,6 +554,24 @@ class Alike(Case):
         both = am.wait("both together", lambda found: [a for a in found if "guest" not in a["labels"]])
         self.assertEqual(self.one(both)["annotations"]["guests"], "web-4, web-5")
         am.wait("the single one to go", lambda found: len(found) == 1)
+
+
+class Grows(Case):
+    """Drift that becomes another, with each request as it was sent."""
+    def test_drift_that_becomes_another_is_not_said_to_be_over(self):
+        peer = Receiver(self, Ok, http.server.ThreadingHTTPServer)
+        self.start(f"http://127.0.0.1:{peer.port}")
+        sent = lambda: [a for request in peer.got for a in request if a["labels"].get("host") == HOST]
+        wait_for("the drift", sent)
+        first = sent()[0]
+        self.sql("UPDATE drifts SET change_set = 'feedfeedfeedfeed'")
+        wait_for("the other", lambda: [a for a in sent() if a["labels"]["change_set"] == "feedfeedfeedfeed"])
+        end = wait_for("the end of the first", lambda: [a for a in sent() if a["labels"] == first["labels"] and a["annotations"] != first["annotations"]])[0]
+        self.assertEqual(end["annotations"]["summary"], "web-1: drifts on: another alert tells of it now")
+        self.accept()
+        over = lambda a: a["labels"]["change_set"] == "feedfeedfeedfeed" and "drifts on" in a["annotations"]["summary"]
+        wait_for("its end", lambda: self.sql("SELECT count(*) FROM notices") == "0")
+        self.assertFalse([a for a in sent() if over(a)], "what is accepted is over")
 
 
 class Receiver:
@@ -557,6 +590,17 @@ class Receiver:
         self.server.shutdown()
         self.server.server_close()
         self.thread.join(10)
+
+
+class Ok(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.got.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *args):
+        pass
 
 
 class Chat(http.server.BaseHTTPRequestHandler):

@@ -136,7 +136,7 @@ static json_t *drift_summary_json(const struct store_drift *first, size_t count,
 	if (count == 1)
 		name_put(&text, drift_name(first), first->guest);
 	else
-		buffer_printf(&text, "%zu guests alike", count);
+		buffer_printf(&text, "%zu guests drift alike", count);
 	buffer_string(&text, ": ");
 	drift_summary(diff, SUMMARY_COLUMNS, &text);
 	return text_json(&text);
@@ -197,14 +197,17 @@ json_t *notice_drift(const struct store_drift *const *guests, size_t count, bool
 	return whole(drift_labels(guests[0], alone, diff), annotations, rows);
 }
 
-void notice_superseded(json_t *notice)
+void notice_superseded(json_t *notice, size_t on)
 {
 	json_t *annotations = json_object_get(notice, "annotations");
 	const char *guests = member(annotations, "guests");
+	size_t count = json_array_size(json_object_get(notice, "guests"));
 	struct buffer text = BUFFER_INIT;
 
-	buffer_string(&text, guests ? guests : "");
-	buffer_string(&text, ": drifts still, and not alone any more; the alert of its change set tells of it");
+	if (count > 1)
+		buffer_printf(&text, "%zu of %zu guests drift on: another alert tells of them now", on, count);
+	else
+		buffer_printf(&text, "%s: drifts on: another alert tells of it now", guests ? guests : "");
 	json_object_set_new(annotations, "summary", text_json(&text));
 }
 
@@ -247,31 +250,69 @@ static json_t *blind_labels(const struct store_blind *blind, const struct store_
 	return NULL;
 }
 
-static json_t *blind_text(const struct store_blind *blind, const struct store_guest *guest, bool who)
+static void reason_put(struct buffer *out, const struct store_blind *blind)
 {
-	struct buffer text = BUFFER_INIT, reason = BUFFER_INIT;
+	struct buffer reason = BUFFER_INIT;
 
 	text_terminal(&reason, blind->reason, strlen(blind->reason));
 	if (cut(&reason, REASON_BYTES))
 		buffer_string(&reason, "…");
-	if (who)
-		name_put(&text, guest && guest->name ? guest->name : blind->guest ? blind->guest : blind->host, guest ? guest->row : 0);
-	buffer_printf(&text, "%s%s", who ? ": " : "", reason.data ? reason.data : "");
-	text.failed |= reason.failed;
+	if (buffer_failed(&reason))
+		out->failed = true;
+	else
+		buffer_append(out, reason.data, reason.size);
 	buffer_release(&reason);
+}
+
+/* In the words of the alert "blind" (userspace/blind.c), without the host: that is a label, and whoever shows the one shows the other. */
+static json_t *blind_summary(const struct store_blind *blind, const struct store_guest *guest)
+{
+	struct buffer text = BUFFER_INIT;
+	const char *facet = NULL;
+	char scope[16];
+	bool whole_monitor = scope_of(blind, scope, &facet) && !facet && !blind->guest;
+
+	if (blind->guest) {
+		name_put(&text, guest && guest->name ? guest->name : blind->guest, guest ? guest->row : 0);
+		buffer_string(&text, ": less is seen of it than its baseline holds: ");
+	} else {
+		buffer_string(&text, whole_monitor ? "its guests are not watched: " : "less is seen of its guests than before: ");
+	}
+	if (facet) {
+		name_put(&text, facet, 0);
+		buffer_string(&text, ": ");
+	}
+	reason_put(&text, blind);
 	return text_json(&text);
+}
+
+static json_t *blind_description(const struct store_blind *blind)
+{
+	struct buffer text = BUFFER_INIT;
+
+	reason_put(&text, blind);
+	return text_json(&text);
+}
+
+/* `abidrift doctor` looks at the host, and finds nothing wrong where only the monitor is gone. */
+static json_t *blind_command(const struct store_blind *blind)
+{
+	struct buffer command = BUFFER_INIT;
+
+	if (blind->guest) {
+		buffer_string(&command, "abidrift show ");
+		argument_put(&command, blind->guest);
+	} else {
+		buffer_string(&command, strncmp(blind->scope, "monitor/", 8) ? "abidrift doctor" : "systemctl status abidrift");
+	}
+	return text_json(&command);
 }
 
 json_t *notice_blind(const struct store_blind *blind, const struct store_guest *guest)
 {
-	struct buffer command = BUFFER_INIT;
-
-	buffer_string(&command, blind->guest ? "abidrift show " : "abidrift doctor");
-	if (blind->guest)
-		argument_put(&command, blind->guest);
 	return whole(blind_labels(blind, guest),
-		     json_pack("{s:o, s:o, s:o}", "summary", blind_text(blind, guest, true), "description", blind_text(blind, guest, false), "command",
-			       text_json(&command)),
+		     json_pack("{s:o, s:o, s:o, s:s}", "summary", blind_summary(blind, guest), "description", blind_description(blind), "command",
+			       blind_command(blind), "runbook_url", "docs/operations.md#blind"),
 		     json_array());
 }
 

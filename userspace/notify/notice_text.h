@@ -18,8 +18,8 @@ struct store_guest;
 json_t *notice_drift(const struct store_drift *const *guests, size_t count, bool alone, const json_t *diff);
 /* guest NULL: it is about the host, or nobody knows that guest. */
 json_t *notice_blind(const struct store_blind *blind, const struct store_guest *guest);
-/* An end that is none: from now on another notice tells of it. */
-void notice_superseded(json_t *notice);
+/* An end that is none: from now on other notices tell of `on` of its guests. */
+void notice_superseded(json_t *notice, size_t on);
 /* Ends by itself; id: of the alert "test". */
 json_t *notice_test(const char *host, const char *id);
 

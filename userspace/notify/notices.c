@@ -463,36 +463,36 @@ static int want_blinds(struct comparison *c, size_t copied, struct store *s)
 	return err;
 }
 
-/* Does another tell of all its guests now? Then nothing is resolved. */
-static bool superseded(const struct notices *n, const struct notice *ended)
+/* Of how many of its guests others tell now: they joined more guests, or drift in something else. For them nothing is resolved. */
+static size_t superseded(const struct notices *n, const struct notice *ended)
 {
 	const json_t *row;
-	bool others = false;
-	size_t i;
+	size_t on = 0, i;
 
 	json_array_foreach(json_object_get(ended->json, "guests"), i, row) {
-		others = false;
+		bool others = false;
+
 		for (size_t k = 0; !others && k < n->count; k++)
-			others = n->items[k].wanted && json_array_size(json_object_get(n->items[k].json, "guests")) > 1 &&
-				 tells_of(&n->items[k], json_integer_value(row));
-		if (!others)
-			return false;
+			others = n->items[k].wanted && tells_of(&n->items[k], json_integer_value(row));
+		on += others;
 	}
-	return others;
+	return on;
 }
 
 static void end_others(struct comparison *c)
 {
 	for (size_t i = 0; i < c->next.count; i++) {
 		struct notice *n = &c->next.items[i];
+		size_t on;
 
 		if (n->wanted || !lasts(n))
 			continue;
 		n->ends_at = c->now;
 		n->took = n->written = 0;
 		n->unsaved = c->changed = true;
-		if (superseded(&c->next, n))
-			notice_superseded(n->json);
+		on = superseded(&c->next, n);
+		if (on)
+			notice_superseded(n->json, on);
 	}
 }
 
