@@ -2,12 +2,14 @@
 #include "userspace/serve/http_listen.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -19,6 +21,7 @@
 
 #define UNIX_SCHEME "unix:"
 #define GROUP "abidrift"
+#define LOCK_ENDING ".lock"
 #define BACKLOG 128
 #define SOCKET_MODE 0660
 #define FOLDER_MODE 0755
@@ -28,6 +31,11 @@ static bool is_set(const struct config *c, const char *key)
 	const char *value = config_get(c, key);
 
 	return value && *value;
+}
+
+static int backlog_begin(const struct http_listener *l, const char *where, struct error *e)
+{
+	return listen(l->fd, BACKLOG) < 0 ? error_set(e, errno, "cannot listen on %s: %s; name another place with --listen, or none", where, strerror(errno)) : 0;
 }
 
 /* ---- Unix */
@@ -49,24 +57,30 @@ static int folder_make(const char *path, struct error *e)
 	return errno == EEXIST || errno == ENOENT || errno == ENOTDIR ? 0 : error_set(e, errno, "cannot make the folder %s: %s", folder, strerror(errno));
 }
 
-/* One that nobody serves any more was left by a crash. */
+static int taken(const char *path, struct error *e)
+{
+	return error_set(e, EADDRINUSE, "cannot listen on unix:%s: another abidrift serves there; name another place with --listen, or none", path);
+}
+
+/* One that nobody serves any more was left by a crash: only that one is refused. All else is somebody's. */
 static int stale_remove(const struct sockaddr_un *address, struct error *e)
 {
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), answered;
+	int fd, answer;
 	struct stat st;
 
-	if (lstat(address->sun_path, &st) < 0 || fd < 0) {
-		if (fd >= 0)
-			close(fd);
+	if (lstat(address->sun_path, &st) < 0)
 		return 0; /* bind says what is wrong */
-	}
-	answered = connect(fd, (const struct sockaddr *)address, sizeof *address) == 0 || errno == EAGAIN;
-	close(fd);
 	if (!S_ISSOCK(st.st_mode))
 		return error_set(e, EEXIST, "cannot listen on unix:%s: there is something else of that name", address->sun_path);
-	if (answered)
-		return error_set(e, EADDRINUSE, "cannot listen on unix:%s: another abidrift serves there; name another place with --listen, or none",
-				 address->sun_path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return error_set(e, errno, "socket: %s", strerror(errno));
+	answer = connect(fd, (const struct sockaddr *)address, sizeof *address) < 0 ? errno : 0;
+	close(fd);
+	if (!answer || answer == EAGAIN)
+		return taken(address->sun_path, e);
+	if (answer != ECONNREFUSED)
+		return error_set(e, answer, "cannot listen on unix:%s: the socket that is there is something else's: %s", address->sun_path, strerror(answer));
 	if (unlink(address->sun_path) < 0)
 		return error_set(e, errno, "cannot replace the old socket %s: %s", address->sun_path, strerror(errno));
 	return 0;
@@ -86,11 +100,10 @@ static int unix_bind(struct http_listener *l, struct error *e)
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	struct stat st;
 	mode_t before;
-	int bound, err = folder_make(l->path, e);
+	int bound, err;
 
 	memcpy(address.sun_path, l->path, sizeof address.sun_path);
-	if (err >= 0)
-		err = stale_remove(&address, e);
+	err = stale_remove(&address, e);
 	if (err < 0)
 		return err;
 	l->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -107,16 +120,51 @@ static int unix_bind(struct http_listener *l, struct error *e)
 		l->device = st.st_dev;
 		l->inode = st.st_ino;
 	}
-	return group_give(l->path, e);
+	err = group_give(l->path, e);
+	return err < 0 ? err : backlog_begin(l, l->text, e);
+}
+
+/* Held from the look at who serves there until this one does, so that of two that start at once one sees the other. */
+static int lock_take(const struct http_listener *l, const char *lock, int *ret_fd, struct error *e)
+{
+	struct stat mine, there;
+	int fd;
+
+	for (;;) {
+		fd = open(lock, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+		if (fd < 0)
+			return error_set(e, errno, "cannot listen on unix:%s: %s: %s; name another place with --listen, or none", l->path, lock, strerror(errno));
+		if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+			close(fd);
+			return taken(l->path, e);
+		}
+		if (fstat(fd, &mine) == 0 && lstat(lock, &there) == 0 && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino)
+			break;
+		close(fd); /* who held it has removed it since */
+	}
+	*ret_fd = fd;
+	return 0;
 }
 
 static int unix_listen(const char *path, struct http_listener *l, struct error *e)
 {
+	char lock[sizeof l->path + sizeof LOCK_ENDING];
+	int fd = -1, err;
+
 	if (*path != '/' || strlen(path) >= sizeof l->path)
 		return error_set(e, EINVAL, "cannot listen on unix:%.120s: has to be an absolute path of at most %zu bytes", path, sizeof l->path - 1);
 	snprintf(l->path, sizeof l->path, "%s", path);
 	snprintf(l->text, sizeof l->text, UNIX_SCHEME "%s", path);
-	return unix_bind(l, e);
+	snprintf(lock, sizeof lock, "%s" LOCK_ENDING, l->path);
+	err = folder_make(l->path, e);
+	if (err >= 0)
+		err = lock_take(l, lock, &fd, e);
+	if (err < 0)
+		return err;
+	err = unix_bind(l, e);
+	unlink(lock);
+	close(fd);
+	return err;
 }
 
 /* ---- TCP */
@@ -148,6 +196,9 @@ static int address_parse(const char *where, struct addrinfo **ret, struct error 
 	}
 	if (length && length < sizeof host) {
 		snprintf(host, sizeof host, "%.*s", (int)length, name);
+		/* getaddrinfo takes it for this host alone, and who writes it means all. */
+		if (!strcmp(host, "*"))
+			return error_set(e, EINVAL, "cannot listen on %.120s: all addresses are 0.0.0.0:PORT or [::]:PORT", where);
 		if (!getaddrinfo(!strcmp(host, "localhost") ? "127.0.0.1" : host, colon + 1, &hints, ret))
 			return 0;
 	}
@@ -198,6 +249,8 @@ static int tcp_listen(const struct config *c, const char *where, struct http_lis
 				where);
 	else
 		err = tcp_bind(where, a, l, e);
+	if (err >= 0)
+		err = backlog_begin(l, where, e);
 	freeaddrinfo(a);
 	return err;
 }
@@ -212,8 +265,6 @@ int http_listen(const struct config *c, const char *where, struct http_listener 
 		return 0;
 	}
 	err = !strncmp(where, UNIX_SCHEME, strlen(UNIX_SCHEME)) ? unix_listen(where + strlen(UNIX_SCHEME), &l, e) : tcp_listen(c, where, &l, e);
-	if (err >= 0 && listen(l.fd, BACKLOG) < 0)
-		err = error_set(e, errno, "cannot listen on %s: %s; name another place with --listen, or none", where, strerror(errno));
 	if (err < 0) {
 		http_listener_close(&l);
 		return err;
