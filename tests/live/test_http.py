@@ -154,6 +154,14 @@ class Answers(Served):
             self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "application/json"), path)
             self.assertEqual(answer.body, told.stdout, path)
 
+    def test_a_guest_is_reached_whatever_it_is_called(self):
+        name = "a\n\x01b"
+        self.query("UPDATE guests SET name = ? WHERE name = 'young'", name)
+        s = self.serve()
+        got = s.ask("/api/v1/guests/" + urllib.parse.quote(name, safe=""))
+        self.assertEqual((got.status, got.json()["guest"]["name"]), (200, name))
+        self.assertEqual(s.ask("/api/v1/guests/a%00").status, 400)
+
     def test_a_guest_without_a_fingerprint_is_there_all_the_same(self):
         young = self.serve().ask("/api/v1/guests/young").json()
         self.assertEqual((young["guest"]["name"], young["guest"]["current"]), ("young", None))
@@ -192,10 +200,10 @@ class Answers(Served):
                                    ("/api/v1/diff?from=young", 200, None), ("/api/v1/diff?from=sha256:zz", 400, "digest"),
                                    ("/api/v1/history?sinse=2026-01-01", 400, "sinse"), ("/api/v1/history?since=soon", 400, "soon"),
                                    ("/api/v1/history?guest=a&guest=b", 400, "twice"), ("/api/v1/guests/a%00b", 400, "target"),
-                                   ("/api/v1/guests/%0d%0aSet-Cookie:%20x", 400, "target"), ("/api/v1/guests/%zz", 400, "target"),
+                                   ("/api/v1/guests/%0d%0aSet-Cookie:%20x", 404, "Set-Cookie"), ("/api/v1/guests/%zz", 400, "target"),
                                    ("/" + "a" * 5000, 414, "too long")):
             answer = s.ask(path)
-            self.assertEqual(answer.status, status, path)
+            self.assertEqual((answer.status, answer.headers["Set-Cookie"]), (status, None), path)
             if said:
                 self.assertIn(said, answer.json()["error"])
                 self.assertEqual(list(answer.json()), ["error"])
@@ -265,6 +273,17 @@ class Copies(Served):
         self.assertEqual(after.status, 200)
         self.assertNotEqual(after.headers["ETag"], tag)
         self.assertEqual({g["name"]: g["state"] for g in after.json()["guests"]}["web-1"], "same")
+
+    def test_several_headers_are_one_list_and_a_star_stands_alone(self):
+        s = self.serve()
+        tag = s.ask("/api/v1/guests").headers["ETag"]
+
+        def status(*values):
+            with s.socket() as c:
+                c.sendall(b"GET /api/v1/guests HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+                          + b"".join(b"If-None-Match: %s\r\n" % v.encode() for v in values) + b"\r\n")
+                return int(rest(c).split()[1])
+        self.assertEqual([status('"x"', tag), status("*"), status("*x"), status('"x"', '"y"')], [304, 304, 200, 200])
 
     def test_however_a_target_is_written_its_answer_is_kept_once_and_of_it_alone(self):
         s = self.serve()
@@ -453,10 +472,38 @@ class Places(Served):
         with open(path) as f:
             self.assertEqual(f.read(), "precious")
 
+    def test_a_socket_of_something_else_is_left_alone(self):
+        """It refuses our way to talk, and is somebody's all the same: the system's log, say."""
+        for kind in (socket.SOCK_DGRAM, socket.SOCK_SEQPACKET):
+            path = self.folder.file(f"other-{kind}.sock")
+            with socket.socket(socket.AF_UNIX, kind) as other:
+                other.bind(path)
+                before = os.stat(path).st_ino
+                self.assertIn("something else's", self.refused("--listen", "unix:" + path))
+                self.assertEqual(os.stat(path).st_ino, before)
+            self.assertEqual(self.serve(listen="unix:" + path).stop(), 0)
+
+    def test_of_many_that_start_at_once_one_serves_and_the_others_know(self):
+        path = self.folder.file("http.sock")
+        stale = socket.socket(socket.AF_UNIX)
+        stale.bind(path)
+        stale.close()
+        all_of_them = [subprocess.Popen([ABIDRIFT, "serve", "--store", self.store, "--listen", "unix:" + path], stdout=subprocess.DEVNULL,
+                       stderr=subprocess.PIPE, text=True) for _ in range(8)]
+        try:
+            said = [line if "abidrift: store" not in (line := p.stderr.readline()) else p.stderr.readline() for p in all_of_them]
+        finally:
+            for p in all_of_them:
+                p.kill()
+                p.communicate()
+        self.assertEqual((sum("listening on" in line for line in said), sum("another abidrift serves there" in line for line in said)), (1, 7), said)
+        self.assertEqual([f for f in os.listdir(self.folder.path) if f.endswith(".lock")], [])
+
     def test_wrong_places_are_one_clear_line(self):
         for where in ("unix:relative", "unix:/" + "a" * 200, "unix:/nowhere/x/y.sock", "127.0.0.1", "127.0.0.1:", ":80", "::1:80", "example.net:80",
                       "127.0.0.1:99999", "127.0.0.1:x", "1.2.3:80:90"):
             self.assertIn("cannot listen on", self.refused("--listen", where), where)
+        self.assertIn("0.0.0.0", self.refused("--listen", "*:0"), "this would be this host alone, and means all")
         self.assertIn("none", self.refused("--listen", "none"))
         s = self.serve()
         self.assertIn("in use", self.refused("--listen", s.at[7:].strip("/")))

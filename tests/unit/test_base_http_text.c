@@ -57,6 +57,8 @@ static void test_targets(void **state)
 	target_is("/?&&a&b=1=2&", "", "a=;b=1=2;");
 	target_is("/%c3%a9", "|\xc3\xa9", "");
 	target_is("/?a?b=%3f", "", "a?b=?;");
+	/* A guest may be called so. */
+	target_is("/guests/a%0Ab%01?from=%7f", "|guests|a\nb\1", "from=\x7f;");
 }
 
 static void test_targets_that_are_refused(void **state)
@@ -72,10 +74,9 @@ static void test_targets_that_are_refused(void **state)
 	target_fails("/a%4", EINVAL);
 	target_fails("/a%4g", EINVAL);
 	target_fails("/a%00b", EINVAL);
-	target_fails("/a%0d%0aSet-Cookie:x", EINVAL);
 	target_fails("/a\tb", EINVAL);
-	target_fails("/?a=%7f", EINVAL);
-	target_fails("/?a%0a=1", EINVAL);
+	target_fails("/?a=%00", EINVAL);
+	target_fails("/?a=\x7f", EINVAL);
 	target_fails("/1/2/3/4/5/6/7/8/9", E2BIG);
 	target_fails("/?1&2&3&4&5&6&7&8&9", E2BIG);
 	assert_non_null(longest);
@@ -134,6 +135,8 @@ static void test_encodings(void **state)
 		{ "identity", false },		{ "gzipped, xgzip", false },	   { " \t x-gzip", true },
 		{ ",,,gzip", true },		{ "*;q=0,gzip", true },		   { "deflate;q=1.0, identity; q=0", false },
 		{ "gzip;", true },		{ ";;;,;", false },		   { "gzip;q=", true },
+		{ "gzip;x=1;q=0", false },	{ "gzip;x=1; q=0.0 ,br", false },  { "gzip;x=q=0", true },
+		{ "gzip;x=1, br;q=0", true },	{ "gzip;q=0;x=1", false },	   { "gzip;;;q=0.5;", true },
 	};
 
 	(void)state;
@@ -149,6 +152,10 @@ static void test_tags(void **state)
 	assert_true(http_tag_matches("W/\"abc\"", "abc"));
 	assert_true(http_tag_matches("\"x\", W/\"y\" ,\"abc\"", "abc"));
 	assert_true(http_tag_matches("*", "abc"));
+	assert_true(http_tag_matches(" * ", "abc"));
+	assert_false(http_tag_matches("*x", "abc"));
+	assert_false(http_tag_matches("*, \"x\"", "abc"));
+	assert_false(http_tag_matches("\"x\", *", "abc"));
 	assert_false(http_tag_matches(NULL, "abc"));
 	assert_false(http_tag_matches("", "abc"));
 	assert_false(http_tag_matches("abc", "abc"));

@@ -21,7 +21,7 @@ static bool control(unsigned char byte)
 	return byte < ' ' || byte == 0x7f;
 }
 
-/* In place. plus: '+' is a space, as forms have it. */
+/* In place. plus: '+' is a space, as forms have it. What is encoded may be any byte of a guest's name, and that ends at the first zero. */
 static int decode(char *text, bool plus)
 {
 	char *to = text;
@@ -29,6 +29,8 @@ static int decode(char *text, bool plus)
 	for (const char *from = text; *from; from++) {
 		unsigned char byte = (unsigned char)*from;
 
+		if (control(byte))
+			return -EINVAL;
 		if (byte == '%') {
 			int high = hex(from[1]), low = high < 0 ? -1 : hex(from[2]);
 
@@ -39,7 +41,7 @@ static int decode(char *text, bool plus)
 		} else if (byte == '+' && plus) {
 			byte = ' ';
 		}
-		if (control(byte))
+		if (!byte)
 			return -EINVAL;
 		*to++ = (char)byte;
 	}
@@ -158,22 +160,34 @@ int http_host_name(const char *header, char *ret, size_t size)
 	return 0;
 }
 
-/* "; q=0", "; q=0.000": what the client will not have. */
-static bool refused(const char *parameters, size_t length)
+/* "q=0", "q=0.000" */
+static bool zero_weight(const char *parameter, size_t length)
 {
-	const char *q = memchr(parameters, ';', length), *end = parameters + length;
+	const char *p = parameter + 3, *end = parameter + length;
 
-	if (!q)
+	if (length < 3 || strncasecmp(parameter, "q=0", 3))
 		return false;
-	q += 1 + strspn(q + 1, SPACES);
-	if (end - q < 3 || strncasecmp(q, "q=0", 3))
-		return false;
-	q += 3;
-	if (q < end && *q == '.')
-		q++;
-	while (q < end && *q == '0')
-		q++;
-	return q == end || strchr(SPACES, *q);
+	if (p < end && *p == '.')
+		p++;
+	while (p < end && *p == '0')
+		p++;
+	return p == end || strchr(SPACES, *p);
+}
+
+/* "; q=0" among its parameters: what the client will not have. */
+static bool refused(const char *coding, size_t length)
+{
+	const char *end = coding + length;
+
+	for (const char *p = memchr(coding, ';', length); p; p = memchr(p, ';', (size_t)(end - p))) {
+		size_t size;
+
+		p += 1 + strspn(p + 1, SPACES);
+		size = strcspn(p, ";,");
+		if (zero_weight(p, size))
+			return true;
+	}
+	return false;
 }
 
 bool http_wants_gzip(const char *header)
@@ -197,12 +211,14 @@ bool http_wants_gzip(const char *header)
 
 bool http_tag_matches(const char *header, const char *tag)
 {
+	const char *start = header ? header + strspn(header, SPACES) : "";
+
+	if (*start == '*')
+		return !start[1 + strspn(start + 1, SPACES)];
 	while (header && *header) {
 		const char *end;
 
 		header += strspn(header, SPACES ",");
-		if (*header == '*')
-			return true;
 		if (!strncmp(header, "W/", 2))
 			header += 2;
 		if (*header != '"')

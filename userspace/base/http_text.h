@@ -10,7 +10,7 @@
 #define HTTP_PARTS_MAX 8
 #define HTTP_ARGS_MAX 8
 
-/* A request target, "/a/b%20c?name=value": decoded, no part or value holds a control byte. */
+/* A request target, "/a/b%20c?name=value": decoded. Its parts and values may hold any byte but zero. */
 struct http_target {
 	char *room; /* holds all that follows */
 	const char *parts[HTTP_PARTS_MAX]; /* of the path, between its slashes; "/" has none */

@@ -16,9 +16,6 @@
 #include "userspace/store/store.h"
 
 #define HOST_MAX 256
-/* Between what keys are made of: bytes that no part and no value holds. */
-#define KEY_PART "\1"
-#define KEY_ARG "\2"
 /* Of a store that does not open. */
 #define SLOW_MS 100
 #define AGAIN_MS 2000
@@ -164,9 +161,28 @@ static struct store *reader(struct http *h, struct error *e)
 	return store_again(h, e);
 }
 
+struct tag_search {
+	const char *tag;
+	bool found;
+};
+
+static enum MHD_Result tag_look(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	struct tag_search *search = context;
+
+	(void)kind;
+	search->found = search->found || (!strcasecmp(name, "If-None-Match") && http_tag_matches(value, search->tag));
+	return MHD_YES;
+}
+
+/* Several headers of a name are one list. */
 static bool not_modified(struct MHD_Connection *connection, const struct http_reply *reply)
 {
-	return *reply->tag && http_tag_matches(header(connection, "If-None-Match"), reply->tag);
+	struct tag_search search = { .tag = reply->tag };
+
+	if (*reply->tag)
+		MHD_get_connection_values(connection, MHD_HEADER_KIND, tag_look, &search);
+	return search.found;
 }
 
 static enum MHD_Result send_reply(struct http *h, struct MHD_Connection *connection, struct http_client *client, struct http_reply *reply)
@@ -208,6 +224,12 @@ static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connectio
 	return done;
 }
 
+/* Texts hold any byte: their lengths tell where they end. */
+static void key_add(struct buffer *key, char kind, const char *text)
+{
+	buffer_printf(key, "%c%zu:%s", kind, strlen(text), text);
+}
+
 /* However it was written: who varies that must not have everything reckoned anew. */
 static char *key_make(const struct http_route *route, const struct http_target *t, const char *accept)
 {
@@ -215,9 +237,11 @@ static char *key_make(const struct http_route *route, const struct http_target *
 
 	buffer_printf(&key, "%u", http_route_variant(route, accept));
 	for (size_t i = 0; i < t->part_count; i++)
-		buffer_printf(&key, KEY_PART "%s", t->parts[i]);
-	for (size_t i = 0; i < t->arg_count; i++)
-		buffer_printf(&key, KEY_ARG "%s" KEY_ARG "%s", t->args[i].name, t->args[i].value);
+		key_add(&key, '/', t->parts[i]);
+	for (size_t i = 0; i < t->arg_count; i++) {
+		key_add(&key, '?', t->args[i].name);
+		key_add(&key, '=', t->args[i].value);
+	}
 	return buffer_take(&key, NULL);
 }
 
