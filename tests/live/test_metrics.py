@@ -71,7 +71,7 @@ def many(path, count=1000):
             db.execute("INSERT INTO drifts (guest, at, digest, json, change_set) VALUES (?, 1, '', '{}', ?)", (guest, f"{n % 40:016x}"))
             db.executemany("INSERT INTO drifted VALUES (?, ?, ?, ?)",
                            [(guest, FACETS[(n + i) % len(FACETS)], severity if i == 0 else SEVERITIES[1 + (n + i) % 2], i + 1) for i in range(6)])
-        db.executemany("INSERT INTO sinks VALUES (?, 0)", [(s,) for s in SINKS])
+        db.executemany("INSERT INTO sinks VALUES (?, 0)", [(s,) for s in SINKS if s != "alertmanager"])
         db.executemany("INSERT INTO counters VALUES ('alerts', ?, 3)", [(f"{s},{r}",) for s in SINKS for r in ("delivered", "failed", "given_up")])
         db.executemany("INSERT INTO alerts (id, at, json) VALUES (?, ?, '{}')", [(f"a{n}", 1000 + n) for n in range(500)])
     db.close()
@@ -155,6 +155,16 @@ class Same(Stores):
         self.assertEqual(found["abidrift_outbox_oldest_timestamp_seconds", ()], 7)
         # Before the first one is given up: a rule sees rises only.
         self.assertEqual(found["abidrift_alerts_total", (("result", "given_up"), ("sink", "syslog"))], 0)
+
+    def test_a_sink_without_a_queue_is_counted_too_and_from_0(self):
+        """Alertmanager has no queue: ends that it never took would be given up, and no rule would see it."""
+        self.replay(drifted())
+        with self.db() as db:
+            db.execute("INSERT INTO sinks VALUES ('syslog', 0)")
+            db.execute("INSERT INTO counters VALUES ('alerts', 'alertmanager,delivered', 9), ('alerts', 'syslog,failed', 2), ('alerts', 'No Word,failed', 1)")
+        found = {tuple(v for _, v in labels): value for (name, labels), value in self.metrics().items() if name == "abidrift_alerts_total"}
+        self.assertEqual(found, {("delivered", "alertmanager"): 9, ("failed", "alertmanager"): 0, ("given_up", "alertmanager"): 0,
+                                 ("delivered", "syslog"): 0, ("failed", "syslog"): 2, ("given_up", "syslog"): 0})
 
     def test_a_maintenance_window_is_told_while_it_is_open(self):
         self.replay(drifted())

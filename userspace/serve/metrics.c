@@ -27,6 +27,8 @@
 #define DRIFTED_LEAST 6
 #define GUESTS_MAX 200
 #define LABEL_BYTES 200
+/* There are six; what a store of another version counts has room beside them. */
+#define SINKS_MAX 8
 #define SEVERITIES 3
 #define NS_PER_S 1000000000
 
@@ -449,10 +451,45 @@ static void owed_put(struct page *p, const struct store_queue *queues, size_t co
 	seconds_put(p, OUTBOX_OLDEST, NULL, (uint64_t)oldest);
 }
 
-/* All results of every sink that has a queue: the first alert that is given up must be a rise from 0, or no rule sees it. */
-static int outbox_put(struct page *p, struct store *s, struct error *e)
+struct names {
+	char text[SINKS_MAX][METRICS_NAME_BYTES];
+	size_t count;
+};
+
+static void name_add(struct names *names, const char *name, size_t size)
+{
+	char text[METRICS_NAME_BYTES];
+
+	if (size >= sizeof text || names->count == SINKS_MAX)
+		return;
+	memcpy(text, name, size);
+	text[size] = 0;
+	if (!metrics_word(text))
+		return;
+	for (size_t i = 0; i < names->count; i++)
+		if (!strcmp(names->text[i], text))
+			return;
+	memcpy(names->text[names->count++], text, size + 1);
+}
+
+/* All results of every sink: the first alert that is given up must be a rise from 0, or no rule sees it. Alertmanager has no queue. */
+static void alerts_put(struct page *p, const struct store_queue *queues, size_t queue_count, const struct store_counter *counters, size_t counter_count)
 {
 	static const char *const results[] = { "delivered", "failed", "given_up" };
+	struct names sinks = { 0 };
+
+	for (size_t i = 0; i < queue_count; i++)
+		name_add(&sinks, queues[i].sink, strlen(queues[i].sink));
+	for (size_t i = 0; i < counter_count; i++)
+		if (!strcmp(counters[i].name, "alerts"))
+			name_add(&sinks, counters[i].labels, strcspn(counters[i].labels, ","));
+	for (size_t i = 0; i < sinks.count; i++)
+		for (size_t k = 0; k < sizeof results / sizeof *results; k++)
+			count_put(p, ALERTS, LABELS("sink", sinks.text[i], "result", results[k]), alerts_of(counters, counter_count, sinks.text[i], results[k]));
+}
+
+static int outbox_put(struct page *p, struct store *s, struct error *e)
+{
 	struct store_counter *counters = NULL;
 	struct store_queue *queues = NULL;
 	size_t counter_count = 0, queue_count = 0;
@@ -460,12 +497,10 @@ static int outbox_put(struct page *p, struct store *s, struct error *e)
 
 	if (err >= 0)
 		err = store_counters(s, &counters, &counter_count);
-	for (size_t i = 0; err >= 0 && i < queue_count; i++)
-		for (size_t k = 0; metrics_word(queues[i].sink) && k < sizeof results / sizeof *results; k++)
-			count_put(p, ALERTS, LABELS("sink", queues[i].sink, "result", results[k]),
-				  alerts_of(counters, counter_count, queues[i].sink, results[k]));
-	if (err >= 0)
+	if (err >= 0) {
+		alerts_put(p, queues, queue_count, counters, counter_count);
 		owed_put(p, queues, queue_count);
+	}
 	for (size_t i = 0; err >= 0 && i < queue_count; i++)
 		if (metrics_word(queues[i].sink))
 			count_put(p, SINK_ENTRIES, LABELS("sink", queues[i].sink), queues[i].waiting);
