@@ -139,7 +139,18 @@ class Same(Stores):
         self.assertIsNone(self.value("abidrift_heartbeat_timestamp_seconds", host="old-name"))
         self.heartbeat("stopped-a-minute-ago", now - 60 * 10**9)
         self.assertIsNotNone(self.value("abidrift_heartbeat_timestamp_seconds", host="stopped-a-minute-ago"))
-        self.assertEqual(self.value("abidrift_facts_total", facet="cpuid"), 2000)
+
+    def test_a_name_that_is_no_longer_watched_makes_no_counter_fall(self):
+        """A counter that falls is taken for one that began anew: all that was ever lost would be told as lost just now."""
+        self.replay(drifted())
+        now = time.time_ns()
+        self.heartbeat("old-name", now - 86400 * 10**9 + 60 * 10**9, status({**STATS, "lost.map": 50}))
+        self.heartbeat("new-name", now, status({**STATS, "lost.map": 70}))
+        self.assertIsNotNone(self.value("abidrift_heartbeat_timestamp_seconds", host="old-name"))
+        self.assertEqual(self.value("abidrift_facts_lost_total", stage="map"), 70)
+        self.heartbeat("new-name", now + 120 * 10**9, status({**STATS, "lost.map": 71}))
+        self.assertIsNone(self.value("abidrift_heartbeat_timestamp_seconds", host="old-name"))
+        self.assertEqual(self.value("abidrift_facts_lost_total", stage="map"), 71)
 
     def test_blindness_and_what_waits_is_told(self):
         self.replay(drifted())

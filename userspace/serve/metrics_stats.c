@@ -57,7 +57,8 @@ static void value_add(struct metrics_stats *stats, const char *key, uint64_t val
 	stats->items[at].value += value;
 }
 
-static int host_add(struct metrics_stats *stats, struct store_status *status)
+/* counts: what its collector counts is told, too. */
+static int host_add(struct metrics_stats *stats, struct store_status *status, bool counts)
 {
 	json_t *json = json_loads(status->json, 0, NULL), *value;
 	const char *key;
@@ -70,24 +71,31 @@ static int host_add(struct metrics_stats *stats, struct store_status *status)
 	stats->hosts[stats->host_count].name = name;
 	stats->hosts[stats->host_count].at = status->at;
 	stats->hosts[stats->host_count++].status = json;
+	if (!counts)
+		return 0;
 	json_object_foreach(json_object_get(json, "stats"), key, value)
 		if (json_is_integer(value) && json_integer_value(value) >= 0)
 			value_add(stats, key, (uint64_t)json_integer_value(value));
 	return 0;
 }
 
-/* Is it among the newest, and did it speak within a day of the newest? */
-static bool speaks(const struct store_status *items, size_t count, size_t which)
+struct rank {
+	size_t newer; /* hosts that spoke later */
+	bool speaks;  /* it is among the newest, and spoke within a day of the newest */
+};
+
+static struct rank rank_of(const struct store_status *items, size_t count, size_t which)
 {
-	size_t newer = 0;
+	struct rank rank = { 0 };
 	int64_t newest = items[which].at;
 
 	for (size_t i = 0; i < count; i++) {
-		newer += items[i].at > items[which].at || (items[i].at == items[which].at && i < which);
+		rank.newer += items[i].at > items[which].at || (items[i].at == items[which].at && i < which);
 		if (items[i].at > newest)
 			newest = items[i].at;
 	}
-	return newer < METRICS_HOSTS_MAX && newest - items[which].at < DAY_NS;
+	rank.speaks = rank.newer < METRICS_HOSTS_MAX && newest - items[which].at < DAY_NS;
+	return rank;
 }
 
 int metrics_stats_read(struct store *s, struct metrics_stats *ret)
@@ -96,9 +104,12 @@ int metrics_stats_read(struct store *s, struct metrics_stats *ret)
 	size_t count = 0;
 	int err = store_statuses(s, &items, &count);
 
-	for (size_t i = 0; err >= 0 && i < count; i++)
-		if (speaks(items, count, i))
-			err = host_add(ret, &items[i]);
+	for (size_t i = 0; err >= 0 && i < count; i++) {
+		struct rank rank = rank_of(items, count, i);
+
+		if (rank.speaks)
+			err = host_add(ret, &items[i], !rank.newer);
+	}
 	store_statuses_free(items, count);
 	return err;
 }

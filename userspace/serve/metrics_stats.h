@@ -24,8 +24,8 @@ struct metrics_stats {
 	size_t host_count;
 	struct {
 		char key[2 * METRICS_NAME_BYTES]; /* of stream/record.h: "facts.cpuid" */
-		uint64_t value; /* of all these hosts */
-	} items[METRICS_STATS_MAX]; /* by key */
+		uint64_t value;
+	} items[METRICS_STATS_MAX]; /* by key, of the host that spoke last: a sum would fall with a host that is left out, and look like a restart */
 	size_t count;
 };
 /* All zero before. -errno of the store, or -ENOMEM. */
