@@ -137,6 +137,39 @@ class Rules(unittest.TestCase):
         self.promtool("check", "config", folder.file("prometheus.yml"))
 
 
+class Twice(unittest.TestCase):
+    """The same bad thing, told by abidrift and by a rule, wakes somebody once; what nobody else tells is not held back."""
+    EXAMPLE = os.path.join(ROOT, "dashboards", "alertmanager")
+
+    def test_what_abidrift_tells_silences_the_rule_that_tells_the_same_of_that_host(self):
+        folder = Folder()
+        self.addCleanup(folder.close)
+        shutil.copy(os.path.join(self.EXAMPLE, "abidrift.tmpl"), folder.path)
+        config = yaml(os.path.join(self.EXAMPLE, "alertmanager.yml"))
+        config["receivers"] = [{"name": r["name"]} for r in config["receivers"]]  # nothing leaves this machine
+        am = Alertmanager(folder, json.dumps(config))
+        self.addCleanup(am.stop)
+        own = [("AbidriftDrift", "critical", "h", {}), ("AbidriftBlind", "critical", "dead", {"scope": "monitor"}),
+               ("AbidriftBlind", "warning", "h", {"scope": "facet", "facet": "msr"}), ("AbidriftBlind", "info", "h", {"scope": "guest", "facet": "acpi"})]
+        rule = [("AbidriftDriftCritical", "critical", "h", True), ("AbidriftDriftWarning", "warning", "h", False), ("AbidriftDriftCritical", "critical", "i", False),
+                ("AbidriftHeartbeatStale", "critical", "dead", True), ("AbidriftSightLost", "critical", "dead", True), ("AbidriftHeartbeatStale", "critical", "h", False),
+                ("AbidriftSightLost", "critical", "h", True), ("AbidriftCoverageFallen", "warning", "h", True), ("AbidriftSightLost", "critical", "i", False),
+                ("AbidriftManyGuestsDrift", "critical", "", False), ("AbidriftDown", "critical", "", False), ("AbidriftDriftCritical", "critical", "", False)]
+        named = {r["alert"] for r in rules("alert")}
+        self.assertEqual({name for name, *_ in rule} - named, set())
+        for name, severity, host, more in own + [(n, s, h, {"instance": h + ":1"}) for n, s, h, _ in rule]:
+            labels = dict({"severity": severity, **more}, **({"host": host} if host else {}))
+            done = subprocess.run(["amtool", "--alertmanager.url", am.url(), "alert", "add", "alertname=" + name, *(f"{k}={v}" for k, v in labels.items())],
+                                  capture_output=True, text=True, timeout=30)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+        def found():
+            return {(a["labels"]["alertname"], a["labels"].get("host", "")): bool(a["status"]["inhibitedBy"]) for a in am.alerts("--inhibited", "--active")
+                    if a["labels"]["alertname"] in named}
+        wait_for("every alert", lambda: len(found()) == len(rule))
+        wait_for("the judgement", lambda: found() == {(n, h): held for n, _, h, held in rule})
+
+
 class Names(Stores):
     maxDiff = None
 
