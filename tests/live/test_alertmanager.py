@@ -505,6 +505,7 @@ class Ends(Case):
         done = abidrift("alert", "test", "alertmanager", "--set", f"alertmanager.url={am.url}/elsewhere", "--set", "journal.enable=off", store=self.store, ok=(2,))
         self.assertIn("HTTP 404", done.stdout + done.stderr)
         self.assertIn("alertmanager.url is what comes before /api/v2/alerts", done.stdout + done.stderr)
+        self.assertNotIn("\\x0a", done.stdout + done.stderr)
 
     def test_a_configuration_that_cannot_work_is_refused_at_once(self):
         for setting, word in (("alertmanager.url=http://a/?x", "without"), ("alertmanager.url=http://a:1 http://u:p@a:1/", "twice"),

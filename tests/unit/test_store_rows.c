@@ -517,6 +517,36 @@ static void each_sink_gets_each_alert_until_it_took_it(void **state)
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM acknowledged"), 0);
 }
 
+static bool notice_taken(struct store *s)
+{
+	bool taken = false;
+
+	assert_int_equal(store_notice_taken(s, "k", "peer", &taken), 0);
+	return taken;
+}
+
+/* Else the next process believes that a peer knows of an end that nobody told it. */
+static void who_took_an_end_of_a_notice_took_no_later_one(void **state)
+{
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	struct store_notice notice = { .key = (char *)"k", .json = (char *)"{}", .starts_at = 1, .ends_at = 2 };
+
+	assert_int_equal(store_notice_put(s, &notice), 0);
+	assert_int_equal(store_notice_took(s, "k", "peer"), 0);
+	assert_int_equal(store_notice_put(s, &notice), 0);
+	assert_true(notice_taken(s));
+	/* It began anew and ended before this store heard of the beginning. */
+	notice.ends_at = 4;
+	assert_int_equal(store_notice_put(s, &notice), 0);
+	assert_false(notice_taken(s));
+	assert_int_equal(store_notice_took(s, "k", "peer"), 0);
+	notice.ends_at = 0;
+	assert_int_equal(store_notice_put(s, &notice), 0);
+	assert_false(notice_taken(s));
+	store_close(s);
+}
+
 static void a_host_is_known_by_its_last_context(void **state)
 {
 	struct sandbox *box = *state;
@@ -719,6 +749,7 @@ int main(void)
 		STORE_TEST(open_drift_is_kept_until_it_is_closed),
 		STORE_TEST(history_is_in_the_order_of_time),
 		STORE_TEST(each_sink_gets_each_alert_until_it_took_it),
+		STORE_TEST(who_took_an_end_of_a_notice_took_no_later_one),
 		STORE_TEST(a_host_is_known_by_its_last_context),
 		STORE_TEST(a_transaction_is_all_or_nothing),
 		STORE_TEST(a_reader_sees_whole_commits_while_the_writer_writes),

@@ -324,7 +324,10 @@ static int batch_take(struct peer *peer, int64_t now, json_t *list)
 
 static void line_put(struct buffer *out, const char *text, size_t size)
 {
-	text_terminal(out, text, strnlen(text, size));
+	size = strnlen(text, size);
+	while (size && strchr("\r\n ", text[size - 1]))
+		size--;
+	text_terminal(out, text, size);
 }
 
 static void note_answer(struct peer *peer, const struct http_reply *reply)
