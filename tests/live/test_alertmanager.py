@@ -726,5 +726,17 @@ class Read(Case):
         self.assertIn("&lt;!channel&gt; &amp; '&lt;b&gt;'", named["title"])
 
 
+class ReadMany(Case):
+    """Of 25 guests alike."""
+    EXAMPLE, example, attachments, trace = Read.EXAMPLE, Read.example, Read.attachments, Alike.trace
+
+    def test_a_chats_title_counts_guests_and_does_not_list_them(self):
+        am = Alertmanager(self, config=self.example())
+        self.start(am.url)
+        said = wait_for("them in the chat", lambda: self.attachments("guests"))[0]
+        self.assertEqual(said["title"], "[info] testhost: 25 guests drift alike")
+        self.assertTrue(said["text"].startswith("25 guests drift alike: drift, intended"), said)
+
+
 if __name__ == "__main__":
     unittest.main()
