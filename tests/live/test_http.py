@@ -248,6 +248,32 @@ class LongHistory(Served):
         for wrong in ("limit=0", "limit=5001", "limit=-1", "limit=", "before=x", "before=1", "before=.", "before=1.2.3", "before=1.99999999999999999999"):
             self.assertEqual(s.ask("/api/v1/history?" + wrong).status, 400, wrong)
 
+    def test_many_long_answers_at_once_are_all_given_and_whoever_leaves_meanwhile_costs_nothing(self):
+        with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as c, c:
+            c.executemany("INSERT INTO events (at, type, reason) VALUES (?, 'host', ?)", [(i, str(i)) for i in range(1, 5001)])
+        s = self.serve()
+
+        def all_at_once(first):
+            os.kill(s.pid, signal.SIGSTOP)
+            asked = [s.socket() for _ in range(20)]
+            for i, c in enumerate(asked):
+                self.addCleanup(c.close)
+                c.sendall(b"GET /api/v1/history?limit=%d HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % (first + i))
+            os.kill(s.pid, signal.SIGCONT)
+            return asked
+        asked = all_at_once(2000)
+        for c in asked[::5]:
+            c.close()
+        self.assertEqual(s.ask("/healthz").status, 200)
+        for i, c in enumerate(asked):
+            if i % 5:
+                head, body = rest(c).split(b"\r\n\r\n", 1)
+                self.assertIn(b" 200 ", head)
+                self.assertEqual(len(json.loads(body)["events"]), 2000 + i)
+        all_at_once(3000)
+        self.assertEqual(s.ask("/healthz").status, 200)
+        self.assertEqual(s.stop(), 0, "it ends, though some wait for their turn")
+
     def test_large_events_are_fewer(self):
         with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as c, c:
             c.executemany("INSERT INTO events (at, type, reason) VALUES (?, 'host', ?)", [(i, str(i) * 2**20) for i in range(1, 10)])

@@ -93,6 +93,8 @@ static enum MHD_Result request_came(void *context, struct MHD_Connection *connec
 {
 	struct http *h = context;
 	struct http_client *client = client_known(connection);
+	enum MHD_Result done;
+	int64_t began;
 
 	(void)url, (void)version, (void)body;
 	if (!client || *body_size)
@@ -102,7 +104,10 @@ static enum MHD_Result request_came(void *context, struct MHD_Connection *connec
 		http_client_turn(&h->clients, client, true, now_ms());
 		return has_body(connection) ? http_request_refuse_body(h, connection, method) : MHD_YES;
 	}
-	return http_request_answer(h, connection, client, method);
+	began = now_ms();
+	done = http_request_answer(h, connection, client, method);
+	h->spent_ms += now_ms() - began;
+	return done;
 }
 
 static void request_ended(void *context, struct MHD_Connection *connection, void **seen, enum MHD_RequestTerminationCode code)
@@ -128,6 +133,8 @@ static void timer_set(struct http *h)
 
 	if (MHD_get_timeout(h->daemon, &wish) == MHD_YES && (int64_t)wish < due - now)
 		due = now + (int64_t)wish;
+	if (http_clients_held_back(&h->clients))
+		due = now;
 	if (sd_event_source_get_enabled(h->listening, NULL) == 0 && now + PAUSE_MS < due)
 		due = now + PAUSE_MS;
 	if (due == INT64_MAX) {
@@ -138,8 +145,26 @@ static void timer_set(struct http *h)
 	sd_event_source_set_enabled(h->timer, SD_EVENT_ONESHOT);
 }
 
+/* A new turn, which begins with who waits longest; those whose end has come are let go at once. */
+static void resume(struct http *h, bool all)
+{
+	struct http_client *first = http_clients_held_back(&h->clients);
+
+	for (size_t i = 0; i < h->clients.count; i++) {
+		struct http_client *c = h->clients.items[i];
+
+		if (!c->held_back || !(all || c == first || c->doomed))
+			continue;
+		MHD_resume_connection(c->held_back);
+		c->held_back = NULL;
+		c->resumed = true;
+	}
+	h->spent_ms = 0;
+}
+
 static void pump(struct http *h)
 {
+	resume(h, false);
 	MHD_run(h->daemon);
 	if (http_clients_expire(&h->clients, now_ms()))
 		MHD_run(h->daemon);
@@ -237,7 +262,7 @@ static int daemon_start(struct http *h, struct error *e)
 		{ MHD_OPTION_END, 0, NULL },
 	};
 	struct MHD_OptionItem none[] = { { MHD_OPTION_END, 0, NULL } };
-	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | (h->secrets.cert ? MHD_USE_TLS : 0);
+	unsigned flags = MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME | (h->secrets.cert ? MHD_USE_TLS : 0);
 
 	h->daemon = MHD_start_daemon(flags, 0, NULL, NULL, request_came, h, MHD_OPTION_NOTIFY_CONNECTION, connection_changed, h,
 				     MHD_OPTION_URI_LOG_CALLBACK, target_came, h, MHD_OPTION_UNESCAPE_CALLBACK, leave_escaped, h,
@@ -278,8 +303,10 @@ void http_end(struct http *h)
 	h->working = sd_event_source_disable_unref(h->working);
 	h->listening = sd_event_source_disable_unref(h->listening);
 	h->timer = sd_event_source_disable_unref(h->timer);
-	if (h->daemon)
+	if (h->daemon) {
+		resume(h, true); /* it ends none that is held back */
 		MHD_stop_daemon(h->daemon);
+	}
 	h->daemon = NULL;
 	while (h->clients.count)
 		http_clients_remove(&h->clients, h->clients.items[0]);

@@ -65,8 +65,19 @@ void http_client_turn(struct http_clients *all, struct http_client *client, bool
 {
 	client->answering = answering;
 	client->body = NULL;
+	client->resumed = false;
 	client->since_ms = now_ms;
 	client->turn = ++all->turn;
+}
+
+struct http_client *http_clients_held_back(const struct http_clients *all)
+{
+	struct http_client *found = NULL;
+
+	for (size_t i = 0; i < all->count; i++)
+		if (all->items[i]->held_back && (!found || all->items[i]->turn < found->turn))
+			found = all->items[i];
+	return found;
 }
 
 /* The server sees its end at the next look at its socket, and takes it from the list. */

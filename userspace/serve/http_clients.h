@@ -11,6 +11,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+struct MHD_Connection;
+
 #define HTTP_CLIENTS_MAX 64
 /* Of one user (Unix) or one address (TCP). */
 #define HTTP_CLIENTS_SHARE 32
@@ -30,6 +32,8 @@ struct http_client {
 		unsigned char id[16]; /* user or address */
 	} peer;
 	bool answering, doomed;
+	struct MHD_Connection *held_back; /* its request waits for the next turn of the loop; NULL: it does not */
+	bool resumed; /* and then it is its turn */
 	bool known, trusted; /* its certificate was looked at; and is good */
 	int64_t since_ms;    /* it waits, or is answered */
 	uint64_t turn;       /* order of the same */
@@ -53,6 +57,8 @@ struct http_client *http_clients_find(const struct http_clients *all, int fd);
 void http_clients_remove(struct http_clients *all, struct http_client *client);
 /* It waits again, or is answered now. */
 void http_client_turn(struct http_clients *all, struct http_client *client, bool answering, int64_t now_ms);
+/* Who waits longest for a turn of the loop; NULL: nobody. */
+struct http_client *http_clients_held_back(const struct http_clients *all);
 /* Is there no room for one more of this peer before somebody goes? */
 bool http_clients_full(const struct http_clients *all, const struct http_peer *peer);
 /* Before this peer gets one more: ends as many as it takes. True: ended one. */

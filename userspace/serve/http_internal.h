@@ -29,8 +29,12 @@ struct http {
 	struct MHD_Daemon *daemon;
 	struct http_clients clients;
 	struct http_cache cache;
+	int64_t spent_ms; /* on answers, in this turn of the loop */
 	sd_event_source *listening, *working, *timer;
 };
+
+/* What answers may take in one turn of the loop before alerts get theirs; the one that exceeds it is the last one. */
+#define HTTP_TURN_MS 20
 
 /* Of a whole request without a body; queues the answer. */
 enum MHD_Result http_request_answer(struct http *h, struct MHD_Connection *connection, struct http_client *client, const char *method);

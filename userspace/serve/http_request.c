@@ -245,6 +245,18 @@ static char *key_make(const struct http_route *route, const struct http_target *
 	return buffer_take(&key, NULL);
 }
 
+/* Alerts and what is ready go before more answers that have to be put together; these come in the order of their requests. */
+static bool hold_back(struct http *h, struct MHD_Connection *connection, struct http_client *client)
+{
+	if (client->doomed)
+		return true;
+	if (client->resumed || (h->spent_ms < HTTP_TURN_MS && !http_clients_held_back(&h->clients)))
+		return false;
+	MHD_suspend_connection(connection);
+	client->held_back = connection;
+	return true;
+}
+
 static enum MHD_Result send_route(struct http *h, struct MHD_Connection *connection, struct http_client *client, const struct http_route *route,
 				  const struct http_target *t)
 {
@@ -259,6 +271,10 @@ static enum MHD_Result send_route(struct http *h, struct MHD_Connection *connect
 	source.rules = (struct api_rules){ .suppress = h->rules, .at = source.now };
 	if (key && (source.store || route->bare))
 		kept = http_cache_get(&h->cache, key, now_ms());
+	if (!kept && !route->bare && hold_back(h, connection, client)) {
+		free(key);
+		return client->doomed ? MHD_NO : MHD_YES;
+	}
 	done = kept ? send_reply(h, connection, client, kept) : send_new(h, connection, client, route, t, &source, key);
 	free(key);
 	return done;
