@@ -158,6 +158,19 @@ class Webhook(Sinks):
         abidrift("alert", "test", "webhook", "--set", f"webhook.url={hook.url()}", env=env)
         self.assertEqual(len(hook.requests), 1)
 
+    def test_a_name_that_begins_like_this_host_is_anothers_and_goes_through_the_proxy(self):
+        """What tenants or a name server make up decides about no way around it."""
+        proxy = self.receiver()
+        env = dict(os.environ, http_proxy=proxy.url("/"))
+        env.pop("no_proxy", None)
+        for url in ("http://127.evil.example/hook", "http://localhost.evil.example/hook", "http://[fd00::1]/hook"):
+            abidrift("alert", "test", "webhook", "--set", f"webhook.url={url}", env=env)
+            self.assertEqual(proxy.requests[-1].path, url)
+        proxy.requests.clear()
+        for host in ("localhost", "127.0.0.2", "[::1]"):
+            abidrift("alert", "test", "webhook", "--set", f"webhook.url=http://{host}:1/", env=env, ok=(2,))
+        self.assertEqual(proxy.requests, [])
+
     def test_an_answer_without_end_is_cut(self):
         """A receiver that never stops talking costs neither memory nor time."""
         hook = self.receiver(lambda r: (200, {}, b"x" * (64 << 20)))

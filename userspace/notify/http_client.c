@@ -5,6 +5,7 @@
  */
 #include "userspace/notify/http_client.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -119,9 +120,20 @@ static CURLcode tls_set(CURL *easy, const struct http_tls *tls)
 
 /* ---- URLs */
 
+/* As libcurl writes it, with brackets. A name is another host's, whatever it begins with, and its address is not known yet. */
 static bool this_host(const char *host)
 {
-	return !strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]");
+	struct in_addr v4;
+	struct in6_addr v6;
+	char inner[INET6_ADDRSTRLEN] = "";
+
+	if (!strcasecmp(host, "localhost"))
+		return true;
+	if (inet_pton(AF_INET, host, &v4) == 1)
+		return ntohl(v4.s_addr) >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+	if (*host == '[')
+		snprintf(inner, sizeof inner, "%.*s", (int)strcspn(host + 1, "]"), host + 1);
+	return inet_pton(AF_INET6, inner, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 static bool url_local(const char *url)
