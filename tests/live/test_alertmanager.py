@@ -450,6 +450,33 @@ class Ends(Case):
         wait_for("a request", lambda: got)
         self.assertEqual(got[0][:2], ("/behind/a/proxy/api/v2/alerts", "Bearer t0ken"))
 
+    def test_a_peer_that_repeats_what_it_was_asked_makes_no_secret_known(self):
+        class Peer(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                text = f"echoed {self.headers['Authorization']} {self.path}".encode()
+                self.send_response(403)
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, *args):
+                pass
+        peer = Receiver(self, Peer, http.server.ThreadingHTTPServer)
+        path = self.folder.file("token")
+        with open(path, "w") as f:
+            f.write("t0ken\n")
+        bare = f"http://127.0.0.1:{peer.port}/"
+        for url, more in ((bare, ("--set", "alertmanager.token_file=" + path)), (bare.replace("//", "//u:pw@", 1), ()), (bare + "t0ken/", ())):
+            m = self.start(url, more=more)
+            self.assertIn("HTTP 403;", m.wait_line("alerts cannot go to alertmanager now"))
+            done = abidrift("alert", "test", "alertmanager", "--set", "alertmanager.url=" + url, *more, store=self.store, ok=(2,))
+            m.stop()
+            for said in ("\n".join(m.err), done.stdout, done.stderr):
+                self.assertNotIn("echoed", said)
+        m = self.start(bare)
+        self.assertIn("HTTP 403: echoed None /api/v2/alerts;", m.wait_line("alerts cannot go to alertmanager now"))
+
     def test_a_peer_that_refuses_one_request_is_told_the_rest(self):
         got = []
 

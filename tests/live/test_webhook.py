@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from urllib.parse import unquote
 
 from harness import ABIDRIFT, abidrift, wait_for
 from receivers import Authority, Flood, Sinks, secret, signature
@@ -91,7 +92,7 @@ class Webhook(Sinks):
 
     def test_what_is_refused_again_and_again_is_given_up_counted_and_said(self):
         hook = self.receiver(lambda r: (422, {}, b"what is this?\nmore") if r.guest == "a" else 200)
-        m = self.monitor_of(f"webhook.url={hook.url()}")
+        m = self.monitor_of(f"webhook.url={hook.url('/')}")
         self.put("a", 1)
         # While it takes nothing at all, the fault may be its own, and the alert waits.
         wait_for("more refusals than one alert is worth", lambda: len(hook.of("a")) > 5)
@@ -150,6 +151,20 @@ class Webhook(Sinks):
         for said in ("\n".join(m.err), tested.stdout, tested.stderr, away.stdout, away.stderr, *why):
             self.assertNotIn("T0PSECRET", said)
         self.assertIn("later", away.stdout)
+
+    def test_nothing_of_an_answer_is_passed_on_where_it_could_repeat_a_secret(self):
+        """However the receiver writes what it was asked: unquoted, in capitals, as it came in a header."""
+        hook = self.receiver(lambda r: (404, {}, f"{r.path} {unquote(r.path)} {r.path.upper()} {r.headers} echoed".encode()))
+        file = self.file("secrets", secret())
+        for url, more in ((hook.url("/", "u:pw@"), ()), (hook.url("/", "token@"), ()), (hook.url("/%73hort"), ()), (hook.url("/k"), ()), (hook.url("/?k=v"), ()),
+                          (hook.url("/"), ("--set", f"webhook.secret_file={file}"))):
+            with self.subTest(url):
+                done = abidrift("alert", "test", "webhook", "--set", f"webhook.url={url}", *more, ok=(2,))
+                self.assertIn("HTTP 404", done.stdout)
+                self.assertNotIn("says", done.stdout + done.stderr)
+                self.assertNotIn("echoed", done.stdout + done.stderr)
+        for url in (hook.url("/"), hook.url("")):
+            self.assertIn('it says "/ / / ', abidrift("alert", "test", "webhook", "--set", f"webhook.url={url}", ok=(2,)).stdout)
 
     def test_a_proxy_of_the_environment_is_not_between_us_and_this_host(self):
         hook = self.receiver()

@@ -59,6 +59,7 @@ struct peer {
 	char *url;      /* to post to */
 	char *id;       /* in the store: without user and password */
 	char name[256]; /* for people */
+	bool quoted;    /* what it answers is for people too */
 	struct http_call *call;
 	/* The round that is under way. */
 	bool in_round, refused;
@@ -137,6 +138,7 @@ static char *url_bare(const char *url)
 static int peer_add(struct alertmanager *a, const char *url, size_t size, struct error *e)
 {
 	struct peer *grown = reallocarray(a->peers, a->peer_count + 1, sizeof *grown), *peer;
+	char *base;
 
 	if (!grown)
 		return error_set(e, ENOMEM, "out of memory");
@@ -154,6 +156,9 @@ static int peer_add(struct alertmanager *a, const char *url, size_t size, struct
 		return error_set(e, EINVAL, "alertmanager.url: the beginning of its addresses is wanted, without " PATH);
 	peer = &grown[a->peer_count++];
 	*peer = (struct peer){ .a = a };
+	base = strndup(url, size);
+	peer->quoted = base && http_url_secretless(base);
+	free(base);
 	if (asprintf(&peer->url, "%.*s" PATH, (int)size, url) < 0)
 		peer->url = NULL;
 	peer->id = peer->url ? url_bare(peer->url) : NULL;
@@ -338,7 +343,7 @@ static void note_answer(struct peer *peer, const struct http_reply *reply)
 	peer->answered = true;
 	peer->status = reply->status;
 	peer->retry_after_s = reply->retry_after_s;
-	line_put(&body, reply->body && reply->status / 100 != 2 ? reply->body : "", 120);
+	line_put(&body, reply->body && reply->status / 100 != 2 && peer->quoted && !peer->a->token ? reply->body : "", 120);
 	if (reply->error)
 		snprintf(peer->text, sizeof peer->text, "%s", reply->error);
 	else

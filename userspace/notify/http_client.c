@@ -165,6 +165,23 @@ int http_url_name(const char *url, char *room, size_t size)
 	return good ? 0 : -EINVAL;
 }
 
+bool http_url_secretless(const char *url)
+{
+	static const CURLUPart parts[] = { CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS, CURLUPART_QUERY, CURLUPART_FRAGMENT };
+	CURLU *u = curl_url();
+	char *text = NULL;
+	bool good = u && !curl_url_set(u, CURLUPART_URL, url, 0) && !curl_url_get(u, CURLUPART_PATH, &text, 0) && !strcmp(text, "/");
+
+	curl_free(text);
+	for (size_t i = 0; good && i < sizeof parts / sizeof *parts; i++) {
+		text = NULL;
+		good = curl_url_get(u, parts[i], &text, 0) && !text;
+		curl_free(text);
+	}
+	curl_url_cleanup(u);
+	return good;
+}
+
 /* ---- one request */
 
 static void call_free(struct http_call *call)

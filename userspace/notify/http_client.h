@@ -6,6 +6,7 @@
 #ifndef ABIDRIFT_NOTIFY_HTTP_CLIENT_H
 #define ABIDRIFT_NOTIFY_HTTP_CLIENT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <systemd/sd-event.h>
@@ -47,6 +48,11 @@ void http_client_free(struct http_client *c);
  * Where a URL leads, for people: without user, password, path and query, which may be secrets. -EINVAL: it is none; room has a word for it.
  */
 int http_url_name(const char *url, char *room, size_t size);
+/*
+ * It has a host, and nothing that could be a secret. Of any other, and where a request carries a secret elsewhere, nothing of an
+ * answer's body is passed on: many receivers repeat what they were asked, as it stands or otherwise written.
+ */
+bool http_url_secretless(const char *url);
 
 /* Everything is copied. done is called once, from the loop, never from within this call; after it the call is gone. -errno with e. */
 int http_client_send(struct http_client *c, const struct http_request *request, void (*done)(void *context, const struct http_reply *reply), void *context,

@@ -23,8 +23,6 @@
 #define EVENT_TYPE "io.abidrift."
 /* Of what a receiver says, so much is passed on. */
 #define SAID_MAX 120
-/* A part of a URL that is shorter is no secret, and would be found in any text. */
-#define HIDDEN_MIN 6
 
 struct webhook_call {
 	struct webhook *webhook;
@@ -208,34 +206,11 @@ static const struct {
 	{ 0, 999, SINK_LATER, "this is no answer of a webhook receiver" },
 };
 
-static bool holds(const char *text, const char *part, size_t length)
-{
-	return length >= HIDDEN_MIN && memmem(text, strlen(text), part, length);
-}
-
-/* Many receivers say which path they do not know; paths, queries and passwords of webhooks are secrets. */
-static bool tells_of_url(const char *text, const char *url)
-{
-	const char *p = strstr(url, "://");
-
-	for (p = p ? p + 3 : url; *p;) {
-		size_t length = strcspn(p, ":@/?&=#");
-
-		if (holds(text, p, length))
-			return true;
-		p += length + (p[length] != 0);
-	}
-	return false;
-}
-
 static void said_put(struct buffer *out, const struct webhook *w, const struct http_reply *reply)
 {
-	size_t length = strnlen(reply->body, reply->bytes), end;
+	size_t end = strcspn(reply->body, "\r\n");
 
-	if (reply->status < 400 || !length || tells_of_url(reply->body, w->url))
-		return;
-	end = strcspn(reply->body, "\r\n");
-	if (!end)
+	if (reply->status < 400 || !end || w->file || !http_url_secretless(w->url))
 		return;
 	buffer_printf(out, ", it says \"%.*s\"", (int)(end < SAID_MAX ? end : SAID_MAX), reply->body);
 }
