@@ -277,6 +277,72 @@ static void what_is_printed_can_be_read_back(void **state)
 	config_free(again);
 }
 
+static const char *shown(const struct config *c, const char *key)
+{
+	const char **pairs = config_pairs(c), *value = NULL;
+
+	for (size_t i = 0; pairs && pairs[i]; i += 2)
+		if (!strcmp(pairs[i], key))
+			value = pairs[i + 1];
+	free(pairs);
+	return value ? value : "";
+}
+
+/* What is printed is pasted into tickets. */
+static void what_may_be_a_password_is_used_and_not_printed(void **state)
+{
+	struct place *p = *state;
+	static const struct {
+		const char *value, *shown;
+	} urls[] = {
+		{ "https://u:s3cret@h:1/path", "https://u:***@h:1/path" },
+		{ "https://s3cret@h", "https://***@h" },
+		{ "https://u:a@s3cret@h/@b", "https://u:***@h/@b" },
+		{ "https://u:/s3cret?@h", "https://u:***@h" },
+		{ "http:///u:s3cret@h", "http:///u:***@h" },
+		{ "  http://a  http://u:s3cret@[::1]:9/x http://b", "  http://a  http://u:***@[::1]:9/x http://b" },
+		{ "http://h:80/@x http://[::1]:80/@x", "http://h:80/@x http://[::1]:80/@x" },
+		{ "http://h/?a:b@c", "http://h/?a:b@c" },
+		{ "", "" },
+	};
+
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+		struct buffer text = BUFFER_INIT, line = BUFFER_INIT;
+
+		buffer_printf(&line, "alertmanager.url=%s", urls[i].value);
+		assert_int_equal(config_assign(p->config, line.data, &p->e), 0);
+		assert_string_equal(config_get(p->config, "alertmanager.url"), urls[i].value);
+		assert_string_equal(shown(p->config, "alertmanager.url"), urls[i].shown);
+		config_print(p->config, &text);
+		assert_null(strstr(text.data, "s3cret"));
+		assert_int_equal(!!strstr(text.data, "\n# *** stands for"), !!strcmp(urls[i].value, urls[i].shown));
+		buffer_release(&text);
+		buffer_release(&line);
+	}
+}
+
+static void an_error_repeats_no_value_that_may_hold_a_password(void **state)
+{
+	struct place *p = *state;
+	static const char *const wrong[] = {
+		"webhook.url=htp://u:s3cret@h", "webhook.url=http://u:s3cret@h http://b", "alertmanager.url=http://u:s3cret@h b", "store.url=postgresql://u:s3cret@h",
+		"command.run=page --token s3cret", "webhook.url:http://u:s3cret@h", "webhook.url:http://u:s3cret@h/?a=b", "webhook-url=http://u:s3cret@h", "url=s3cret",
+	};
+
+	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+		assert_true(config_assign(p->config, wrong[i], &p->e) < 0);
+		assert_null(strstr(p->e.text, "s3cret"));
+		assert_non_null(strstr(p->e.text, "url") ?: strstr(p->e.text, "command.run"));
+	}
+	put(p->file, "[webhook]\nurl = htp://u:s3cret@h\n");
+	assert_true(config_read(p->config, p->file, &p->e) < 0);
+	assert_null(strstr(p->e.text, "s3cret"));
+	assert_non_null(strstr(p->e.text, ":2: webhook.url has to be"));
+	put(p->file, "[webhook]\nurl http://u:s3cret@h/?a=b\n");
+	assert_true(config_read(p->config, p->file, &p->e) < 0);
+	assert_null(strstr(p->e.text, "s3cret"));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -294,6 +360,8 @@ int main(void)
 		TEST(a_rule_that_could_not_be_kept_as_it_stands_is_refused),
 		TEST(the_pairs_that_travel_hold_the_rules_behind_the_settings),
 		TEST(what_is_printed_can_be_read_back),
+		TEST(what_may_be_a_password_is_used_and_not_printed),
+		TEST(an_error_repeats_no_value_that_may_hold_a_password),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -107,6 +107,7 @@ static const struct config_row {
 
 struct config {
 	char *values[ROWS]; /* NULL = default */
+	char *masked[ROWS]; /* what people are shown instead; NULL = the value */
 	struct config_rule *rules;
 	size_t rule_count;
 };
@@ -129,8 +130,10 @@ void config_free(struct config *c)
 {
 	if (!c)
 		return;
-	for (size_t i = 0; i < ROWS; i++)
+	for (size_t i = 0; i < ROWS; i++) {
 		free(c->values[i]);
+		free(c->masked[i]);
+	}
 	for (size_t i = 0; i < c->rule_count; i++)
 		rule_release(&c->rules[i]);
 	free(c->rules);
@@ -251,25 +254,99 @@ static const char *value_wanted(const struct config_row *row, const char *value,
 	return NULL;
 }
 
+/* ---- secrets in values */
+
+/* Their values may hold passwords or tokens, also where they are wrong. */
+static bool may_be_secret(enum config_kind kind)
+{
+	return kind == CONFIG_URL || kind == CONFIG_URLS || kind == CONFIG_STORE || kind == CONFIG_PROGRAM;
+}
+
+/*
+ * Behind what stands before the host of a URL; 0: nothing does. A password that holds what it should have written as %2F ends the
+ * host too early: then there is no port.
+ */
+static size_t user_end(const char *text, size_t length)
+{
+	size_t host = strcspn(text, "/?# "), port = strcspn(text, ":/?# ");
+	const char *at = memrchr(text, '@', host < length ? host : length);
+
+	if (!at && port < host && (port + 1 == host || port + 1 + strspn(text + port + 1, "0123456789") != host) && *text != '[')
+		at = memrchr(text, '@', length);
+	return at ? (size_t)(at + 1 - text) : 0;
+}
+
+/* *ret NULL: there is nothing to mask. */
+static int urls_mask(const char *value, char **ret)
+{
+	struct buffer text = BUFFER_INIT;
+	bool masked = false;
+
+	for (const char *p = value; *p;) {
+		size_t spaces = strspn(p, " "), length = strcspn(p + spaces, " "), user;
+		const char *word = p + spaces, *host = memmem(word, length, "://", 3);
+
+		host = host ? host + 3 : word;
+		host += strspn(host, "/");
+		user = user_end(host, length - (size_t)(host - word));
+		buffer_append(&text, p, (size_t)(host - p));
+		if (user) {
+			size_t name = strcspn(host, ":@");
+
+			/* A user without a password is a token. */
+			buffer_printf(&text, "%.*s***@", host[name] == ':' ? (int)name + 1 : 0, host);
+			masked = true;
+		}
+		buffer_append(&text, host + user, length - (size_t)(host - word) - user);
+		p = word + length;
+	}
+	if (buffer_failed(&text)) {
+		buffer_release(&text);
+		return -ENOMEM;
+	}
+	*ret = masked ? buffer_take(&text, NULL) : NULL;
+	buffer_release(&text);
+	return 0;
+}
+
+/* Where a key was meant a URL may stand when something was mistyped. */
+static int name_shown(const char *name)
+{
+	size_t length = strcspn(name, "=:/@");
+
+	return length < 120 ? (int)length : 120;
+}
+
+static const char *value_shown(const struct config *c, size_t i)
+{
+	return c->masked[i] ? c->masked[i] : config_get(c, rows[i].key);
+}
+
 /* Errors name what was wrong; the caller puts the place before it. */
 static int value_set(struct config *c, const char *key, const char *value, struct error *e)
 {
 	const struct config_row *row = row_find(key);
 	const char *dot = strchr(key, '.'), *wanted;
-	char room[96], *copy;
+	char room[96], *copy, *masked = NULL;
 
 	if (!row && (!dot || !section_known(key, (size_t)(dot - key))))
-		return error_set(e, EINVAL, "there is no section %.*s (see abidrift run --print-config)", dot ? (int)(dot - key) : 80, key);
+		return error_set(e, EINVAL, "there is no section %.*s (see abidrift run --print-config)", dot ? (int)(dot - key) : name_shown(key), key);
 	if (!row)
-		return error_set(e, EINVAL, "there is no key %.120s (see abidrift run --print-config)", key);
+		return error_set(e, EINVAL, "there is no key %.*s (see abidrift run --print-config)", name_shown(key), key);
 	wanted = value_wanted(row, value, room, sizeof room);
+	if (wanted && may_be_secret(row->kind))
+		return error_set(e, EINVAL, "%s has to be %s", key, wanted);
 	if (wanted)
 		return error_set(e, EINVAL, "%s is \"%.120s\", but has to be %s", key, value, wanted);
 	copy = strdup(value);
-	if (!copy)
+	if (!copy || ((row->kind == CONFIG_URL || row->kind == CONFIG_URLS) && urls_mask(value, &masked) < 0)) {
+		free(copy);
 		return error_set(e, ENOMEM, "out of memory");
+	}
 	free(c->values[row - rows]);
+	free(c->masked[row - rows]);
 	c->values[row - rows] = copy;
+	c->masked[row - rows] = masked;
 	return 0;
 }
 
@@ -404,7 +481,7 @@ int config_assign(struct config *c, const char *assignment, struct error *e)
 	int err;
 
 	if (!equals || !memchr(assignment, '.', (size_t)(equals - assignment)))
-		return error_set(e, EINVAL, "--set %.120s: has to be SECTION.KEY=VALUE", assignment);
+		return error_set(e, EINVAL, "--set %.*s…: has to be SECTION.KEY=VALUE", name_shown(assignment), assignment);
 	key = strndup(assignment, (size_t)(equals - assignment));
 	if (!key)
 		return error_set(e, ENOMEM, "out of memory");
@@ -602,8 +679,8 @@ void config_print(const struct config *c, struct buffer *out)
 			buffer_printf(out, "%s[%.*s]\n", i ? "\n" : "", (int)length, rows[i].key);
 		section = rows[i].key;
 		said = length;
-		buffer_printf(out, "# %s\n# default: %s\n%s = %s\n", rows[i].meaning, rows[i].fallback, dot + 1,
-			      config_get(c, rows[i].key));
+		buffer_printf(out, "# %s\n# default: %s\n%s%s = %s\n", rows[i].meaning, rows[i].fallback,
+			      c->masked[i] ? "# *** stands for what is not shown: put it back before this is used\n" : "", dot + 1, value_shown(c, i));
 	}
 	for (size_t i = 0; i < c->rule_count; i++) {
 		const struct config_rule *r = &c->rules[i];
@@ -630,7 +707,7 @@ static const char **pairs_list(const struct config *c, bool (*wanted)(const char
 		if (wanted && !wanted(rows[i].key))
 			continue;
 		list[at++] = rows[i].key;
-		list[at++] = config_get(c, rows[i].key);
+		list[at++] = value_shown(c, i);
 	}
 	for (size_t i = 0; list && i < c->rule_count; i++) {
 		if (!c->rules[i].key)

@@ -52,9 +52,9 @@ struct config_rule {
 /* Borrowed until the next change. */
 const struct config_rule *config_rules(const struct config *c, size_t *ret_count);
 
-/* All keys with their values, defaults and meaning, then the rules, as a file that config_read accepts. */
+/* All keys with their values, defaults and meaning, then the rules, as a file that config_read accepts. Of user:password@ in URLs *** is left. */
 void config_print(const struct config *c, struct buffer *out);
-/* "key", "value", …, NULL, rules behind the rest: borrowed until the next change; free() the list. NULL: out of memory. */
+/* As people are shown them: "key", "value", …, NULL, rules behind the rest: borrowed until the next change; free() the list. NULL: out of memory. */
 const char **config_pairs(const struct config *c);
 /* Those that the stream and a trace carry. */
 const char **config_stream_pairs(const struct config *c);
