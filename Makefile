@@ -135,6 +135,11 @@ $(BUILD)/tests/live/microvmm: tests/live/microvmm.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -static -pthread -o $@ $<
+# Makes a process's arguments slow to read.
+$(BUILD)/tests/live/slow_arguments.so: tests/live/slow_arguments.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -fPIC -shared -o $@ $< -ldl
 # Prints what is read from one definition block.
 $(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
@@ -171,7 +176,7 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
+tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
 
 deps:
 	@packaging/install-deps

@@ -187,7 +187,7 @@ static void synced(struct collector *c)
 
 	for (const struct vm *vm = c->discovery.vms.list; vm; vm = vm->next)
 		ready &= vm->sweep ? ~vm->announced : ~vm->facts_due;
-	if (!ready || !c->swept)
+	if (!ready || !c->swept || (discovery_waits(&c->discovery) && !c->discovery.ending))
 		return;
 	tell_losses(c, ready);
 	tell_host(c->output, ready, RECORD_SYNCED, NULL);
@@ -553,7 +553,7 @@ static void work(struct collector *c)
 /* The last news, and what a full ring kept back: a trace ends with all that was seen until now. */
 static void finish(struct collector *c)
 {
-	c->drain = true;
+	c->drain = c->discovery.ending = true;
 	drain(c, tell_now());
 	c->count_ns = c->pass_ns = 0;
 	count(c, tell_now());

@@ -129,10 +129,10 @@ def abidrift(*args, store=None, ok=(0,), **kw):
 
 
 class Monitor(Process):
-    def __init__(self, folder, *args, settle=SETTLE, store="state/abidrift.db"):
+    def __init__(self, folder, *args, settle=SETTLE, store="state/abidrift.db", **kw):
         self.folder = folder
         self.store = "sqlite:" + os.path.join(folder.path, store)
-        super().__init__([ABIDRIFT, "run", "--store", self.store, "--listen", "none", *settle, *args])
+        super().__init__([ABIDRIFT, "run", "--store", self.store, "--listen", "none", *settle, *args], **kw)
         try:
             self.wait_line("^abidrift: ready")
         except AssertionError:

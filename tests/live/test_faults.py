@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from harness import Live, Monitor, wait_for
+from harness import BUILD, Live, Monitor, wait_for
 
 
 class Restarts(Live):
@@ -57,3 +57,41 @@ class FullDisk(Live):
         self.assertEqual((kinds.count("boot"), kinds.count("stop"), kinds.count("drift") > 0), (2, 1, True), kinds)
         wait_for("the alert", lambda: [a for a in monitor.alerts(guest.uuid) if a["type"] == "drift"])
         self.assertLess(len([line for line in monitor.err if "trying again" in line]), 8)
+
+
+class SlowArguments(Live):
+    """A host that swaps takes its time with what lies in a process's memory: that is the guest's name, machine and options."""
+    def monitor_with(self, ms):
+        preload = os.path.join(BUILD, "tests/live/slow_arguments.so")
+        return self.monitor(env={**os.environ, "LD_PRELOAD": preload, "SLOW_ARGUMENTS_MS": str(ms)})
+
+    def known(self, monitor, guest):
+        line = monitor.wait_line(rf"{guest.name}: (found|appeared)")
+        self.assertIn("machine pc-i440fx-7.2", line)
+        self.assertEqual([said for said in monitor.err if f"pid {guest.pid}" in said and "anon-" in said], [])
+
+    def test_a_guest_is_told_of_with_its_arguments_or_waits_for_them(self):
+        first = self.qemu("pc-i440fx-7.2")
+        monitor = self.monitor_with(1000)
+        self.known(monitor, first)
+        second = self.qemu("pc-i440fx-7.2")
+        self.known(monitor, second)
+        before = monitor.settled(first.name)
+        monitor.stop()
+        again = self.monitor_with(1000)
+        self.known(again, first)
+        again.wait_line(f"{first.name}: fingerprinted")
+        after = again.guest(first.name)
+        for key in ("machine", "boot", "changes", "pid"):
+            self.assertEqual(after[key], before[key], key)
+        kinds = [e["type"] for e in again.json("history", first.name)["events"]]
+        self.assertEqual([k for k in kinds if k in ("boot", "stop", "drift", "context")], ["boot"])
+
+    def test_one_that_was_told_of_without_them_gets_its_name_when_they_are_read(self):
+        guest = self.qemu("pc-i440fx-7.2")
+        monitor = self.monitor_with(8000)
+        monitor.wait_line(f"anon-{guest.pid}-.*: found")
+        wait_for("its name", lambda: [g for g in monitor.guests() if g["name"] == guest.name and g["running"]])
+        found = monitor.settled(guest.name)
+        self.assertEqual((found["machine"], found["pid"], found["uuid"]), ("pc-i440fx-7.2", guest.pid, guest.uuid))
+        self.assertEqual([g["id"] for g in monitor.guests() if g["pid"] == guest.pid], [guest.uuid])

@@ -28,7 +28,8 @@ static void test_a_vmm_is_described_by_its_process(void **state)
 {
 	struct process p = PROCESS_INIT;
 	struct contents *contents = contents_new();
-	struct buffer pairs = BUFFER_INIT;
+	struct buffer pairs = BUFFER_INIT, arguments = BUFFER_INIT;
+	struct foreign *reading = NULL;
 	bool matches = true;
 	char pid[16];
 
@@ -39,7 +40,9 @@ static void test_a_vmm_is_described_by_its_process(void **state)
 	assert_true(process_has_thread(&p, (uint32_t)getpid()));
 	assert_false(process_has_thread(&p, 1));
 	assert_false(process_replaced(&p));
-	assert_int_equal(process_describe(&p, contents, "no-such-guest", &pairs, &matches), 0);
+	assert_int_equal(process_arguments(&p, contents, 60000, &reading, &arguments), 0);
+	assert_null(reading);
+	assert_int_equal(process_describe(&p, contents, "no-such-guest", &arguments, &pairs, &matches), 0);
 	assert_false(matches);
 	assert_string_equal(record_pair_get(pairs.data, pairs.size, "pid"), pid);
 	assert_string_equal(record_pair_get(pairs.data, pairs.size, "kind"), "other");
@@ -47,8 +50,26 @@ static void test_a_vmm_is_described_by_its_process(void **state)
 	assert_non_null(record_pair_get(pairs.data, pairs.size, "exe"));
 	assert_non_null(record_pair_get(pairs.data, pairs.size, "start"));
 	buffer_release(&pairs);
+	buffer_release(&arguments);
 	contents_free(contents);
 	process_release(&p);
+}
+
+static void test_a_file_that_cannot_be_read_is_an_error_and_keeps_no_reader(void **state)
+{
+	struct contents *contents = contents_new();
+	struct buffer out = BUFFER_INIT;
+	struct foreign *reading = NULL;
+
+	(void)state;
+	/* More than are allowed at once. */
+	for (int i = 0; i < 100; i++) {
+		assert_int_equal(foreign_begin(contents, "/proc/self/no-such-file", 4096, &reading), 0);
+		assert_int_equal(foreign_take(&reading, 60000, &out), -ENOENT);
+		assert_null(reading);
+	}
+	assert_int_equal(out.size, 0);
+	contents_free(contents);
 }
 
 static void test_a_process_that_has_ended_is_never_another_one(void **state)
@@ -196,6 +217,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_vmm_is_described_by_its_process),
+		cmocka_unit_test(test_a_file_that_cannot_be_read_is_an_error_and_keeps_no_reader),
 		cmocka_unit_test(test_a_process_that_has_ended_is_never_another_one),
 		cmocka_unit_test(test_a_changed_firmware_file_gets_a_new_digest_and_a_pipe_none),
 		cmocka_unit_test(test_the_version_of_qemu_is_found_without_running_it),

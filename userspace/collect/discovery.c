@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
+#include "userspace/collect/files.h"
 #include "userspace/collect/kernel.h"
 #include "userspace/collect/output.h"
 #include "userspace/collect/process.h"
@@ -25,6 +26,8 @@ _Static_assert(SLOTS_DELAY_MIN_NS > VM_DOUBT_NS, "the next reading is late enoug
 #define HOT_NS (12 * S)                 /* slots are looked at for so long after the last news */
 #define BOOT_GAP_NS (500 * MS)          /* a guest that resets in a loop is told of as often, */
 #define BOOT_BURST 8                    /* once so many were told at once */
+#define ARGUMENTS_WAIT_MS 20            /* then those of other processes are asked for, too */
+#define ARGUMENTS_PATIENCE_NS (5 * S)   /* then it is told of without them */
 #define STRAY_NS (5 * S)                /* a VM in the map that no process has for so long does not exist */
 
 /* Each boot makes everything be told again: a guest must not decide how often. */
@@ -88,18 +91,70 @@ static bool is_confidential(const struct buffer *pairs)
 	return false;
 }
 
-/* False: it cannot be described (yet): it is just ending, or has no command line. */
-static bool owner_describe(struct discovery *d, struct owner *o)
+/* Its arguments, also those that are not known yet (none), are what it is described by. */
+static int owner_take(struct discovery *d, struct owner *o, const struct buffer *arguments)
 {
-	if (o->described)
-		return true;
-	buffer_clear(&o->pairs);
-	if (process_describe(&o->process, d->contents, d->guest, &o->pairs, &o->matches) < 0)
-		return false;
+	struct buffer pairs = BUFFER_INIT, old = o->pairs;
+	int err = process_describe(&o->process, d->contents, d->guest, arguments, &pairs, &o->matches);
+
+	if (err < 0) {
+		buffer_release(&pairs);
+		return err;
+	}
+	if (o->unread)
+		record_pair_put(&pairs, "unread", "arguments");
+	o->pairs = pairs;
+	buffer_release(&old);
 	o->replaced = process_replaced(&o->process);
 	o->confidential = is_confidential(&o->pairs);
 	o->described = true;
-	return true;
+	return 0;
+}
+
+/*
+ * False: it cannot be described (yet): it is just ending, or its arguments are waited for. They say who it is and what it was
+ * asked for, so nobody is told of it without them, until they took too long.
+ */
+static bool owner_describe(struct discovery *d, struct owner *o)
+{
+	struct buffer arguments = BUFFER_INIT;
+	uint64_t now = tell_now();
+	int err;
+
+	if (o->described)
+		return true;
+	err = process_arguments(&o->process, d->contents, o->asked_ns ? 0 : ARGUMENTS_WAIT_MS, &o->reading, &arguments);
+	if (!o->asked_ns)
+		o->asked_ns = now;
+	o->unread = err == -EAGAIN;
+	if (err >= 0 || (o->unread && (d->ending || now - o->asked_ns >= ARGUMENTS_PATIENCE_NS)))
+		err = owner_take(d, o, &arguments);
+	buffer_release(&arguments);
+	return err >= 0;
+}
+
+/* Arguments that came late: who knows its VMs is told again. */
+static void owner_reread(struct discovery *d, struct owner *o)
+{
+	struct buffer arguments = BUFFER_INIT;
+
+	if (process_arguments(&o->process, d->contents, 0, &o->reading, &arguments) >= 0) {
+		o->unread = false;
+		if (owner_take(d, o, &arguments) < 0)
+			o->unread = true;
+		for (struct vm *vm = d->vms.list; vm && !o->unread; vm = vm->next)
+			if (vm->owner == o)
+				vm->dirty |= VM_DIRTY_VM;
+	}
+	buffer_release(&arguments);
+}
+
+bool discovery_waits(const struct discovery *d)
+{
+	for (const struct owner *o = d->vms.owners; o; o = o->next)
+		if (o->vms && !o->described && o->asked_ns && process_alive(&o->process))
+			return true;
+	return false;
 }
 
 static void vm_gone(struct discovery *d, struct vm *vm, const char *reason)
@@ -323,6 +378,9 @@ void discovery_work(struct discovery *d, uint64_t now)
 		d->compare |= vm->boot_late && boot_room(vm, now);
 	for (struct owner *o = d->vms.owners, *next; o; o = next) {
 		next = o->next;
+		/* A reading that failed is begun again by a sweep. */
+		if (o->unread && o->described && o->reading)
+			owner_reread(d, o);
 		if (o->due_ns && o->due_ns <= now)
 			read_owner(d, o);
 		else if (o->vms && o->slots_due_ns && o->slots_due_ns <= now)
@@ -427,6 +485,8 @@ int discovery_sweep(struct discovery *d)
 	for (struct owner *o = d->vms.owners; o; o = o->next) {
 		bool replaced = o->described && process_replaced(&o->process);
 
+		if (o->unread && o->described)
+			owner_reread(d, o);
 		for (struct vm *vm = d->vms.list; vm; vm = vm->next) {
 			if (vm->owner != o)
 				continue;

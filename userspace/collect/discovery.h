@@ -22,6 +22,7 @@ struct discovery {
 	const char *guest;     /* only this one is told of; NULL = all */
 	int epoll_fd;          /* gets the processes' pidfds, data = their pid */
 	struct vms vms;
+	bool ending;           /* there is no time to wait any more */
 	bool compare;          /* the kernel's map of VMs may know more: discovery_compare soon */
 };
 
@@ -40,6 +41,8 @@ void discovery_work(struct discovery *d, uint64_t now_ns);
 void discovery_ended(struct discovery *d, int pid);
 /* Tells sinks of the VMs that they do not know yet, as far as there is room. True: nothing is left to be told. */
 bool discovery_announce(struct discovery *d);
+/* Arguments of a process are read that nobody can be told of before. */
+bool discovery_waits(const struct discovery *d);
 void discovery_release(struct discovery *d);
 
 /* Is it the guest that was asked for (all are where none was)? */

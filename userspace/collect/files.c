@@ -43,7 +43,14 @@ struct contents {
 	struct entry entries[REMEMBERED];
 	unsigned next; /* the oldest is replaced */
 	pid_t stuck[STUCK_MAX]; /* readers that were left behind */
-	unsigned stuck_count;
+	unsigned stuck_count, reading; /* together STUCK_MAX at most */
+};
+
+struct foreign {
+	struct contents *contents;
+	pid_t child; /* 0: it has ended */
+	int fd;
+	struct buffer text;
 };
 
 int files_read(const char *path, size_t max, struct buffer *out)
@@ -156,7 +163,7 @@ static int64_t now_ms(void)
 	return t.tv_sec * 1000ll + t.tv_nsec / 1000000;
 }
 
-/* Until the writer is done: 0; -ETIMEDOUT. */
+/* Until the writer is done: 0; -EAGAIN. */
 static int read_until(int fd, int64_t end_ms, struct buffer *out)
 {
 	for (;;) {
@@ -165,8 +172,10 @@ static int read_until(int fd, int64_t end_ms, struct buffer *out)
 		char chunk[4096];
 		ssize_t n;
 
-		if (left < 0 || (poll(&ready, 1, (int)left) < 0 && errno != EINTR))
-			return -ETIMEDOUT;
+		if (poll(&ready, 1, left > 0 ? (int)left : 0) < 0 && errno != EINTR)
+			return -errno;
+		if (!ready.revents && left <= 0)
+			return -EAGAIN;
 		if (!ready.revents)
 			continue;
 		n = read(fd, chunk, sizeof(chunk));
@@ -188,34 +197,73 @@ static void reap_stuck(struct contents *c)
 			i++;
 }
 
-int contents_read_foreign(struct contents *c, const char *path, size_t max, struct buffer *out)
+int foreign_begin(struct contents *c, const char *path, size_t max, struct foreign **ret)
 {
-	int ends[2], err, status = 0;
-	pid_t child;
+	struct foreign *f;
+	int ends[2], err = 0;
 
 	reap_stuck(c);
-	if (c->stuck_count == STUCK_MAX)
+	if (c->reading + c->stuck_count >= STUCK_MAX)
 		return -EBUSY;
-	if (pipe2(ends, O_CLOEXEC) < 0)
-		return -errno;
-	child = fork();
-	if (child == 0)
-		read_for_parent(path, max, ends[1]);
-	err = child < 0 ? -errno : 0;
-	close(ends[1]);
-	if (err >= 0)
-		err = read_until(ends[0], now_ms() + FILES_PATIENCE_MS, out);
-	close(ends[0]);
-	if (child < 0)
-		return err;
-	if (err < 0) {
-		kill(child, SIGKILL);
-		c->stuck[c->stuck_count++] = child;
+	f = calloc(1, sizeof(*f));
+	if (!f)
+		return -ENOMEM;
+	if (pipe2(ends, O_CLOEXEC) < 0) {
+		err = -errno;
+		free(f);
 		return err;
 	}
-	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
-		err = -WEXITSTATUS(status);
-	return err < 0 ? err : buffer_failed(out) ? -ENOMEM : 0;
+	f->child = fork();
+	if (f->child == 0)
+		read_for_parent(path, max, ends[1]);
+	err = f->child < 0 ? -errno : 0;
+	close(ends[1]);
+	if (err < 0) {
+		close(ends[0]);
+		free(f);
+		return err;
+	}
+	f->contents = c;
+	f->fd = ends[0];
+	c->reading++;
+	*ret = f;
+	return 0;
+}
+
+int foreign_take(struct foreign **f, int wait_ms, struct buffer *out)
+{
+	struct foreign *r = *f;
+	int status = 0, err = read_until(r->fd, now_ms() + wait_ms, &r->text);
+
+	if (err == -EAGAIN)
+		return err;
+	if (err >= 0 && waitpid(r->child, &status, 0) == r->child) {
+		r->child = 0;
+		/* One that was killed read less than there is. */
+		err = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+	}
+	if (err >= 0)
+		buffer_append(out, r->text.data, r->text.size);
+	if (err >= 0 && (buffer_failed(&r->text) || buffer_failed(out)))
+		err = -ENOMEM;
+	foreign_drop(r);
+	*f = NULL;
+	/* Of ours it means to come again; of the child it is an error as any other. */
+	return err == -EAGAIN ? -EIO : err;
+}
+
+void foreign_drop(struct foreign *f)
+{
+	if (!f)
+		return;
+	f->contents->reading--;
+	if (f->child > 0) {
+		kill(f->child, SIGKILL);
+		f->contents->stuck[f->contents->stuck_count++] = f->child;
+	}
+	close(f->fd);
+	buffer_release(&f->text);
+	free(f);
 }
 
 static bool same_time(const struct timespec *a, const struct timespec *b)

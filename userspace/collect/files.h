@@ -8,6 +8,7 @@
 
 struct buffer;
 struct contents;
+struct foreign;
 
 /* Appends at most `max` bytes of a file of /proc, /sys or /etc. -errno. */
 int files_read(const char *path, size_t max, struct buffer *out);
@@ -20,7 +21,6 @@ int files_line(const char *path, size_t max, struct buffer *out);
 int files_open_as(int pid, const char *path);
 
 #define CONTENTS_MAX_BYTES (64ull << 20)
-#define FILES_PATIENCE_MS 200
 
 struct executable {
 	char build_id[129]; /* hex; "" = none */
@@ -31,10 +31,14 @@ struct executable {
 struct contents *contents_new(void);
 void contents_free(struct contents *c);
 /*
- * As files_read, of what lies in the memory of a process that may make its reader wait for ever (a mapping that FUSE serves):
- * read by a child, which is left behind after FILES_PATIENCE_MS. -ETIMEDOUT; -EBUSY: too many have been left behind.
+ * As files_read, of what lies in the memory of a process that may make its reader wait for ever (a mapping that FUSE serves), or
+ * for long (a host that swaps): read by a child. -errno; -EBUSY: too many are at it.
  */
-int contents_read_foreign(struct contents *c, const char *path, size_t max, struct buffer *out);
+int foreign_begin(struct contents *c, const char *path, size_t max, struct foreign **ret);
+/* Waits at most so long. 0 with what was read, -errno: it is over, and *f NULL; -EAGAIN: not yet. */
+int foreign_take(struct foreign **f, int wait_ms, struct buffer *out);
+/* Whatever becomes of it; the contents must still be there. NULL is fine. */
+void foreign_drop(struct foreign *f);
 /* SHA-256 in hex of a regular file of at most CONTENTS_MAX_BYTES (-EFBIG). Reads by offset. */
 int contents_digest(struct contents *c, int fd, char ret[65]);
 /* Build id from an ELF file's notes; QEMU's version from the text that it prints for --version (its first CONTENTS_MAX_BYTES). */

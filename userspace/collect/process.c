@@ -376,24 +376,33 @@ static bool has_memory(const struct process *p)
 	return link_read(p->pid, "exe", target, sizeof(target), &deleted) >= 0;
 }
 
-int process_describe(const struct process *p, struct contents *contents, const char *guest, struct buffer *pairs, bool *ret_matches)
+int process_arguments(const struct process *p, struct contents *contents, int wait_ms, struct foreign **reading, struct buffer *out)
+{
+	char path[64];
+	int err = 0;
+
+	proc_path(path, p->pid, "cmdline");
+	if (!*reading)
+		err = foreign_begin(contents, path, CMDLINE_MAX_BYTES, reading);
+	if (err >= 0)
+		err = foreign_take(reading, wait_ms, out);
+	/* One that has let go of its memory is ending; else it hides its arguments, but not itself, or they come later. */
+	if ((err == -EAGAIN || err == -EBUSY || (err >= 0 && !out->size)) && !has_memory(p))
+		err = -ESRCH;
+	return err == -EBUSY ? -EAGAIN : err;
+}
+
+int process_describe(const struct process *p, struct contents *contents, const char *guest, const struct buffer *arguments,
+		     struct buffer *pairs, bool *ret_matches)
 {
 	struct buffer block = BUFFER_INIT;
 	struct arguments a = ARGUMENTS_INIT;
-	char path[64];
 	int err;
 
-	proc_path(path, p->pid, "cmdline");
-	err = contents_read_foreign(contents, path, CMDLINE_MAX_BYTES, &block);
-	if (err == -ETIMEDOUT || err == -EBUSY || (err >= 0 && !block.size)) {
-		/* One that has let go of its memory is ending; else it hides its arguments, but not itself. */
-		err = has_memory(p) ? 0 : -ESRCH;
-		buffer_clear(&block);
-	}
-	if (err >= 0 && block.size && block.data[block.size - 1])
+	buffer_append(&block, arguments->data, arguments->size);
+	if (block.size && block.data[block.size - 1])
 		buffer_append(&block, "", 1); /* cut, or written over by the process itself */
-	if (err >= 0)
-		err = buffer_failed(&block) ? -ENOMEM : arguments_split(block.data, block.size, &a);
+	err = buffer_failed(&block) ? -ENOMEM : arguments_split(block.data, block.size, &a);
 	if (err >= 0) {
 		struct firmware_search search = { .process = p, .arguments = &a, .contents = contents, .pairs = pairs };
 

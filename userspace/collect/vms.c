@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/collect/files.h"
+
 /* What fits into one record. */
 #define SLOTS_MAX ((RECORD_MAX_BYTES - 4096) / sizeof(struct record_slot))
 
@@ -71,6 +73,7 @@ void vms_owner_remove(struct vms *v, struct owner *o)
 		at = &(*at)->next;
 	if (*at)
 		*at = o->next;
+	foreign_drop(o->reading);
 	process_release(&o->process);
 	buffer_release(&o->pairs);
 	free(o);

@@ -24,6 +24,9 @@ struct owner {
 	struct process process;
 	struct buffer pairs;     /* process_describe's, once `described` */
 	bool described, replaced, matches;
+	bool unread;             /* so far without its arguments: they are still waited for */
+	struct foreign *reading; /* of them; NULL: none is under way */
+	uint64_t asked_ns;       /* when they were asked for first */
 	bool confidential;       /* its command line says that its guests' memory is private */
 	unsigned vms;
 	uint64_t inventory_ns;   /* last read as a whole */

@@ -156,7 +156,8 @@ struct record_loss {
  * VM keys: pid, fd, start (process start, ticks since boot, /proc/PID/stat 22), started_ns (CLOCK_REALTIME),
  *   exe, replaced (0|1), build_id, kind (qemu firecracker cloud-hypervisor
  *   crosvm kvmtool other), version, arg (repeated, argv in order, secrets
- *   removed), comm, cgroup, unit, uid, firmware (repeated, "PATH SIZE SHA256"; SHA256 "-" = unreadable).
+ *   removed), comm, cgroup, unit, uid, firmware (repeated, "PATH SIZE SHA256"; SHA256 "-" = unreadable), unread ("arguments": they
+ *   could not be read so far; another VM record follows once they can).
  * STATS keys, values decimal: facts.FACET (facts told since the collector began), lost.STAGE (ring map quota missed vcpu), overflow (facts that
  *   guests' quotas refused), map.NAME.entries, map.NAME.capacity; only where the kernel's BPF statistics are on: program.NAME.runs,
  *   program.NAME.ns.
