@@ -110,6 +110,10 @@ ANALYST_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert analyst blind judge
 $(BUILD)/tests/unit/test_analyst: $(BUILD)/tests/unit/test_analyst.o $(ANALYST_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
+WATCH_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert blind watch)
+$(BUILD)/tests/unit/test_watch: $(BUILD)/tests/unit/test_watch.o $(WATCH_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)

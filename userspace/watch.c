@@ -36,14 +36,39 @@ static int64_t real_ns(void)
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-void watch_begin(struct watch *w, uint64_t after_ns)
+static void host_name(char *ret, size_t size)
 {
 	struct utsname u;
 
+	snprintf(ret, size, "%s", uname(&u) == 0 ? u.nodename : "-");
+}
+
+void watch_begin(struct watch *w, uint64_t after_ns)
+{
 	*w = (struct watch){ .after_ms = (after_ns > 2 * RECORD_STATS_NS ? after_ns : 2 * RECORD_STATS_NS) / NS_PER_MS };
-	snprintf(w->host, sizeof(w->host), "%s", uname(&u) == 0 ? u.nodename : "-");
+	host_name(w->host, sizeof(w->host));
 	w->since_ms = w->looked_ms = clock_ms(CLOCK_MONOTONIC);
 	w->asleep_ms = clock_ms(CLOCK_BOOTTIME) - w->looked_ms;
+}
+
+/* A host that is given another name is watched on: the collector tells the analyst of it some time later. */
+static void follow_name(struct watch *w)
+{
+	char name[sizeof(w->host)];
+
+	host_name(name, sizeof(name));
+	if (!strcmp(name, w->host))
+		return;
+	memcpy(w->before, w->host, sizeof(w->before));
+	memcpy(w->host, name, sizeof(w->host));
+	w->beat_before = w->beat;
+	w->beat = 0;
+	w->told = w->named = false;
+}
+
+static int64_t *beat_of(struct watch *w, const char *host)
+{
+	return !strcmp(host, w->host) ? &w->beat : !strcmp(host, w->before) ? &w->beat_before : NULL;
 }
 
 /* Of this host; the store may be that of many. */
@@ -56,7 +81,9 @@ static int beat_read(struct watch *w, struct store *s, int64_t now_ms, struct er
 	if (err < 0)
 		return error_set(e, -err, "%s", store_error(s));
 	for (size_t i = 0; i < count; i++) {
-		if (strcmp(items[i].host, w->host) || items[i].at == w->beat)
+		int64_t *beat = beat_of(w, items[i].host);
+
+		if (!beat || items[i].at == *beat)
 			continue;
 		/* What was there before we came may be of yesterday. */
 		if (w->begun) {
@@ -65,7 +92,7 @@ static int beat_read(struct watch *w, struct store *s, int64_t now_ms, struct er
 			w->told &= !w->blind;
 			w->blind = false;
 		}
-		w->beat = items[i].at;
+		*beat = items[i].at;
 	}
 	store_statuses_free(items, count);
 	w->begun = true;
@@ -83,6 +110,25 @@ static void forgive(struct watch *w, int64_t now_ms)
 	w->looked_ms = now_ms;
 }
 
+/*
+ * What a monitor of this store told under another name of its host, nobody would ever end: only one monitor has a store, and
+ * that is this one.
+ */
+static int end_other_names(struct watch *w, struct store *s, bool *ret_alerted, struct error *e)
+{
+	struct store_blind *rows = NULL;
+	size_t count = 0;
+	int err = store_blinds_under(s, "monitor/", &rows, &count);
+
+	if (err < 0)
+		return error_set(e, -err, "%s", store_error(s));
+	for (size_t i = 0; err >= 0 && i < count; i++)
+		if (strcmp(rows[i].scope + strlen("monitor/"), w->host))
+			err = blind_monitor(s, rows[i].scope + strlen("monitor/"), NULL, real_ns(), ret_alerted, e);
+	store_blinds_free(rows, count);
+	return err;
+}
+
 static int tell(struct watch *w, struct store *s, bool *ret_alerted, struct error *e)
 {
 	struct buffer reason = BUFFER_INIT;
@@ -95,6 +141,8 @@ static int tell(struct watch *w, struct store *s, bool *ret_alerted, struct erro
 	text_duration_put(&reason, w->after_ms * NS_PER_MS);
 	buffer_string(&reason, w->beat ? "" : ", and never before");
 	err = blind_monitor(s, w->host, w->blind ? buffer_failed(&reason) ? "no heartbeat" : reason.data : NULL, real_ns(), &alerted, e);
+	if (err >= 0 && !w->named)
+		err = end_other_names(w, s, &alerted, e);
 	if (err >= 0 && (err = store_commit(s)) < 0)
 		error_set(e, -err, "%s", store_error(s));
 	if (err < 0)
@@ -102,7 +150,7 @@ static int tell(struct watch *w, struct store *s, bool *ret_alerted, struct erro
 	buffer_release(&reason);
 	if (err < 0)
 		return err;
-	w->told = true;
+	w->told = w->named = true;
 	*ret_alerted |= alerted;
 	return 0;
 }
@@ -113,14 +161,25 @@ int watch_look(struct watch *w, struct store *s, bool changed, bool *ret_alerted
 	int err = 0;
 
 	forgive(w, now_ms);
+	follow_name(w);
 	if (changed || !w->begun)
 		err = beat_read(w, s, now_ms, e);
-	if (err < 0)
+	if (err < 0) {
+		w->since_ms = now_ms; /* a heartbeat may be there that we cannot read */
 		return err;
+	}
 	if (!w->blind && w->since_ms + (int64_t)w->after_ms <= now_ms) {
 		w->blind = true;
 		w->told = false;
 	}
 	/* Until one of the two is known, what an earlier run left in the store stays as it is. */
-	return w->told || (!w->blind && !w->heard) ? 0 : tell(w, s, ret_alerted, e);
+	if (w->told || (!w->blind && !w->heard))
+		return 0;
+	err = tell(w, s, ret_alerted, e);
+	/* Nor can the analyst write its heartbeat: once it can, it has as long for it as ever. */
+	if (err < 0) {
+		w->since_ms = now_ms;
+		w->blind = false;
+	}
+	return err;
 }

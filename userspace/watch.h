@@ -14,14 +14,17 @@ struct store;
 
 struct watch {
 	char host[65];
+	char before[65];   /* as which the analyst may still speak: this host was given another name; "" = it was not */
 	uint64_t after_ms;
 	int64_t beat;      /* of the last heartbeat: its time as it says; 0 = none yet */
+	int64_t beat_before; /* the same, under the name before */
 	int64_t since_ms;  /* when that was new to us, CLOCK_MONOTONIC */
 	int64_t looked_ms, asleep_ms;
 	bool begun;        /* looked at once */
 	bool heard;        /* a heartbeat came since we look */
 	bool blind;
 	bool told;         /* the store says so too */
+	bool named;        /* and nothing any more under another name of this host */
 };
 
 /* after_ns: without a heartbeat for so long it is blind; at least twice the time between two. */
