@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "userspace/abi/context.h"
@@ -97,7 +98,7 @@ struct analyst {
 	int64_t window; /* when the maintenance window ends, as far as the store was read; INT64_MAX = none is open */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	uint64_t map_full;  /* facts that found the map full, as last heard */
-	int64_t failing_since; /* the store, CLOCK_REALTIME; 0 = it does not */
+	int64_t failing_since; /* the store, CLOCK_BOOTTIME; 0 = it does not */
 	bool failing, failed_hard; /* since the last heartbeat; for more than being busy */
 	char failure[sizeof(((struct error *)0)->text)]; /* what it said first */
 	bool hello, synced, unknown, recheck;
@@ -109,6 +110,15 @@ struct analyst {
 static int64_t now_real(const struct analyst *a)
 {
 	return (int64_t)a->now_ns + a->realtime_offset;
+}
+
+/* While we wait for a store that is locked, the stream's time stands still. */
+static int64_t now_clock(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	return (int64_t)t.tv_sec * SECOND_NS + t.tv_nsec;
 }
 
 static void say(struct analyst *a, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -233,7 +243,7 @@ static int store_trouble(struct analyst *a, int err, struct error *e)
 	if (a->options.replay || err == -ENOMEM || err == -EBADMSG)
 		return err;
 	if (!a->failing_since) {
-		a->failing_since = now_real(a);
+		a->failing_since = now_clock();
 		memcpy(a->failure, e->text, sizeof a->failure);
 	}
 	a->failing = true;
@@ -761,7 +771,7 @@ static int recovery_tell(struct analyst *a)
 {
 	struct buffer summary = BUFFER_INIT;
 	struct alert alert = { .type = "store", .host = a->host, .severity = SEVERITY_WARNING, .now = now_real(a) };
-	int64_t lasted = now_real(a) - a->failing_since;
+	int64_t lasted = now_clock() - a->failing_since;
 	int err = 0;
 
 	if (a->failing_since && !a->failing && (a->failed_hard || lasted >= BUSY_TOLD_NS)) {

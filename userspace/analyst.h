@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stream in; fingerprints, drift and alerts into the store. No privileges, no clock but the stream's. */
+/* The stream in; fingerprints, drift and alerts into the store. No privileges, no clock but the stream's, except for how long the store failed. */
 #ifndef ABIDRIFT_ANALYST_H
 #define ABIDRIFT_ANALYST_H
 
