@@ -699,15 +699,18 @@ static int blindness_follow(struct store *s, const struct store_guest *guest, co
 			    const struct guest_facts *facts, bool lasts, const char *because, int64_t now, struct judge_outcome *ret, struct error *e)
 {
 	struct blind_facets is = { .host = host, .guest = guest, .because = because, .now = now };
+	/* It began while nobody watched: its next reset shows it as a whole again, and a host that starts 40 guests before us is no news. */
+	bool late = facts && !facts_from_reset(facts);
 
 	for (size_t i = 0; i < d->unknown_count; i++) {
 		const struct drift_unknown *u = &d->unknown[i];
+		bool witnessed = now_seen->coverage[u->facet].level == COVERAGE_WITNESSED;
 
 		if (!u->fell || !u->reason)
 			continue;
 		is.facets[u->facet].reason = u->reason;
-		is.facets[u->facet].severity = now_seen->coverage[u->facet].level == COVERAGE_WITNESSED ? SEVERITY_INFO : SEVERITY_WARNING;
-		is.facets[u->facet].lasts = lasts || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
+		is.facets[u->facet].severity = witnessed ? SEVERITY_INFO : SEVERITY_WARNING;
+		is.facets[u->facet].lasts = lasts || (late && witnessed) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
 	}
 	return blind_follow(s, &is, &ret->alerted, e);
 }

@@ -169,19 +169,38 @@ static void what_an_operator_switched_off_is_no_blindness(void **state)
 static const struct inventory_cpuid_entry table[] = { { .function = 0, .regs = { 1, 0x756e6547, 0x6c65746e, 0x49656e69 } },
 						      { .function = 1, .regs = { 0x663, 0, 0x2001, 0x178bfbff } } };
 
-/* slots_whole: of its memory all is known. */
-static void guest_boots(struct desk *d, uint64_t vm, bool slots_whole)
+/* slots_whole: of its memory all is known. seen: from its first instruction on. */
+static void guest_is_there(struct desk *d, uint64_t vm, bool slots_whole, bool seen)
 {
 	const struct record_slot slot = { .bytes = 1 << 27 };
 
 	d->stream.vm = vm;
 	records_vm(&d->stream, "pid", vm == 1 ? "10" : "20", "start", vm == 1 ? "1" : "2", "kind", "qemu", "arg", "qemu", "arg", "-name", "arg", "guest=web-1", NULL);
-	records_boot(&d->stream, OBSERVE_REASON_CREATED, true);
+	records_boot(&d->stream, seen ? OBSERVE_REASON_CREATED : OBSERVE_REASON_FOUND, seen);
 	records_cpuid(&d->stream, 0, true, table, 2);
 	records_slots(&d->stream, slots_whole, &slot, 1);
 	records_port(&d->stream, 0x510, 1, OBSERVE_ANSWERED, 0);
 	feed(d);
 	pass(d, 15);
+}
+
+static void guest_boots(struct desk *d, uint64_t vm, bool slots_whole)
+{
+	guest_is_there(d, vm, slots_whole, true);
+}
+
+static void a_guest_that_began_before_us_is_no_loss_of_sight(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	guest_boots(&d, 1, true);
+	records_gone(&d.stream, "its process ended");
+	guest_is_there(&d, 2, false, false);
+	told(&d, NULL, NULL, NULL);
+	lasts(&d, NULL);
+	desk_close(&d);
 }
 
 static void less_of_a_guest_is_told_once_and_until_it_is_gone(void **state)
@@ -328,6 +347,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(a_host_that_shows_less_than_before_is_told_once_and_until_it_shows_it_again),
 		STORE_TEST(what_an_operator_switched_off_is_no_blindness),
+		STORE_TEST(a_guest_that_began_before_us_is_no_loss_of_sight),
 		STORE_TEST(less_of_a_guest_is_told_once_and_until_it_is_gone),
 		STORE_TEST(what_is_seen_again_of_a_guest_is_told),
 		STORE_TEST(facts_that_a_guest_lost_are_told_once),
