@@ -326,10 +326,16 @@ class Blinds(Case):
     def test_who_no_longer_sees_is_told_of_until_he_does(self):
         am = Alertmanager(self)
         self.start(am.url)
-        self.blind(f"monitor/{HOST}", severity="critical", reason="no sign of life for 30 s")
         self.blind(f"facet/{HOST}/ports")
         self.blind(f"guest/{UUID}/pci", UUID)
-        found = wait_for("all three", lambda: len(self.blinds(am)) == 3 and self.blinds(am))
+
+        def all_three():
+            # With its first heartbeat a monitor ends what was told of its host under another name, and HOST is one: it is told once more then.
+            if self.sql("SELECT count(*) FROM blinds WHERE scope LIKE 'monitor/%'") == "0":
+                self.blind(f"monitor/{HOST}", severity="critical", reason="no sign of life for 30 s")
+            return len(self.blinds(am)) == 3 and self.blinds(am)
+
+        found = wait_for("all three", all_three)
         same = {"alertname": "AbidriftBlind", "host": HOST}
         self.assertEqual(found["monitor"]["labels"], {**same, "scope": "monitor", "severity": "critical"})
         self.assertEqual(found["facet"]["labels"], {**same, "scope": "facet", "severity": "warning", "facet": "ports"})
