@@ -63,6 +63,7 @@ class SlowArguments(Live):
     """A host that swaps takes its time with what lies in a process's memory: that is the guest's name, machine and options."""
     def monitor_with(self, ms):
         preload = os.path.join(BUILD, "tests/live/slow_arguments.so")
+        self.assertTrue(os.path.exists(preload), "it is not built: make tests-build")
         return self.monitor(env={**os.environ, "LD_PRELOAD": preload, "SLOW_ARGUMENTS_MS": str(ms)})
 
     def known(self, monitor, guest):
