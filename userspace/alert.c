@@ -14,7 +14,7 @@
 #define CHANGES_MAX 512
 #define ID_DIGITS 32
 
-static json_t *text_json(const char *text)
+json_t *alert_text(const char *text)
 {
 	struct buffer utf8 = BUFFER_INIT;
 	json_t *value = NULL;
@@ -40,7 +40,7 @@ static json_t *summary_json(const struct alert *a)
 	buffer_string(&line, line.size ? ": " : "");
 	buffer_string(&line, a->summary);
 	if (!buffer_failed(&line))
-		value = text_json(line.size ? line.data : "");
+		value = alert_text(line.size ? line.data : "");
 	buffer_release(&line);
 	return value;
 }
@@ -83,7 +83,7 @@ json_t *alert_json(const struct alert *a)
 	id_of(a, id);
 	if (!buffer_failed(&at))
 		json = json_pack("{s:s, s:s, s:s, s:o, s:{s:o, s:o}, s:s, s:s?, s:o, s:o, s:o, s:s?}", "id", id, "at", at.data, "type", a->type, "host",
-				 text_json(a->host), "guest", "uuid", text_json(guest ? guest->uuid : NULL), "name", text_json(guest ? guest->name : NULL),
+				 alert_text(a->host), "guest", "uuid", alert_text(guest ? guest->uuid : NULL), "name", alert_text(guest ? guest->name : NULL),
 				 "severity", severity_name(a->severity), "verdict", a->verdict, "summary", summary_json(a), "changes", bounded(a->changes),
 				 "context", a->context ? json_copy((json_t *)a->context) : json_array(), "change_set", a->change_set);
 	if (json && a->change_sets && json_object_set(json, "change_sets", (json_t *)a->change_sets) < 0) {

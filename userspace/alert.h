@@ -26,6 +26,8 @@ struct alert {
 	int64_t now;                     /* CLOCK_REALTIME ns */
 };
 
+/* What others chose, as JSON text: bytes that are no UTF-8 become what stands for them. text NULL: null. NULL: out of memory. */
+json_t *alert_text(const char *text);
 /* The object; NULL: out of memory. */
 json_t *alert_json(const struct alert *a);
 /* Into the outbox, within the caller's transaction: 0, -ENOMEM, or what the store said. */

@@ -44,18 +44,6 @@ struct sum {
 	enum verdict verdict;
 };
 
-static json_t *text_json(const char *text)
-{
-	struct buffer utf8 = BUFFER_INIT;
-	json_t *value = NULL;
-
-	text_utf8(&utf8, text, strlen(text));
-	if (!buffer_failed(&utf8))
-		value = json_stringn(utf8.size ? utf8.data : "", utf8.size);
-	buffer_release(&utf8);
-	return value;
-}
-
 static json_t *set_find(const json_t *sets, const char *id)
 {
 	size_t i;
@@ -108,7 +96,7 @@ static int turn_add(struct store *s, const struct store_turn *turn, struct sum *
 	sum->drifting++;
 	if (!set)
 		err = set_new(s, turn, sum, &set);
-	if (err >= 0 && json_array_append_new(json_object_get(set, "guests"), text_json(turn->name)) < 0)
+	if (err >= 0 && json_array_append_new(json_object_get(set, "guests"), alert_text(turn->name)) < 0)
 		err = -ENOMEM;
 	return err;
 }

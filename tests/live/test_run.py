@@ -140,42 +140,31 @@ class Alerts(Run):
         again.stop()
         self.assertEqual(again.out, [])
 
-    def test_what_nobody_read_is_there_at_the_next_start(self):
+    def deaf(self, what, *settings):
+        """A monitor whose standard output is closed, until it says so much of the alert that nobody reads. Returns that line."""
         self.start().stop()
-        with subprocess.Popen([ABIDRIFT, "run", "--store", self.store, "--listen", "none"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deaf:
+        with subprocess.Popen([ABIDRIFT, "run", "--store", self.store, "--listen", "none", *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deaf:
             try:
                 deaf.stdout.close()
                 self.alert()
                 heard = []
                 for line in deaf.stderr:
                     heard.append(line)
-                    if "wait in the store" in line:
-                        break
-                self.assertIn("stdout", heard[-1], heard)
-                self.assertIn("wait in the store", heard[-1], heard)
+                    if what in line:
+                        return line
+                raise AssertionError(f"it ended without saying {what!r}: {heard}")
             finally:
                 deaf.terminate()
                 deaf.wait(30)
+
+    def test_what_nobody_read_is_there_at_the_next_start(self):
+        self.assertIn("stdout", self.deaf("wait in the store"))
         again = self.start()
         line = again.wait_line('"type":"resolved"', "out")
         self.assertEqual(json.loads(line)["guest"]["name"], "web-1")
 
     def test_what_a_sink_that_ended_is_owed_is_given_up_in_time_and_counted(self):
-        self.start().stop()
-        with subprocess.Popen([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "alerts.give_up=1s"],
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deaf:
-            try:
-                deaf.stdout.close()
-                self.alert()
-                heard = []
-                for line in deaf.stderr:
-                    heard.append(line)
-                    if "given up" in line:
-                        break
-                self.assertIn("an alert was given up, stdout did not take it", heard[-1], heard)
-            finally:
-                deaf.terminate()
-                deaf.wait(30)
+        self.assertIn("an alert was given up, stdout did not take it", self.deaf("given up", "--set", "alerts.give_up=1s"))
         with sqlite3.connect(self.path) as db:
             self.assertEqual(db.execute("SELECT count FROM counters WHERE name = 'alerts' AND labels = 'stdout,given_up'").fetchall(), [(1,)])
         again = self.start()
