@@ -39,7 +39,7 @@ MAIN_OBJECTS := $(MAIN_SOURCES:%.c=$(BUILD)/%.o)
 
 PURE_LIBS := -ljansson -lcrypto -linih
 STORE_LIBS := -lsqlite3 $(PURE_LIBS)
-ALL_LIBS := -lbpf -lelf -lz -lsystemd -lsmartcols -lcurl -lmicrohttpd -lgnutls -lssl $(STORE_LIBS)
+ALL_LIBS := -lseccomp -lbpf -lelf -lz -lsystemd -lsmartcols -lcurl -lmicrohttpd -lgnutls -lssl $(STORE_LIBS)
 
 all: $(BUILD)/abidrift
 

@@ -26,6 +26,7 @@
 #include "userspace/commands/supervise.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/messenger.h"
+#include "userspace/sandbox.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/notify/notify.h"
 #include "userspace/serve/http.h"
@@ -83,8 +84,10 @@ static int collector_main(void *context, const struct service_start *start)
 		.guest_memory = !strcmp(config_get(r->config, "monitor.guest_memory"), "on"),
 		.config = r->pairs,
 	};
-	int err = collector_run(&options, &records, &e);
+	int err = sandbox_collector(&e);
 
+	if (err >= 0)
+		err = collector_run(&options, &records, &e);
 	if (err < 0)
 		return output_error(r->options, "collector: %s (abidrift replay FILE works without)", *e.text ? e.text : strerror(-err));
 	return 0;
@@ -170,7 +173,9 @@ static int analyst_main(void *context, const struct service_start *start)
 	settings_pci_names();
 	if (unprivileged(r, "analyst"))
 		return EXIT_FAILED;
-	err = store_open(r->url, STORE_CREATE, &store, &e);
+	err = sandbox_analyst(r->url + strlen(URL_SCHEME), &e);
+	if (err >= 0)
+		err = store_open(r->url, STORE_CREATE, &store, &e);
 	if (err >= 0)
 		err = analyst_new(store, &options, &a, &e);
 	if (err >= 0)
@@ -208,6 +213,8 @@ static int messenger_main(void *context, const struct service_start *start)
 	options.rules = rules;
 	if (err >= 0 && unprivileged(r, "messenger"))
 		_exit(EXIT_FAILED);
+	if (err >= 0)
+		err = sandbox_messenger(r->url + strlen(URL_SCHEME), &e);
 	if (err >= 0)
 		err = store_open(r->url, STORE_WRITE, &store, &e);
 	if (err >= 0) {
