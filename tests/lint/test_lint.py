@@ -39,9 +39,10 @@ ROOMS = {
     "judge": PURE + ("store", "alert", "blind", "maintenance", "lives"),
     "lives": PURE + ("store",),
     "status": PURE,
+    "sandbox": ("base",),
     "analyst": PURE + ("store", "alert", "blind", "judge", "maintenance", "lives", "status"),
     "messenger": PURE + ("store", "notify", "serve", "watch"),
-    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "alert", "maintenance", "analyst", "messenger"),
+    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "alert", "maintenance", "analyst", "messenger", "sandbox"),
     "main": PURE + ("commands",),
 }
 # Libraries' headers and where they belong.
@@ -52,7 +53,7 @@ LIBRARY_HEADERS = (
         "userspace/serve/", "userspace/notify/", "userspace/commands/supervise.c",
         "userspace/collect/reader.c",  # talks with the process that reads guests' memory, over a pair that it makes
         "userspace/collect/output.c",  # accepts the analyst on the descriptor that it inherits
-        "userspace/commands/run.c",    # makes that descriptor, and connects it before the analyst begins
+        "userspace/commands/prepare.c", "userspace/commands/service.",  # make that descriptor, and connect it before the analyst begins
     )),
 )
 # The kernel side's other headers are between the programs and who loads them.

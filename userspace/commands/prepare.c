@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "userspace/base/config.h"
+#include "userspace/base/error.h"
+#include "userspace/commands/options.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/service.h"
+#include "userspace/commands/settings.h"
+
+#define BACKLOG 16
+
+static int url_absolute(char **url, struct error *e)
+{
+	const char *path = *url + strlen(URL_SCHEME);
+	char *here, *whole = NULL;
+
+	if (strncmp(*url, URL_SCHEME, strlen(URL_SCHEME)) || *path == '/' || !*path)
+		return 0; /* store_open says what is wrong with the others */
+	here = getcwd(NULL, 0);
+	if (!here)
+		return error_set(e, errno, "store %s: the working directory has no name any more: %s", *url, strerror(errno));
+	if (asprintf(&whole, URL_SCHEME "%s/%s", here, path) < 0)
+		whole = NULL;
+	free(here);
+	if (!whole)
+		return error_set(e, ENOMEM, "out of memory");
+	free(*url);
+	*url = whole;
+	return 0;
+}
+
+/* The folder, not those above it: they are somebody's decision. One that is there is left as it is. */
+static int folder_make(const struct run *r, struct error *e)
+{
+	char *folder = strdup(r->url + strlen(URL_SCHEME)), *slash = folder ? strrchr(folder, '/') : NULL;
+	int err = 0, fd;
+
+	if (!folder)
+		return error_set(e, ENOMEM, "out of memory");
+	if (slash && slash != folder) {
+		*slash = 0;
+		if (mkdir(folder, 0750) == 0) {
+			fd = open(folder, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+			if (fd < 0 || fchown(fd, r->user.uid, r->user.gid) < 0)
+				err = error_set(e, errno, "cannot give the folder %s to user %s: %s", folder, r->user.name,
+						strerror(errno));
+			if (fd >= 0)
+				close(fd);
+		} else if (errno != EEXIST && errno != ENOENT && errno != ENOTDIR) {
+			err = error_set(e, errno, "cannot make the folder %s: %s", folder, strerror(errno));
+		}
+	}
+	free(folder);
+	return err;
+}
+
+/*
+ * As the user who will work with it: is the folder open to it, is the store sound? In a process of its own, since that user
+ * never comes back.
+ */
+static void store_try(const struct run *r, int fd)
+{
+	struct error e = ERROR_INIT;
+	struct store *store = NULL;
+	ssize_t put;
+	int err = privilege_drop(&r->user, &e);
+
+	if (err >= 0)
+		err = store_open(r->url, STORE_CREATE, &store, &e);
+	store_close(store);
+	if (err < 0 && !*e.text)
+		error_set(&e, -err, "store %s: %s", r->url, strerror(-err));
+	put = err < 0 ? write(fd, e.text, strlen(e.text)) : 0;
+	_exit(err < 0 || put < 0 ? EXIT_FAILED : 0);
+}
+
+static int store_check_as_user(const struct run *r, struct error *e)
+{
+	char why[sizeof e->text] = "";
+	int report[2], status = 0;
+	ssize_t got;
+	pid_t pid;
+
+	if (pipe2(report, O_CLOEXEC) < 0)
+		return error_set(e, errno, "pipe: %s", strerror(errno));
+	pid = fork();
+	if (pid == 0)
+		store_try(r, report[1]);
+	close(report[1]);
+	if (pid < 0) {
+		close(report[0]);
+		return error_set(e, errno, "fork: %s", strerror(errno));
+	}
+	got = read(report[0], why, sizeof why - 1);
+	close(report[0]);
+	waitpid(pid, &status, 0);
+	if (WIFEXITED(status) && !WEXITSTATUS(status))
+		return 0;
+	return error_set(e, EACCES, "%s (analyst and messenger run as %s, %u)", got > 0 ? why : "the store cannot be opened", r->user.name,
+			 (unsigned)r->user.uid);
+}
+
+/* Two monitors on one store would each end the other's guests. */
+static int store_lock(struct run *r, struct error *e)
+{
+	const char *path = r->url + strlen(URL_SCHEME);
+
+	r->lock_fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (r->lock_fd < 0)
+		return error_set(e, errno, "store %s: %s", r->url, strerror(errno));
+	if (flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0)
+		return error_set(e, EBUSY,
+				 "store %s: another abidrift run works with it; stop that one, or name another store with --store", r->url);
+	return 0;
+}
+
+static int store_prepare(struct run *r, struct error *e)
+{
+	int err = settings_store_url(r->options, r->config, &r->url, e);
+
+	if (err >= 0)
+		err = url_absolute(&r->url, e);
+	if (err >= 0 && !strncmp(r->url, URL_SCHEME, strlen(URL_SCHEME)))
+		err = folder_make(r, e);
+	if (err >= 0)
+		err = store_check_as_user(r, e);
+	return err < 0 ? err : store_lock(r, e);
+}
+
+static int descriptors_make(struct run *r, struct error *e)
+{
+	struct sockaddr_un any = { .sun_family = AF_UNIX };
+
+	r->address_size = sizeof r->address;
+	r->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	/* Only the family: the kernel finds an abstract name that is free. */
+	if (r->listen_fd < 0 || bind(r->listen_fd, (const struct sockaddr *)&any, sizeof any.sun_family) < 0 ||
+	    listen(r->listen_fd, BACKLOG) < 0 || getsockname(r->listen_fd, (struct sockaddr *)&r->address, &r->address_size) < 0)
+		return error_set(e, errno, "cannot make the socket between collector and analyst: %s", strerror(errno));
+	r->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	r->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (r->bell_fd < 0 || r->ready_fd < 0)
+		return error_set(e, errno, "eventfd: %s", strerror(errno));
+	return 0;
+}
+
+/* What somebody asked for has to be there; what nobody did is told, and done without. */
+static int http_prepare(struct run *r, struct error *e)
+{
+	const char *where = r->options->listen ? r->options->listen : config_get(r->config, "serve.listen");
+	int err = http_listen(r->config, where, &r->http, e);
+
+	if (err < 0 && !r->options->listen && !config_is_set(r->config, "serve.listen")) {
+		output_note(r->options, "no HTTP: %s", e->text);
+		e->text[0] = 0;
+		return 0;
+	}
+	if (err >= 0 && r->http.fd >= 0)
+		output_note(r->options, "listening on %s", r->http.text);
+	return err;
+}
+
+int prepare(struct run *r, struct error *e)
+{
+	int err = privilege_check("run", e);
+
+	if (err >= 0)
+		err = privilege_user(&r->user, e);
+	if (err >= 0)
+		output_note(r->options, "analyst and messenger run as %s (%u)", r->user.name, (unsigned)r->user.uid);
+	if (err >= 0)
+		err = store_prepare(r, e);
+	if (err >= 0)
+		err = descriptors_make(r, e);
+	if (err >= 0)
+		err = http_prepare(r, e);
+	if (err >= 0 && !(r->pairs = config_stream_pairs(r->config)))
+		err = error_set(e, ENOMEM, "out of memory");
+	return err;
+}

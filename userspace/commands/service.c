@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/commands/service.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "userspace/analyst.h"
+#include "userspace/base/config.h"
+#include "userspace/base/error.h"
+#include "userspace/collector.h"
+#include "userspace/commands/options.h"
+#include "userspace/commands/output.h"
+#include "userspace/commands/settings.h"
+#include "userspace/drift/suppress.h"
+#include "userspace/messenger.h"
+#include "userspace/notify/notify.h"
+#include "userspace/sandbox.h"
+#include "userspace/serve/http.h"
+
+/* While somebody keeps the store locked, HTTP and sinks go on; what could not be written is written later. */
+#define MESSENGER_PATIENCE_MS 50
+/* How the analyst says that it has seen the whole host once. */
+#define READY_LINE "ready: "
+
+static int failed(const struct run *r, const char *who, const struct error *e, int err)
+{
+	return output_error(r->options, "%s: %s", who, *e->text ? e->text : strerror(-err));
+}
+
+static int collector_prepare(void *context, struct service_start *start, struct error *e)
+{
+	const struct run *r = context;
+
+	(void)e;
+	start->keep[0] = r->listen_fd;
+	return 0;
+}
+
+static int collector_main(void *context, const struct service_start *start)
+{
+	struct run *r = context;
+	struct error e = ERROR_INIT;
+	uint64_t records = 0;
+	struct collector_options options = {
+		.listen_fd = r->listen_fd,
+		.trace_fd = -1,
+		.stop_fd = start->stop_fd,
+		.quota = (uint32_t)config_number(r->config, "monitor.quota"),
+		.ring_bytes = (uint32_t)config_number(r->config, "monitor.ring"),
+		.guest_memory = !strcmp(config_get(r->config, "monitor.guest_memory"), "on"),
+		.config = r->pairs,
+	};
+	int err = sandbox_collector(&e);
+
+	if (err >= 0)
+		err = collector_run(&options, &records, &e);
+	if (err < 0)
+		return output_error(r->options, "collector: %s (abidrift replay FILE works without)", *e.text ? e.text : strerror(-err));
+	return 0;
+}
+
+/* We connect, being root, which is whom the collector talks to; the analyst inherits it and cannot do the same again. */
+static int analyst_prepare(void *context, struct service_start *start, struct error *e)
+{
+	const struct run *r = context;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return error_set(e, errno, "analyst: socket: %s", strerror(errno));
+	if (connect(fd, (const struct sockaddr *)&r->address, r->address_size) < 0) {
+		int err = error_set(e, errno, "analyst: the collector does not answer: %s", strerror(errno));
+
+		close(fd);
+		return err;
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	start->own_fd = fd;
+	start->keep[0] = r->bell_fd;
+	start->keep[1] = r->ready_fd;
+	return 0;
+}
+
+static void ring(int fd)
+{
+	uint64_t one = 1;
+	ssize_t put = write(fd, &one, sizeof one);
+
+	(void)put; /* full: it rings already */
+}
+
+static void rang(void *context)
+{
+	const struct run *r = context;
+
+	ring(r->bell_fd);
+}
+
+static void said(void *context, int level, const char *line)
+{
+	const struct run *r = context;
+	bool ready = !strncmp(line, READY_LINE, strlen(READY_LINE));
+
+	if (level > 0)
+		fprintf(stderr, "abidrift: %s\n", line);
+	else
+		output_note(r->options, "%s", ready ? line + strlen(READY_LINE) : line);
+	if (ready)
+		ring(r->ready_fd);
+}
+
+static int unprivileged(const struct run *r, const char *who)
+{
+	struct error e = ERROR_INIT;
+	int err = privilege_drop(&r->user, &e);
+
+	if (err < 0)
+		return failed(r, who, &e, err);
+	supervise_bind();
+	return 0;
+}
+
+static int analyst_main(void *context, const struct service_start *start)
+{
+	struct run *r = context;
+	struct analyst_options options = {
+		.settle_ns = config_ns(r->config, "monitor.settle"),
+		.settle_max_ns = config_ns(r->config, "monitor.settle_max"),
+		.baseline_auto = !strcmp(config_get(r->config, "monitor.baseline"), "auto"),
+		.keep_ns = config_ns(r->config, "store.keep"),
+		.say = said,
+		.rang = rang,
+		.context = r,
+	};
+	struct error e = ERROR_INIT;
+	struct store *store = NULL;
+	struct analyst *a = NULL;
+	int err;
+
+	settings_pci_names();
+	if (unprivileged(r, "analyst"))
+		return EXIT_FAILED;
+	err = sandbox_analyst(r->url + strlen(URL_SCHEME), &e);
+	if (err >= 0)
+		err = store_open(r->url, STORE_CREATE, &store, &e);
+	if (err >= 0)
+		err = analyst_new(store, &options, &a, &e);
+	if (err >= 0)
+		err = analyst_run(a, start->own_fd, start->stop_fd, &e);
+	analyst_free(a);
+	store_close(store);
+	return err < 0 ? failed(r, "analyst", &e, err) : 0;
+}
+
+static int messenger_prepare(void *context, struct service_start *start, struct error *e)
+{
+	const struct run *r = context;
+
+	(void)e;
+	start->keep[0] = r->bell_fd;
+	start->keep[1] = r->http.fd;
+	return 0;
+}
+
+static int messenger_main(void *context, const struct service_start *start)
+{
+	struct run *r = context;
+	struct messenger_options options = { .store_url = r->url, .bell_fd = r->bell_fd, .stop_fd = start->stop_fd,
+					     .blind_after_ns = config_ns(r->config, "alerts.blind_after") };
+	struct suppressions *rules = NULL;
+	struct error e = ERROR_INIT;
+	struct store *store = NULL;
+	/* Secrets are for root alone: they are read before rights are given up. */
+	int err = notify_load(r->config, &options.notify, &e);
+
+	if (err >= 0)
+		err = http_load(r->config, &r->http, &options.http, &e);
+	if (err >= 0)
+		err = settings_suppressions(r->options, r->config, &rules, &e);
+	options.rules = rules;
+	if (err >= 0 && unprivileged(r, "messenger"))
+		_exit(EXIT_FAILED);
+	if (err >= 0)
+		err = sandbox_messenger(r->url + strlen(URL_SCHEME), &e);
+	if (err >= 0)
+		err = store_open(r->url, STORE_WRITE, &store, &e);
+	if (err >= 0) {
+		store_patience(store, MESSENGER_PATIENCE_MS);
+		err = messenger_run(store, &options, &e);
+	}
+	http_free(options.http);
+	suppressions_free(rules);
+	notify_free(options.notify);
+	store_close(store);
+	return err < 0 ? failed(r, "messenger", &e, err) : 0;
+}
+
+const struct service services[] = {
+	{ "collector", false, false, collector_prepare, collector_main },
+	{ "analyst", true, false, analyst_prepare, analyst_main },
+	{ "messenger", false, true, messenger_prepare, messenger_main },
+};
+
+const size_t services_count = sizeof services / sizeof *services;
