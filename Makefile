@@ -114,6 +114,10 @@ WATCH_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert blind watch)
 $(BUILD)/tests/unit/test_watch: $(BUILD)/tests/unit/test_watch.o $(WATCH_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
+SANDBOX_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,sandbox sandbox_calls sandbox_landlock)
+$(BUILD)/tests/unit/test_sandbox: $(BUILD)/tests/unit/test_sandbox.o $(SANDBOX_OBJECTS) $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lseccomp $(PURE_LIBS)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)
@@ -144,6 +148,11 @@ $(BUILD)/tests/live/slow_arguments.so: tests/live/slow_arguments.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -fPIC -shared -o $@ $< -ldl
+# Makes a process perform a system call.
+$(BUILD)/tests/live/inject: tests/live/inject.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -o $@ $<
 # Prints what is read from one definition block.
 $(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
@@ -180,7 +189,7 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
+tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
 
 deps:
 	@packaging/install-deps

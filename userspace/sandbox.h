@@ -23,5 +23,7 @@ int sandbox_analyst(const char *store_path, struct error *e);
 int sandbox_messenger(const char *store_path, struct error *e);
 /* Writes the store for the messenger: as the analyst, which it is a small brother of. */
 int sandbox_keeper(const char *store_path, struct error *e);
+/* Runs the configured command, which may do what its user may, but for a few calls: others' memory, BPF, keys, modules. */
+int sandbox_runner(struct error *e);
 
 #endif

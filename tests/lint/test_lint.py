@@ -39,7 +39,9 @@ ROOMS = {
     "judge": PURE + ("store", "alert", "blind", "maintenance", "lives"),
     "lives": PURE + ("store",),
     "status": PURE,
-    "sandbox": ("base",),
+    "sandbox_calls": ("base",),
+    "sandbox_landlock": ("base",),
+    "sandbox": ("base", "sandbox_calls", "sandbox_landlock"),
     "analyst": PURE + ("store", "alert", "blind", "judge", "maintenance", "lives", "status"),
     "messenger": PURE + ("store", "notify", "serve", "watch"),
     "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "alert", "maintenance", "analyst", "messenger", "sandbox"),
@@ -53,6 +55,7 @@ LIBRARY_HEADERS = (
         "userspace/serve/", "userspace/notify/", "userspace/commands/supervise.c",
         "userspace/collect/reader.c",  # talks with the process that reads guests' memory, over a pair that it makes
         "userspace/collect/output.c",  # accepts the analyst on the descriptor that it inherits
+        "userspace/sandbox_calls.c",   # names the families that are refused
         "userspace/commands/prepare.c", "userspace/commands/service.",  # make that descriptor, and connect it before the analyst begins
     )),
 )

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/sandbox_calls.h"
+
+#include <asm/ioctls.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "userspace/base/error.h"
+
+#define C SANDBOX_COLLECTOR
+#define R SANDBOX_READER
+#define A SANDBOX_ANALYST
+#define K SANDBOX_KEEPER
+#define M SANDBOX_MESSENGER
+#define STORE (A | K | M)
+#define EVERY (C | R | STORE)
+
+#define OPEN_WRITES ((unsigned)(O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
+#define NAMESPACES ((unsigned)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET))
+#define THREAD ((unsigned)(CLONE_THREAD | CLONE_VM | CLONE_SIGHAND))
+#define INT 0xffffffffu
+
+/* Several rows of one call: any of them. */
+struct call {
+	int number;
+	unsigned who;
+	/* where mask is not 0: only with (argument & mask) == value */
+	unsigned argument;
+	uint64_t mask, value;
+};
+
+#define CALL(name, who) { SCMP_SYS(name), who, 0, 0, 0 }
+#define ONLY(name, who, argument, mask, value) { SCMP_SYS(name), who, argument, mask, value }
+
+static const struct call calls[] = {
+	/* what is open: descriptors were given, or opened by the rules below */
+	CALL(read, EVERY), CALL(readv, EVERY), CALL(pread64, EVERY), CALL(preadv, EVERY), CALL(write, EVERY), CALL(writev, EVERY),
+	CALL(close, EVERY), CALL(close_range, EVERY), CALL(lseek, EVERY), CALL(fstat, EVERY), CALL(fcntl, EVERY), CALL(dup, EVERY), CALL(dup2, EVERY),
+	CALL(dup3, EVERY), CALL(pipe, EVERY), CALL(pipe2, EVERY), CALL(poll, EVERY), CALL(ppoll, EVERY), CALL(select, C | STORE),
+	CALL(pselect6, C | STORE), CALL(epoll_create1, C | STORE), CALL(epoll_ctl, C | STORE), CALL(epoll_wait, C | STORE),
+	CALL(epoll_pwait, C | STORE), CALL(epoll_pwait2, C | STORE), CALL(eventfd2, C | STORE), CALL(timerfd_create, C | STORE),
+	CALL(timerfd_settime, C | STORE), CALL(timerfd_gettime, C | STORE), CALL(signalfd4, C | STORE),
+	/* is it a terminal, how much is there to read or still to send; nothing that changes a device (TIOCSTI types into a terminal) */
+	ONLY(ioctl, EVERY, 1, INT, TCGETS), ONLY(ioctl, C | STORE, 1, INT, TIOCGWINSZ), ONLY(ioctl, C | STORE, 1, INT, FIONREAD),
+	ONLY(ioctl, C | STORE, 1, INT, FIONBIO), ONLY(ioctl, M, 1, INT, SIOCOUTQ),
+
+	/* memory of its own, never code that was not there; the messenger's resolver loads its modules (NSS) when it first needs them */
+	CALL(brk, EVERY), CALL(munmap, EVERY), CALL(mremap, EVERY), CALL(madvise, EVERY), CALL(mincore, EVERY), CALL(membarrier, EVERY),
+	ONLY(mmap, EVERY, 2, PROT_EXEC, 0), ONLY(mmap, M, 2, PROT_WRITE | PROT_EXEC, PROT_EXEC), ONLY(mprotect, EVERY, 2, PROT_EXEC, 0),
+
+	/* time, locks, signals to itself, what it is and what it has */
+	CALL(clock_gettime, EVERY), CALL(clock_getres, EVERY), CALL(clock_nanosleep, EVERY), CALL(nanosleep, EVERY), CALL(gettimeofday, EVERY),
+	CALL(time, EVERY), CALL(times, EVERY), CALL(futex, EVERY), CALL(set_robust_list, EVERY), CALL(get_robust_list, EVERY), CALL(rseq, EVERY),
+	CALL(set_tid_address, EVERY), CALL(sched_yield, EVERY), CALL(sched_getaffinity, EVERY), CALL(getcpu, EVERY), CALL(getrandom, EVERY),
+	CALL(rt_sigaction, EVERY), CALL(rt_sigprocmask, EVERY), CALL(rt_sigreturn, EVERY), CALL(rt_sigpending, EVERY), CALL(rt_sigtimedwait, EVERY),
+	CALL(sigaltstack, EVERY), CALL(restart_syscall, EVERY), CALL(exit, EVERY), CALL(exit_group, EVERY),
+	CALL(getpid, EVERY), CALL(gettid, EVERY), CALL(getppid, EVERY), CALL(getuid, EVERY), CALL(geteuid, EVERY), CALL(getgid, EVERY),
+	CALL(getegid, EVERY), CALL(getgroups, EVERY), CALL(getpgrp, EVERY), CALL(getresuid, EVERY), CALL(getresgid, EVERY), CALL(capget, EVERY),
+	CALL(uname, EVERY), CALL(sysinfo, EVERY), CALL(getrusage, EVERY), CALL(getrlimit, EVERY), CALL(umask, EVERY),
+	ONLY(prlimit64, EVERY, 0, INT, 0),
+	/* fewer rights are always allowed */
+	CALL(capset, C), CALL(seccomp, C), ONLY(prctl, EVERY, 0, INT, PR_SET_NO_NEW_PRIVS), ONLY(prctl, EVERY, 0, INT, PR_GET_NO_NEW_PRIVS),
+	ONLY(prctl, EVERY, 0, INT, PR_SET_NAME), ONLY(prctl, EVERY, 0, INT, PR_GET_NAME), ONLY(prctl, EVERY, 0, INT, PR_SET_PDEATHSIG),
+	ONLY(prctl, EVERY, 0, INT, PR_GET_DUMPABLE), ONLY(prctl, EVERY, 0, INT, PR_CAPBSET_READ),
+#ifdef PR_SET_VMA
+	ONLY(prctl, EVERY, 0, INT, PR_SET_VMA), /* newer libcs name their memory */
+#endif
+
+	/* files to look at. Who must not write opens none for it; of the others Landlock and the store's folder bound it */
+	ONLY(open, C | R | M, 1, OPEN_WRITES, O_RDONLY), ONLY(openat, C | R | M, 2, OPEN_WRITES, O_RDONLY), CALL(open, A | K), CALL(openat, A | K),
+	CALL(stat, EVERY), CALL(lstat, EVERY), CALL(newfstatat, EVERY), CALL(statx, EVERY), CALL(access, EVERY), CALL(faccessat, EVERY),
+	CALL(faccessat2, EVERY), CALL(readlink, EVERY), CALL(readlinkat, EVERY), CALL(getcwd, EVERY), CALL(getdents64, EVERY),
+	CALL(fstatfs, EVERY), CALL(statfs, EVERY), CALL(fadvise64, EVERY),
+
+	/* SQLite's file, its log and index */
+	CALL(pwrite64, C | A | K), CALL(fsync, C | A | K), CALL(fdatasync, A | K), CALL(ftruncate, A | K), CALL(fallocate, A | K),
+	CALL(fchmod, A | K), CALL(unlink, A | K), CALL(unlinkat, A | K), CALL(flock, C | A | K),
+
+	/* the collector: BPF, who the VMMs are, and its end of the stream */
+	CALL(bpf, C), CALL(perf_event_open, C), CALL(memfd_create, C), CALL(pidfd_open, C | R), CALL(accept4, C | M), CALL(accept, C | M),
+	/* processes for what may hang: readers of guest memory and of files elsewhere; they are ended by force */
+	ONLY(clone, C, 0, NAMESPACES, 0), CALL(fork, C), CALL(vfork, C), CALL(wait4, C), CALL(waitid, C), ONLY(kill, C, 1, INT, SIGKILL),
+	ONLY(socketpair, C, 0, INT, AF_UNIX),
+	/* what stays pinned in its bpffs: folders are made, and old pins removed */
+	CALL(mkdir, C), CALL(mkdirat, C), CALL(rmdir, C), CALL(unlink, C), CALL(unlinkat, C),
+	/* guests' memory: to read */
+	CALL(process_vm_readv, C | R),
+
+	/* sockets that are there */
+	CALL(sendto, EVERY), CALL(sendmsg, C | STORE), CALL(recvfrom, EVERY), CALL(recvmsg, C | STORE), CALL(shutdown, C | STORE),
+	CALL(getsockopt, C | STORE), CALL(setsockopt, C | M), CALL(getsockname, C | STORE), CALL(getpeername, C | STORE),
+
+	/* the messenger: sinks, the resolver and its threads, HTTP */
+	ONLY(socket, M, 0, INT, AF_UNIX), ONLY(socket, M, 0, INT, AF_INET), ONLY(socket, M, 0, INT, AF_INET6),
+	ONLY(socket, M, 0, INT, AF_NETLINK), /* which addresses this host has (getaddrinfo) */
+	ONLY(socketpair, M, 0, INT, AF_UNIX), CALL(connect, M), CALL(bind, M), CALL(sendmmsg, M), CALL(recvmmsg, M), CALL(sendfile, M),
+	ONLY(clone, M, 0, NAMESPACES | THREAD, THREAD), CALL(memfd_create, M), /* an alert beyond a datagram goes to the journal as one */
+};
+
+/* What no alert needs, from a program that somebody configured: others' memory, the kernel's own matters. The rest is the program's. */
+static const int runner_lacks[] = {
+	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+	SCMP_SYS(process_madvise), SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter),
+	SCMP_SYS(io_uring_register), SCMP_SYS(open_by_handle_at), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl),
+	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load),
+	SCMP_SYS(setns), SCMP_SYS(pivot_root), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(reboot), SCMP_SYS(acct), SCMP_SYS(quotactl),
+};
+
+/* libc falls back to clone, whose flags a filter can read. */
+static const int unknown[] = { SCMP_SYS(clone3) };
+
+static int call_allow(scmp_filter_ctx filter, const struct call *c)
+{
+	if (c->mask)
+		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 1, SCMP_CMP64(c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value));
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 0);
+}
+
+static int fill_runner(scmp_filter_ctx filter)
+{
+	int err = 0;
+
+	for (size_t i = 0; err >= 0 && i < sizeof runner_lacks / sizeof *runner_lacks; i++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), runner_lacks[i], 0);
+	return err;
+}
+
+static int fill(scmp_filter_ctx filter, enum sandbox_process process)
+{
+	int err = 0;
+
+	if (process == SANDBOX_RUNNER)
+		return fill_runner(filter);
+	for (size_t i = 0; err >= 0 && i < sizeof calls / sizeof *calls; i++)
+		if (calls[i].who & process)
+			err = call_allow(filter, &calls[i]);
+	for (size_t i = 0; err >= 0 && i < sizeof unknown / sizeof *unknown; i++)
+		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), unknown[i], 0);
+	/* abort() and raise() */
+	if (err >= 0)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0_64(SCMP_CMP_MASKED_EQ, INT, (uint32_t)getpid()));
+	return err;
+}
+
+int sandbox_calls(enum sandbox_process process, struct error *e)
+{
+	scmp_filter_ctx filter = seccomp_init(process == SANDBOX_RUNNER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
+	int err = filter ? 0 : -ENOMEM;
+
+	/* Calls of another architecture (32 bit) have other numbers: refused as a whole. */
+	if (err >= 0)
+		err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
+	if (err >= 0)
+		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
+	/* A tree instead of a list of comparisons. */
+	if (err >= 0)
+		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	if (err >= 0)
+		err = fill(filter, process);
+	if (err >= 0)
+		err = seccomp_load(filter);
+	seccomp_release(filter);
+	return err < 0 ? error_set(e, -err, "cannot give up system calls (seccomp): %s", strerror(-err)) : 0;
+}
