@@ -18,6 +18,7 @@
 #include <openssl/evp.h>
 
 #include "userspace/base/buffer.h"
+#include "userspace/base/capability.h"
 #include "userspace/collect/guest_memory.h"
 #include "userspace/collect/tables.h"
 
@@ -169,22 +170,6 @@ static bool worker_answer(struct worker *w, const struct question *q, const stru
 	return sent;
 }
 
-/* Another user's memory (SYS_PTRACE), and the file that tells which of it is resident (DAC_READ_SEARCH). */
-static void worker_capabilities(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { { 0 } };
-	uint32_t keep = 1u << CAP_SYS_PTRACE | 1u << CAP_DAC_READ_SEARCH;
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return;
-	data[0].effective &= keep;
-	data[0].permitted &= keep;
-	data[0].inheritable = 0;
-	data[1] = (struct __user_cap_data_struct){ 0 };
-	syscall(SYS_capset, &header, data);
-}
-
 static _Noreturn void worker_main(int fd, pid_t parent)
 {
 	enum { FD = 3 };
@@ -194,11 +179,12 @@ static _Noreturn void worker_main(int fd, pid_t parent)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	prctl(PR_SET_NAME, "abidrift-memory");
-	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	if (getppid() != parent || !slots || (fd != FD && dup2(fd, FD) < 0))
 		_exit(1);
 	syscall(SYS_close_range, FD + 1, ~0u, 0);
-	worker_capabilities();
+	/* Another user's memory (SYS_PTRACE), and the file that tells which of it is resident (DAC_READ_SEARCH). */
+	if (capability_keep(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH)) < 0)
+		_exit(1);
 	while (receive(w.fd, &q, sizeof(q)) && q.slots <= READER_SLOTS_MAX && receive(w.fd, slots, q.slots * sizeof(*slots)))
 		if (!worker_answer(&w, &q, slots))
 			break;

@@ -2,9 +2,11 @@
 #include "userspace/collect/readings.h"
 
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "userspace/base/capability.h"
 #include "userspace/collect/ecam.h"
 #include "userspace/collect/kernel.h"
 #include "userspace/collect/reader.h"
@@ -216,7 +218,11 @@ static const char *why_not(int err)
 		return "reading the guest's memory did not end: a page of it is held back (userfaultfd?)";
 	case -EPERM:
 	case -EACCES:
-		return "the guest's memory may not be read (CAP_SYS_PTRACE)";
+		if (!(capability_effective() & CAPABILITY(CAP_SYS_PTRACE)))
+			return "the guest's memory may not be read: CAP_SYS_PTRACE is missing";
+		if (!(capability_effective() & CAPABILITY(CAP_DAC_READ_SEARCH)))
+			return "the guest's memory may not be read, since it is another user's: CAP_DAC_READ_SEARCH is missing";
+		return "the guest's memory may not be read: kernel.yama.ptrace_scope is 3, or a security module forbids it";
 	default:
 		return "the guest's memory cannot be read";
 	}

@@ -44,7 +44,7 @@ struct finding {
 #define REMEDY_ROOT "run abidrift doctor as root: only root may load what finds out"
 #define REMEDY_KVM "load KVM: modprobe kvm_intel or kvm_amd; within a virtual machine switch nested virtualisation on"
 #define REMEDY_KERNEL "a kernel with BTF (CONFIG_DEBUG_INFO_BTF, CONFIG_DEBUG_INFO_BTF_MODULES) that has this tracepoint"
-#define REMEDY_MEMORY "monitor.guest_memory = on, and CAP_SYS_PTRACE with kernel.yama.ptrace_scope below 3"
+#define REMEDY_MEMORY "monitor.guest_memory = on, and CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, with kernel.yama.ptrace_scope below 3"
 
 static const char *remedy(const struct host *h)
 {
@@ -348,6 +348,9 @@ int verb_doctor(const struct options *o)
 	int code;
 
 	host.failed = privilege_check("doctor", &host.why);
+	/* What is told is what a collector sees, which has no more than this. */
+	if (host.failed >= 0)
+		host.failed = privilege_collector(&host.why);
 	if (host.failed >= 0)
 		host.failed = kernel_new(&defaults, &host.kernel, &host.why);
 	host.memory = memory_switched_off(o) ? "monitor.guest_memory is off" : privilege_memory();

@@ -118,7 +118,11 @@ static int record_print(const struct options *o, uint64_t records)
 static void recording_begins(void *context, size_t guests)
 {
 	const struct options *o = context;
+	struct error e = ERROR_INIT;
 
+	/* Not before: an empty file in a folder of another user could not be taken away again. Guests are read by the reader, which has. */
+	if (privilege_collector(&e) < 0)
+		output_note(o, "goes on with more rights than it needs: %s", e.text);
 	output_note(o, "recording into %s%s; %zu guest%s now%s", o->output, o->duration ? "" : " until Ctrl-C", guests, guests == 1 ? "" : "s",
 		    o->guest && !guests ? ": none is the one asked for" : "");
 }

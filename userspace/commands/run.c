@@ -9,6 +9,7 @@
 #include "userspace/base/error.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
+#include "userspace/commands/privilege.h"
 #include "userspace/commands/service.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/supervise.h"
@@ -39,6 +40,8 @@ static int watch(struct run *r)
 	struct error e = ERROR_INIT;
 	int err = prepare(r, &e);
 
+	if (err >= 0)
+		err = privilege_supervisor(&e);
 	if (err < 0)
 		return output_error(r->options, "%s", *e.text ? e.text : strerror(-err));
 	output_note(r->options, "store %s", r->url);

@@ -55,8 +55,10 @@ static int collector_main(void *context, const struct service_start *start)
 		.guest_memory = !strcmp(config_get(r->config, "monitor.guest_memory"), "on"),
 		.config = r->pairs,
 	};
-	int err = sandbox_collector(&e);
+	int err = privilege_collector(&e);
 
+	if (err >= 0)
+		err = sandbox_collector(&e);
 	if (err >= 0)
 		err = collector_run(&options, &records, &e);
 	if (err < 0)
