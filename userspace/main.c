@@ -35,6 +35,8 @@ static const struct verb verbs[] = {
 	{ "replay", "a trace file through the analyst: the same results as live, without root and without KVM",
 	  "FILE [--store URL] [--min-severity S] [--set SECTION.KEY=VALUE]", OPTION_CONFIG | OPTION_SET | OPTION_MIN_SEVERITY, 1, 1,
 	  verb_replay },
+	{ "store", "look whether the store is whole; copy it while it is in use; forget old history",
+	  "check | backup FILE | prune [--older DURATION] [--vacuum]", OPTION_CONFIG | OPTION_SET | OPTION_OLDER | OPTION_VACUUM, 1, 2, verb_store },
 	{ "export", "everything an incident review needs, in one archive (not in this version)", "GUEST -o FILE",
 	  OPTION_CONFIG | OPTION_OUTPUT, 0, ANY_NUMBER, NULL },
 	{ "serve", "the read-only HTTP of run, on any store", "[--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE]",

@@ -4,6 +4,7 @@ import glob
 import json
 import os
 import re
+import sqlite3
 import subprocess
 import tempfile
 import unittest
@@ -147,6 +148,50 @@ class Drifted(Cli):
         self.assertEqual(self.json("diff", "web-1@1", code=1)["result"], "drift")
         self.assertEqual(self.json("diff", "web-1@2")["result"], "same")
         self.assertEqual(self.json("diff", "web-1@2", "web-1@1", code=1)["changes"][0]["fields"][0]["to"], "1")
+
+    def test_a_backup_tells_the_same_as_the_store_and_overwrites_nothing(self):
+        copy = self.folder.file("copy.db")
+        told = self.json("store", "backup", copy)
+        self.assertEqual((told["path"], told["copy"]), (self.folder.file("s.db"), copy))
+        self.assertEqual(os.stat(copy).st_mode & 0o7777, 0o640)
+        self.assertEqual(self.json("ls", "--store", "sqlite:" + copy), self.json("ls"))
+        before = open(copy, "rb").read()
+        self.assertIn("already", self.error("store", "backup", copy))
+        self.assertIn("URL", self.error("store", "backup", "sqlite:" + self.folder.file("c.db")))
+        self.assertEqual(open(copy, "rb").read(), before)
+
+    def test_check_says_what_it_looked_at_and_finds_damage(self):
+        told = self.json("store", "check")
+        self.assertEqual((told["path"], told["ok"]), (self.folder.file("s.db"), True))
+        self.assertEqual({t["table"]: t["rows"] for t in told["tables"]}["guests"], 2)
+        self.assertEqual(told["size"]["bytes"], os.path.getsize(told["path"]))
+        self.assertIn(": whole\n", self.run_it("store", "check").out)
+        db = sqlite3.connect(told["path"])
+        db.execute("UPDATE contents SET bytes = x'00' WHERE row = (SELECT text FROM revisions LIMIT 1)")
+        db.commit()
+        db.close()
+        self.assertIn("damaged", self.error("store", "check"))
+        self.assertIn("not whole", self.error("store", "backup", self.folder.file("copy.db"), "--json"))
+        self.assertEqual(glob.glob(self.folder.file("copy.db*")), [])
+
+    def test_prune_forgets_history_and_neither_baseline_nor_drift(self):
+        events, guests = len(self.json("history")["events"]), self.json("ls")["guests"]
+        old = self.json("store", "prune", "--older", "36500d")
+        self.assertEqual(sum(p["rows"] for p in old["pruned"]), 0)
+        told = self.json("store", "prune", "--older", "0s", "--vacuum")
+        went = {p["table"]: p["rows"] for p in told["pruned"]}
+        self.assertGreater(went["events"], 0)
+        self.assertEqual(went["revisions"], 0)
+        self.assertEqual(len(self.json("history")["events"]), events - went["events"])
+        self.assertEqual((told["vacuumed"], told["size"]["free_bytes"]), (True, 0))
+        self.assertEqual(self.json("ls")["guests"], guests)
+        self.assertEqual(self.json("diff", "web-1", code=1)["result"], "drift")
+        self.json("store", "check")
+        self.assertIn("--older", self.error("store", "prune", "--older", "soon"))
+        conf = self.folder.file("c.conf")
+        with open(conf, "w") as f:
+            f.write("[store]\nkeep = 0s\n")
+        self.assertIn(" were forgotten", self.run_it("store", "prune", "--config", conf).out)
 
     def test_fingerprint_text_kept_in_a_file_compares_like_the_guest(self):
         for rev in "12":
@@ -354,7 +399,7 @@ class Replay(Cli):
 class Usage(Cli):
     def test_every_verb_explains_itself(self):
         verbs = re.findall(r"(?m)^  (\w+) ", self.run_it("-h").out)
-        self.assertEqual(verbs, ["run", "doctor", "ls", "show", "diff", "history", "accept", "maintenance", "alert", "record", "replay", "export", "serve", "version"])
+        self.assertEqual(verbs, ["run", "doctor", "ls", "show", "diff", "history", "accept", "maintenance", "alert", "record", "replay", "store", "export", "serve", "version"])
         for verb in verbs:
             text = self.run_it(verb, "-h").out
             self.assertTrue(text.startswith(f"Usage: abidrift {verb}"), text)
@@ -427,6 +472,13 @@ class Usage(Cli):
             self.assertEqual(f["coverage"], "none")
             self.assertIn("CAP_SYS_PTRACE is missing", f["reason"])
             self.assertIn("CAP_SYS_PTRACE", f["remedy"])
+
+    def test_store_verbs_know_what_they_take(self):
+        self.assertIn("check", self.error("store"))
+        self.assertIn("ruin", self.error("store", "ruin"))
+        self.assertIn("usage: abidrift store backup FILE", self.error("store", "backup"))
+        self.assertIn("usage: abidrift store check", self.error("store", "check", "x"))
+        self.assertIn("store prune", self.error("store", "check", "--vacuum"))
 
     def test_a_missing_damaged_or_newer_store_is_one_line(self):
         path = self.folder.file("s.db")

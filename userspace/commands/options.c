@@ -42,6 +42,8 @@ static const struct option_row {
 	{ "output", 'o', KIND_TEXT, OPTION_OUTPUT, FIELD(output), "FILE", "the file to write" },
 	{ "for", 0, KIND_TEXT, OPTION_FOR, FIELD(duration), "DURATION", "end after so long: 500ms, 30s, 5m, 1h" },
 	{ "guest", 0, KIND_TEXT, OPTION_GUEST, FIELD(guest), "GUEST", "only this guest: its exact UUID, name or id" },
+	{ "older", 0, KIND_TEXT, OPTION_OLDER, FIELD(older), "DURATION", "history older than this, instead of store.keep: 90d, 12h" },
+	{ "vacuum", 0, KIND_FLAG, OPTION_VACUUM, FIELD(vacuum), NULL, "then make the file as small as what is left; others have to wait for it" },
 	{ "store", 0, KIND_TEXT, OPTION_COMMON, FIELD(store), "URL",
 	  "sqlite:PATH (else ABIDRIFT_STORE, else store.url of the configuration)" },
 	{ "json", 0, KIND_FLAG, OPTION_COMMON, FIELD(json), NULL, "print JSON; errors too" },

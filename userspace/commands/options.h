@@ -29,17 +29,19 @@ enum option_bit {
 	OPTION_OUTPUT = 1 << 12,
 	OPTION_FOR = 1 << 13,
 	OPTION_GUEST = 1 << 14,
+	OPTION_OLDER = 1 << 15,
+	OPTION_VACUUM = 1 << 16,
 	OPTION_END = 1 << 20,
 	OPTION_COMMON = 1 << 30,
 };
 
 struct options {
 	/* NULL = not given */
-	const char *store, *config, *listen, *facet, *min_severity, *since, *change_set, *reason, *expires, *output, *duration, *guest;
+	const char *store, *config, *listen, *facet, *min_severity, *since, *change_set, *reason, *expires, *output, *duration, *guest, *older;
 	const char *color; /* auto always never; NULL = auto */
 	const char **sets; /* --set, in order */
 	size_t set_count;
-	bool json, quiet, verbose, help, print_config, fingerprint, undo, end;
+	bool json, quiet, verbose, help, print_config, fingerprint, undo, end, vacuum;
 	const char **arguments; /* what is no option, in order */
 	size_t argument_count;
 };

@@ -17,6 +17,7 @@ int verb_alert(const struct options *o);
 int verb_record(const struct options *o);
 int verb_replay(const struct options *o);
 int verb_serve(const struct options *o);
+int verb_store(const struct options *o);
 int verb_version(const struct options *o);
 
 #endif

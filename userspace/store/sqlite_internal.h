@@ -58,6 +58,8 @@ struct store {
 
 /* ---- sqlite_open.c */
 int store_open_with(const char *url, enum store_mode mode, const struct store_setup *setup, struct store **ret, struct error *e);
+/* A file that nobody else knows of: read as it lies there, and nothing is made beside it. */
+int store_open_still(const char *path, struct store **ret, struct error *e);
 
 /* ---- sqlite_path.c */
 int store_path_from_url(const char *url, char **ret, struct error *e);

@@ -275,6 +275,21 @@ int store_open(const char *url, enum store_mode mode, struct store **ret, struct
 	return store_open_with(url, mode, &STORE_SETUP, ret, e);
 }
 
+int store_open_still(const char *path, struct store **ret, struct error *e)
+{
+	struct store *s = calloc(1, sizeof(*s));
+	if (s)
+		*s = (struct store){ .path = strdup(path), .mode = STORE_READ, .setup = STORE_SETUP };
+	int err = s && s->path ? reader_attempt(s, true) : -ENOMEM;
+	if (err < 0) {
+		error_set(e, -err, "%s", s && s->path ? s->error.text : "out of memory");
+		store_close(s);
+		return err;
+	}
+	*ret = s;
+	return 0;
+}
+
 void store_close(struct store *s)
 {
 	if (!s)

@@ -381,6 +381,34 @@ int store_suppressions(struct store *s, struct store_suppression **ret, size_t *
 
 /* Deletes history older than `before` (not baselines, not open drift, nor what they refer to). */
 int store_prune(struct store *s, int64_t before, size_t *ret_rows);
+
+/* How many rows of a table. */
+struct store_rows {
+	char *table;
+	uint64_t rows;
+};
+void store_rows_free(struct store_rows *items, size_t count);
+/* As store_prune, and says what went: each table that it looked at, also where nothing was old. */
+int store_prune_told(struct store *s, int64_t before, struct store_rows **ret, size_t *ret_count);
+/* Every table of the store, by name. */
+int store_tables(struct store *s, struct store_rows **ret, size_t *ret_count);
+
+/* What the files take. */
+struct store_room {
+	uint64_t bytes;      /* of the database file */
+	uint64_t free_bytes; /* of it, which deleted rows left to be used again */
+	uint64_t log_bytes;  /* beside it, not taken over yet */
+};
+int store_room(struct store *s, struct store_room *ret);
+/* The store's absolute path. Borrowed. */
+const char *store_path(const struct store *s);
+/* Gives back what deleted rows left: the file is written once more, which others have to wait for. Needs as much room for as long. */
+int store_vacuum(struct store *s);
+/*
+ * A copy as of one moment in `path`, which must not exist, while others read and write. It is checked and on the disk before it gets
+ * its name; mode 0640. Killed in between, it leaves a file `path`.XXXXXX.
+ */
+int store_backup(struct store *s, const char *path, struct error *e);
 /* PRAGMA integrity_check and the store's own rules. */
 int store_check(struct store *s, struct error *e);
 
