@@ -20,7 +20,7 @@ WARNINGS := -Wall -Wextra -Wshadow -Wformat=2 -Wmissing-prototypes -Wstrict-prot
 	-Wpointer-arith -Wvla -Wwrite-strings -fno-common
 CFLAGS ?= -O2 -g
 ALL_CFLAGS = -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DABIDRIFT_VERSION='"$(VERSION)"' -I. -I$(BUILD) \
-	-fstack-protector-strong -fPIE $(CFLAGS) -MMD -MP
+	-fstack-protector-strong -fPIE $(CPPFLAGS) $(CFLAGS) -MMD -MP
 ifdef DEV
 BUILD := build/dev
 CFLAGS := -O1 -g -Werror -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
@@ -191,6 +191,46 @@ fuzz-build: $(FUZZ_TARGETS)
 
 tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
 
+# ---- what is installed. Manual pages and completion are made from what the program says of itself.
+bindir ?= $(prefix)/bin
+datadir ?= $(prefix)/share
+mandir ?= $(datadir)/man
+docdir ?= $(datadir)/doc/abidrift
+libdir ?= $(prefix)/lib
+unitdir ?= $(libdir)/systemd/system
+INSTALL ?= install
+INSTALL_DATA = $(INSTALL) -D -m 644 -t
+DASHBOARDS := dashboards/grafana dashboards/prometheus dashboards/alertmanager
+$(BUILD)/pages: $(BUILD)/abidrift packaging/pages packaging/completion.bash $(wildcard packaging/man/*.md docs/*.md)
+	@echo "  PAGES   $@"
+	@rm -rf $@ $@.new
+	$(Q)packaging/pages $(BUILD)/abidrift $@.new
+	@mv $@.new $@
+	@touch $@
+pages: $(BUILD)/pages
+tests-build: pages
+$(BUILD)/abidrift.service: packaging/systemd/abidrift.service.in Makefile
+	$(Q)sed 's|@bindir@|$(bindir)|' $< > $@
+install: all pages
+	$(Q)$(MAKE) --no-print-directory -B $(BUILD)/abidrift.service
+	$(Q)$(INSTALL) -D -m 755 -t $(DESTDIR)$(bindir) $(BUILD)/abidrift
+	$(Q)$(INSTALL_DATA) $(DESTDIR)$(mandir)/man1 $(BUILD)/pages/man/man1/*
+	$(Q)$(INSTALL_DATA) $(DESTDIR)$(mandir)/man5 $(BUILD)/pages/man/man5/*
+	$(Q)$(INSTALL_DATA) $(DESTDIR)$(datadir)/bash-completion/completions $(BUILD)/pages/completion/abidrift
+	$(Q)$(INSTALL_DATA) $(DESTDIR)$(unitdir) $(BUILD)/abidrift.service
+	$(Q)$(INSTALL) -D -m 644 packaging/systemd/abidrift.sysusers $(DESTDIR)$(libdir)/sysusers.d/abidrift.conf
+	$(Q)$(INSTALL) -D -m 644 packaging/systemd/abidrift.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/abidrift.conf
+	$(Q)for catalog in packaging/journal/*.catalog; do [ ! -e "$$catalog" ] || $(INSTALL_DATA) $(DESTDIR)$(libdir)/systemd/catalog "$$catalog"; done
+	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir) README.md
+	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir)/docs docs/*.md
+	$(Q)for folder in $(wildcard $(DASHBOARDS)); do $(INSTALL_DATA) $(DESTDIR)$(datadir)/abidrift/$$folder $$(find $$folder -type f); done
+deb:
+	@packaging/install-deps packages
+	@packaging/make-deb $(BUILD)/deb
+test-packages:
+	@packaging/install-deps packages
+	@tests/packages/run
+
 deps:
 	@packaging/install-deps
 run: deps
@@ -224,5 +264,5 @@ alarms: deps
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms fuzz-build tests-build clean
+.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages install deb test-packages fuzz-build tests-build clean
 -include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -17,6 +17,8 @@ LICENCE = "Apache-2.0"
 # Data that tests compare byte for byte, and what has no place for a comment that a reader would want.
 DATA_FOLDERS = ("tests/fuzz/corpus/",)
 NO_LICENCE_LINE = ("README.md", ".gitignore", "*.fingerprint", "*.trace", "*.gz", "*.memory", "*.json")
+# Their forms have no comments.
+NO_LICENCE_LINE += ("packaging/debian/changelog", "packaging/debian/copyright", "packaging/debian/source/format")
 
 # What each part of userspace may include beside itself. Data flows from left to right; nobody looks back, or across.
 LOW = ("observe", "base", "stream")

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is installed beside the program: manual pages, completion, units. People read there what abidrift can do; so it has to be what it
+does, and every example has to work."""
+import glob
+import importlib.machinery
+import importlib.util
+import json
+import os
+import pty
+import re
+import select
+import shutil
+import subprocess
+import sys
+import time
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.join(ROOT, "tests", "live"))
+from harness import ABIDRIFT, BUILD, Folder  # noqa: E402
+from traces import LEAVES, Trace, life, without  # noqa: E402
+
+PAGES = os.path.join(BUILD, "pages")
+COMPLETION = os.path.join(PAGES, "completion", "abidrift")
+ONLY_PARSED = ("run", "record", "serve")  # they need a host, or do not end
+MORE = {**LEAVES, (1, 0): (0x306a9, 0x800, 0x80302001, 0x178bfbff)}
+SSE4_2, ECX = 20, 2
+
+
+def setUpModule():
+    if not os.path.isdir(PAGES):
+        raise unittest.SkipTest("build/pages is not made (make pages)")
+
+
+def generator():
+    """packaging/pages, as a module: it reads what the program says of itself."""
+    loader = importlib.machinery.SourceFileLoader("pages", os.path.join(ROOT, "packaging", "pages"))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader("pages", loader))
+    loader.exec_module(module)
+    return module
+
+
+def rendered(page):
+    done = subprocess.run(["man", "--warnings", "-E", "UTF-8", "-P", "cat", "-l", page], capture_output=True, text=True,
+                          env={**os.environ, "MANWIDTH": "100", "LC_ALL": "C.UTF-8", "MANROFFOPT": "-c"})
+    return re.sub(r".\x08", "", done.stdout), done.stderr
+
+
+def chapter(text, name):
+    m = re.search(rf"(?ms)^{name}\n(.*?)(?=^\S|\Z)", text)
+    return m[1] if m else ""
+
+
+class Store:
+    """Two guests, one of which lost SSE4.2 when it was started again."""
+    def __init__(self):
+        self.folder = Folder()
+        t = Trace()
+        t.synced()
+        life(t, 1, "web-01", "11111111-2222-3333-4444-555555555555", MORE)
+        t.gone(1)
+        life(t, 2, "web-01", "11111111-2222-3333-4444-555555555555", without(MORE, 1, ECX, SSE4_2), args=("-cpu", "qemu64,-sse4.2"))
+        life(t, 3, "db-01", "11111111-9999-3333-4444-555555555555", without(MORE, 1, ECX, SSE4_2), args=("-cpu", "qemu64,-sse4.2"))
+        t.write(self.folder.file("host.trace"))
+        # Later the host has another kernel.
+        t = Trace()
+        t.records = [r.replace(b"6.1.0-test", b"6.2.0-test") for r in t.records]
+        t.now += 3_600_000_000_000
+        t.synced()
+        t.tick(1)
+        t.write(self.folder.file("later.trace"))
+        os.mkdir(self.folder.file("bin"))
+        os.symlink(ABIDRIFT, self.folder.file("bin/abidrift"))
+        self.env = {**os.environ, "ABIDRIFT_STORE": "sqlite:" + self.folder.file("s.db"), "PATH": self.folder.file("bin") + ":" + os.environ["PATH"]}
+        for trace in ("host.trace", "later.trace"):
+            subprocess.run([ABIDRIFT, "replay", self.folder.file(trace), "--store", self.env["ABIDRIFT_STORE"], "--set", "monitor.settle=1s"], capture_output=True)
+
+
+class Pages(unittest.TestCase):
+    maxDiff = None
+
+    @classmethod
+    def setUpClass(cls):
+        if not shutil.which("man"):
+            raise unittest.SkipTest("man is not installed")
+        cls.program = generator().Program(ABIDRIFT)
+        cls.pages = {os.path.basename(p): rendered(p) for p in glob.glob(os.path.join(PAGES, "man", "*", "*"))}
+
+    def test_every_verb_has_a_page_whose_synopsis_is_what_help_says(self):
+        self.assertEqual({p for p in self.pages if re.fullmatch(r"abidrift-[a-z]+\.1", p)}, {f"abidrift-{v}.1" for v in self.program.verbs})
+        for name, verb in self.program.verbs.items():
+            usage = subprocess.run([ABIDRIFT, name, "-h"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+            self.assertEqual("Usage: " + " ".join(chapter(self.pages[f"abidrift-{name}.1"][0], "SYNOPSIS").split()), usage)
+
+    def test_every_option_setting_facet_and_verb_is_told(self):
+        for name, verb in self.program.verbs.items():
+            text = chapter(self.pages[f"abidrift-{name}.1"][0], "OPTIONS")
+            self.assertTrue(verb.common)
+            for letter, option, argument, _ in verb.options + verb.common:
+                start = (f"-{letter}, " if letter else "") + f"--{option}" + (f" {argument}" if argument else "")
+                self.assertRegex(text, rf"(?m)^ {{7}}{re.escape(start)}(?: |$)", name)
+            self.assertIn(f"abidrift-{name}(1)", chapter(self.pages["abidrift.1"][0], "VERBS"))
+        settings = chapter(self.pages["abidrift.conf.5"][0], "SETTINGS")
+        for section, key, default, _ in self.program.settings:
+            part = settings.split(f"[{section}]\n")[1].split("\n   [")[0]
+            self.assertRegex(part, rf"(?m)^ {{7}}{key}(?: |$)")
+            self.assertIn(default, part)
+        for facet in self.program.facets:
+            self.assertIn(facet, self.pages["abidrift-fingerprint.5"][0])
+
+    def test_man_finds_nothing_to_warn_of(self):
+        self.assertEqual({name: said for name, (_, said) in self.pages.items() if said}, {})
+
+    def test_pages_that_are_named_are_there(self):
+        found = []
+        for name, (text, _) in self.pages.items():
+            found += [f"{name}: {m}" for m in re.findall(r"\babidrift[a-z.-]*\(\d\)", chapter(text, "SEE ALSO") + chapter(text, "VERBS"))
+                      if m[:-1].replace("(", ".") not in self.pages]
+        self.assertEqual(found, [])
+
+    def test_no_markdown_is_left_over(self):
+        found = []
+        for name, (text, _) in self.pages.items():
+            found += [f"{name}: {line.strip()}" for line in text.split("\n") if re.search(r"`[a-z]|\]\([a-z]|^\s*\|.*\|\s*$|\*\*\w", line)]
+        self.assertEqual(found, [])
+
+
+class Examples(unittest.TestCase):
+    """What stands under EXAMPLES is run, in the order in which people read it."""
+
+    @staticmethod
+    def examples():
+        sections = generator().sections
+        for path in sorted(glob.glob(os.path.join(ROOT, "packaging", "man", "*.md"))):
+            lines = [line[4:] for line in sections(path).get("EXAMPLES", "").split("\n") if line.startswith("    ")]
+            yield os.path.basename(path)[:-3], lines
+
+    def run_line(self, store, name, line):
+        words = re.match(r"abidrift (\w+)(.*)", line)
+        if name in ONLY_PARSED and words and words[1] in ONLY_PARSED and "--print-config" not in line:
+            line += " -h"
+        done = subprocess.run(["bash", "-ec", line], cwd=store.folder.path, env=store.env, capture_output=True, text=True, timeout=60)
+        self.assertEqual(done.returncode, 0, f"{name}: {line}\n{done.stdout[-800:]}{done.stderr[-800:]}")
+
+    def test_every_example_works(self):
+        names = []
+        for name, lines in self.examples():
+            if name in ("common", "abidrift.conf"):
+                continue
+            names.append(name)
+            self.assertTrue(lines, f"{name}: no example")
+            store = Store()
+            self.addCleanup(store.folder.close)
+            for line in lines:
+                self.assertRegex(line, r"^abidrift\b")
+                self.run_line(store, name, line)
+        self.assertIn("store", names)
+
+    def test_the_example_of_a_configuration_is_one(self):
+        folder = Folder()
+        self.addCleanup(folder.close)
+        with open(folder.file("x.conf"), "w") as f:
+            f.write("\n".join(dict(self.examples())["abidrift.conf"]) + "\n")
+        done = subprocess.run([ABIDRIFT, "run", "--print-config", "--config", folder.file("x.conf")], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        self.assertIn("keep = 90d", done.stdout)
+        self.assertIn("[suppress bios-2024]", done.stdout)
+
+
+class Completion(unittest.TestCase):
+    """In a bash with a terminal of its own, as somebody types."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.store = Store()
+        cls.addClassCleanup(cls.store.folder.close)
+        pid, cls.terminal = pty.fork()
+        if not pid:
+            os.chdir(cls.store.folder.path)
+            os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], {**cls.store.env, "PS1": "$ ", "TERM": "dumb", "COLUMNS": "1000", "INPUTRC": "/dev/null"})
+        cls.pid = pid
+        cls.addClassCleanup(cls.end)
+        # Ctrl-G shows the line as it stands; then everything on it is deleted.
+        cls.type("bind 'set enable-bracketed-paste off'; stty -echo cols 1000; bind -x '\"\\C-g\": printf \"<%s>\\n\" \"$READLINE_LINE\"'; source " + COMPLETION + "; echo be''gin\n")
+        cls.read_to("begin")
+
+    @classmethod
+    def end(cls):
+        os.kill(cls.pid, 9)
+        os.waitpid(cls.pid, 0)
+        os.close(cls.terminal)
+
+    @classmethod
+    def type(cls, text):
+        os.write(cls.terminal, text.encode())
+
+    @classmethod
+    def read_to(cls, pattern):
+        got, deadline = "", time.monotonic() + 30
+        while not re.search(pattern, got):
+            left = deadline - time.monotonic()
+            if left <= 0 or not select.select([cls.terminal], [], [], left)[0]:
+                raise AssertionError(f"bash did not answer: {got[-500:]!r}")
+            got += os.read(cls.terminal, 4096).decode(errors="replace")
+        return got
+
+    def line(self, typed):
+        """The line after Tab."""
+        self.type(typed + "\t\x07")
+        got = re.findall(r"<([^>\n]*)>", self.read_to(r"<[^>\n]*>"))[-1]
+        self.type("\x15")
+        return got
+
+    def offers(self, typed):
+        """What there is to choose from, as bash would show it."""
+        script = f'source {COMPLETION}; COMP_LINE="$1" COMP_POINT=${{#1}}; _abidrift; printf "%s\\n" "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "-c", script, "bash", typed], cwd=self.store.folder.path, env=self.store.env, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return sorted(done.stdout.split())
+
+    def test_verbs_and_options_are_those_of_the_program(self):
+        program = generator().Program(ABIDRIFT)
+        self.assertEqual(self.offers("abidrift "), sorted(v.name for v in program.verbs.values() if not v.later))
+        for verb in program.verbs.values():
+            wanted = [f"--{name}" for _, name, _, _ in verb.options + verb.common]
+            self.assertEqual(self.offers(f"abidrift {verb.name} --"), sorted(wanted))
+        self.assertEqual(self.offers("abidrift run --set "), sorted(f"{s}.{k}=" for s, k, _, _ in program.settings))
+        self.assertEqual(self.offers("abidrift show web-01 --facet "), sorted(program.facets))
+
+    def test_a_beginning_is_completed(self):
+        self.assertEqual(self.line("abidrift mai"), "abidrift maintenance ")
+        self.assertEqual(self.line("abidrift show --fac"), "abidrift show --facet ")
+        self.assertEqual(self.line("abidrift show --facet pla"), "abidrift show --facet placement ")
+        self.assertEqual(self.line("abidrift show --facet=pla"), "abidrift show --facet=placement ")
+        self.assertEqual(self.line("abidrift diff web-01 --min-severity cr"), "abidrift diff web-01 --min-severity critical ")
+        self.assertEqual(self.line("abidrift store pr"), "abidrift store prune ")
+        self.assertEqual(self.line("abidrift run --set monitor.bas"), "abidrift run --set monitor.baseline=")
+        self.assertEqual(self.line("abidrift ls --color nev"), "abidrift ls --color never ")
+
+    def test_guests_come_from_the_store_that_is_meant(self):
+        self.assertEqual(self.line("abidrift show web"), "abidrift show web-01 ")
+        self.assertEqual(self.line("abidrift diff web-01 db"), "abidrift diff web-01 db-01 ")
+        self.assertEqual(self.offers("abidrift show 1111"), ["11111111-2222-3333-4444-555555555555", "11111111-9999-3333-4444-555555555555"])
+        self.assertEqual(self.offers("abidrift show --store sqlite:none.db web"), [])
+        env, self.store.env = self.store.env, {k: v for k, v in self.store.env.items() if k != "ABIDRIFT_STORE"}
+        self.addCleanup(setattr, self.store, "env", env)
+        self.assertEqual(self.offers("abidrift show --store sqlite:s.db web"), ["web-01"])
+        self.assertEqual(self.offers("abidrift show --store=sqlite:s.db web"), ["web-01"])
+
+    def test_files_and_stores(self):
+        self.assertEqual(self.line("abidrift replay host"), "abidrift replay host.trace ")
+        self.assertEqual(self.line("abidrift ls --store sql"), "abidrift ls --store sqlite:")
+        self.assertEqual(self.offers("abidrift ls --store sqlite:s.d"), ["s.db"])
+        self.assertEqual(self.line("abidrift store backup host"), "abidrift store backup host.trace ")
+
+    def test_what_choices_are_offered_the_program_takes(self):
+        for severity in self.offers("abidrift diff web-01 --min-severity "):
+            done = subprocess.run([ABIDRIFT, "diff", "web-01", "--min-severity", severity], env=self.store.env, capture_output=True, text=True)
+            self.assertIn(done.returncode, (0, 1), done.stderr)
+        self.assertEqual(len(self.offers("abidrift diff web-01 --min-severity ")), 3)
+        self.assertEqual(self.offers("abidrift ls --color "), ["always", "auto", "never"])
+
+
+class Installed(unittest.TestCase):
+    """`make install` into a folder, and what systemd thinks of it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Folder()
+        cls.addClassCleanup(cls.folder.close)
+        cls.root = cls.folder.file("root")
+        build = [f"BUILD={os.environ['BUILD']}"] if "BUILD" in os.environ else []
+        done = subprocess.run(["make", "-s", "install", f"DESTDIR={cls.root}", "prefix=/usr", *build], cwd=ROOT, capture_output=True, text=True,
+                              env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
+        if done.returncode:
+            raise AssertionError(done.stdout[-2000:] + done.stderr[-2000:])
+
+    def file(self, *names):
+        return os.path.join(self.root, *names)
+
+    def test_the_program_runs_and_everything_is_there(self):
+        done = subprocess.run([self.file("usr/bin/abidrift"), "version", "--json"], capture_output=True, text=True, check=True)
+        self.assertEqual(json.loads(done.stdout)["version"], re.search(r"(?m)^VERSION := (\S+)", open(os.path.join(ROOT, "Makefile")).read())[1])
+        for path in ("share/man/man1/abidrift.1", "share/man/man1/abidrift-diff.1", "share/man/man5/abidrift.conf.5", "share/bash-completion/completions/abidrift",
+                     "lib/systemd/system/abidrift.service", "lib/sysusers.d/abidrift.conf", "lib/tmpfiles.d/abidrift.conf", "share/doc/abidrift/docs/operations.md"):
+            self.assertTrue(os.path.isfile(self.file("usr", path)), path)
+        for catalog in glob.glob(os.path.join(ROOT, "packaging", "journal", "*.catalog")):
+            self.assertTrue(os.path.isfile(self.file("usr/lib/systemd/catalog", os.path.basename(catalog))))
+        for board in glob.glob(os.path.join(ROOT, "dashboards", "*", "*.json")):
+            self.assertTrue(os.path.isfile(self.file("usr/share/abidrift", os.path.relpath(board, ROOT))), board)
+
+    def test_nothing_names_the_folder_that_it_was_installed_into(self):
+        found = subprocess.run(["grep", "-rlF", self.root, self.root], capture_output=True, text=True)
+        self.assertEqual(found.stdout, "")
+
+    @unittest.skipUnless(os.geteuid() == 0 and shutil.which("systemd-sysusers") and shutil.which("systemd-tmpfiles"), "needs root and systemd's tools")
+    def test_user_group_and_folders_are_made(self):
+        os.makedirs(self.file("etc"), exist_ok=True)
+        subprocess.run(["systemd-sysusers", f"--root={self.root}"], check=True, capture_output=True)
+        subprocess.run(["systemd-tmpfiles", "--create", f"--root={self.root}", "--prefix=/var/lib", "--prefix=/run"], check=True, capture_output=True)
+        passwd = dict((line.split(":")[0], line.strip().split(":")) for line in open(self.file("etc/passwd")))
+        group = dict((line.split(":")[0], line.strip().split(":")) for line in open(self.file("etc/group")))
+        user = passwd["abidrift"]
+        self.assertEqual((user[3], user[5], user[6]), (group["abidrift"][2], "/var/lib/abidrift", "/usr/sbin/nologin"))
+        for folder in ("var/lib/abidrift", "run/abidrift"):
+            st = os.stat(self.file(folder))
+            self.assertEqual((st.st_mode & 0o7777, str(st.st_uid), str(st.st_gid)), (0o750, user[2], user[3]), folder)
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not installed")
+    def test_the_unit_is_right_and_closed_as_far_as_one_unit_can_be(self):
+        with open(self.file("usr/lib/systemd/system/abidrift.service")) as f:
+            unit = f.read()
+        self.assertIn("ExecStart=/usr/bin/abidrift run", unit)
+        with open(self.folder.file("abidrift.service"), "w") as f:
+            f.write(unit.replace("/usr/bin/abidrift", ABIDRIFT))
+        done = subprocess.run(["systemd-analyze", "--man=no", "verify", self.folder.file("abidrift.service")], capture_output=True, text=True)
+        self.assertEqual([line for line in (done.stdout + done.stderr).split("\n") if "abidrift" in line], [])
+        done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--threshold=40", self.folder.file("abidrift.service")], capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout[-200:])
+
+
+class Debian(unittest.TestCase):
+    def test_the_changelog_is_of_this_version(self):
+        version = re.search(r"(?m)^VERSION := (\S+)", open(os.path.join(ROOT, "Makefile")).read())[1]
+        self.assertRegex(open(os.path.join(ROOT, "packaging", "debian", "changelog")).readline(), rf"^abidrift \({re.escape(version)}\) ")
+
+
+if __name__ == "__main__":
+    unittest.main()
