@@ -223,7 +223,7 @@ install: all pages
 	$(Q)for catalog in packaging/journal/*.catalog; do [ ! -e "$$catalog" ] || $(INSTALL_DATA) $(DESTDIR)$(libdir)/systemd/catalog "$$catalog"; done
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir) README.md
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir)/docs docs/*.md
-	$(Q)for folder in $(wildcard $(DASHBOARDS)); do $(INSTALL_DATA) $(DESTDIR)$(datadir)/abidrift/$$folder $$(find $$folder -type f); done
+	$(Q)for folder in $(wildcard $(DASHBOARDS)); do $(INSTALL_DATA) $(DESTDIR)$(datadir)/abidrift/$$folder $$(find $$folder -type f ! -name '*.test.*'); done
 deb:
 	@packaging/install-deps packages
 	@packaging/make-deb $(BUILD)/deb
@@ -265,4 +265,4 @@ clean:
 	rm -rf build
 
 .PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages install deb test-packages fuzz-build tests-build clean
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

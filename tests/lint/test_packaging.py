@@ -286,8 +286,10 @@ class Installed(unittest.TestCase):
             self.assertTrue(os.path.isfile(self.file("usr", path)), path)
         for catalog in glob.glob(os.path.join(ROOT, "packaging", "journal", "*.catalog")):
             self.assertTrue(os.path.isfile(self.file("usr/lib/systemd/catalog", os.path.basename(catalog))))
-        for board in glob.glob(os.path.join(ROOT, "dashboards", "*", "*.json")):
-            self.assertTrue(os.path.isfile(self.file("usr/share/abidrift", os.path.relpath(board, ROOT))), board)
+        for kind in ("grafana", "prometheus", "alertmanager"):
+            for board in glob.glob(os.path.join(ROOT, "dashboards", kind, "*")):
+                there = os.path.isfile(self.file("usr/share/abidrift", os.path.relpath(board, ROOT)))
+                self.assertEqual(there, ".test." not in board, board)
 
     def test_nothing_names_the_folder_that_it_was_installed_into(self):
         found = subprocess.run(["grep", "-rlF", self.root, self.root], capture_output=True, text=True)
