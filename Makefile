@@ -26,7 +26,8 @@ BUILD := build/dev
 CFLAGS := -O1 -g -Werror -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
 endif
 LDFLAGS += -pie -Wl,-z,relro,-z,now
-BPF_CFLAGS := -target bpf -D__TARGET_ARCH_x86 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf -mcpu=v2
+BPF_CFLAGS := -target bpf -D__TARGET_ARCH_x86 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf -mcpu=v2 \
+	-ffile-prefix-map=$(CURDIR)=.
 
 # Rooms of the house, in the order in which data flows; each is a library, and a library sees only those before it.
 PURE := base stream abi fingerprint drift
@@ -224,6 +225,25 @@ install: all pages
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir) README.md
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir)/docs docs/*.md
 	$(Q)for folder in $(wildcard $(DASHBOARDS)); do $(INSTALL_DATA) $(DESTDIR)$(datadir)/abidrift/$$folder $$(find $$folder -type f ! -name '*.test.*'); done
+# One file that needs nothing on its host: all that works without a service, `record` and `replay` before all.
+ALONE_LEFT_OUT := userspace/messenger.c $(addprefix userspace/commands/,run.c serve.c alert.c supervise.c table.c)
+ALONE_OTHERWISE := userspace/main.c userspace/commands/version.c
+ALONE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(ALONE_LEFT_OUT) $(ALONE_OTHERWISE),$(MAIN_SOURCES))) \
+	$(patsubst %.c,$(BUILD)/alone/%.o,$(ALONE_OTHERWISE) userspace/commands/alone/table.c)
+$(BUILD)/alone/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -DABIDRIFT_ALONE -c $< -o $@
+# glibc warns of getpwnam, which would need its shared libraries: only verbs that are left out call it.
+$(BUILD)/abidrift-static: $(ALONE_OBJECTS) $(LIBS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) -static-pie -Wl,-z,relro,-z,now,--gc-sections,--no-warnings -o $@ $(ALONE_OBJECTS) $(call reverse,$(LIBS)) \
+		-lbpf -lelf -lz $(STORE_LIBS) -lm -ldl -lpthread
+static: $(BUILD)/abidrift-static
+# Sanitizers have no static library.
+ifndef DEV
+tests-build: static
+endif
 deb:
 	@packaging/install-deps packages
 	@packaging/make-deb $(BUILD)/deb
@@ -264,5 +284,5 @@ alarms: deps
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages install deb test-packages fuzz-build tests-build clean
+.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages static install deb test-packages fuzz-build tests-build clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -12,10 +12,13 @@
 
 #define ANY_NUMBER 64
 
+/* ABIDRIFT_ALONE: the program that needs nothing on its host, and leaves out what needs a service's libraries. */
 static const struct verb verbs[] = {
+#ifndef ABIDRIFT_ALONE
 	{ "run", "watch every guest of this host, in the foreground",
 	  "[--config FILE] [--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN | OPTION_PRINT_CONFIG, 0, 0, verb_run },
+#endif
 	{ "doctor", "what can be seen on this host, facet by facet, and how to get the rest", "", OPTION_CONFIG | OPTION_SET, 0, 0, verb_doctor },
 	{ "ls", "list guests and their state", "", OPTION_CONFIG, 0, 0, verb_ls },
 	{ "show", "a fingerprint, decoded", "GUEST[@REV] [--facet F] [--fingerprint]", OPTION_CONFIG | OPTION_FACET | OPTION_FINGERPRINT, 1,
@@ -28,8 +31,10 @@ static const struct verb verbs[] = {
 	  OPTION_CONFIG | OPTION_CHANGE_SET | OPTION_REASON | OPTION_EXPIRES | OPTION_UNDO, 0, 1, verb_accept },
 	{ "maintenance", "a window in which alerts of drift wait, to be summed up in one at its end", "[--for DURATION [--reason TEXT] | --end]",
 	  OPTION_CONFIG | OPTION_FOR | OPTION_REASON | OPTION_END, 0, 0, verb_maintenance },
+#ifndef ABIDRIFT_ALONE
 	{ "alert", "one alert of the type test through every sink, or one, and what came back", "test [SINK] [--config FILE] [--set SECTION.KEY=VALUE]",
 	  OPTION_CONFIG | OPTION_SET, 1, 2, verb_alert },
+#endif
 	{ "record", "the observation stream into a trace file", "-o FILE [--for DURATION] [--guest GUEST]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_OUTPUT | OPTION_FOR | OPTION_GUEST, 0, 0, verb_record },
 	{ "replay", "a trace file through the analyst: the same results as live, without root and without KVM",
@@ -39,8 +44,10 @@ static const struct verb verbs[] = {
 	  "check | backup FILE | prune [--older DURATION] [--vacuum]", OPTION_CONFIG | OPTION_SET | OPTION_OLDER | OPTION_VACUUM, 1, 2, verb_store },
 	{ "export", "everything an incident review needs, in one archive (not in this version)", "GUEST -o FILE",
 	  OPTION_CONFIG | OPTION_OUTPUT, 0, ANY_NUMBER, NULL },
+#ifndef ABIDRIFT_ALONE
 	{ "serve", "the read-only HTTP of run, on any store", "[--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN, 0, 0, verb_serve },
+#endif
 	{ "version", "version, features, formats", "", 0, 0, 0, verb_version },
 };
 #define VERBS (sizeof verbs / sizeof *verbs)

@@ -321,6 +321,45 @@ class Installed(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stdout[-200:])
 
 
+class Alone(unittest.TestCase):
+    """The one file for hosts where nothing may be installed: it needs nothing there, and says the same."""
+    ALONE = os.path.join(BUILD, "abidrift-static")
+
+    @classmethod
+    def setUpClass(cls):
+        if not os.path.exists(cls.ALONE):
+            raise unittest.SkipTest("build/abidrift-static is not built (make static)")
+        cls.store = Store()
+        cls.addClassCleanup(cls.store.folder.close)
+
+    def said(self, program, *args):
+        done = subprocess.run([program, *args], cwd=self.store.folder.path, env=self.store.env, capture_output=True, text=True, timeout=60)
+        return done.returncode, done.stdout, done.stderr
+
+    def test_it_says_what_the_other_one_says(self):
+        for args in (["ls", "-v"], ["diff", "web-01"], ["history"], ["show", "web-01", "-v"], ["replay", "host.trace", "--set", "monitor.settle=1s"],
+                     ["ls", "--json"], ["store", "check"], ["record"], ["bad"]):
+            self.assertEqual(self.said(self.ALONE, *args), self.said(ABIDRIFT, *args), args)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, for chroot")
+    def test_it_runs_where_there_is_nothing_else(self):
+        folder = Folder()
+        self.addCleanup(folder.close)
+        shutil.copy(self.ALONE, folder.file("abidrift"))
+        shutil.copy(self.store.folder.file("host.trace"), folder.path)
+        run = lambda *args: subprocess.run([shutil.which("chroot"), folder.path, "/abidrift", *args, "--store", "sqlite:/s.db"], env={}, capture_output=True, text=True, timeout=60)
+        done = run("replay", "/host.trace", "--set", "monitor.settle=1s")
+        self.assertEqual((done.returncode, done.stderr), (1, ""))
+        self.assertIn("sse4.2", done.stdout)
+        self.assertIn("→", done.stdout)
+        self.assertEqual(run("store", "check").returncode, 0)
+
+    def test_record_and_replay_are_in_it(self):
+        features = json.loads(self.said(self.ALONE, "version", "--json")[1])["features"]
+        self.assertLessEqual({"record", "replay"}, set(features))
+        self.assertFalse([f for f in features if f.startswith("sink.")])
+
+
 class Debian(unittest.TestCase):
     def test_the_changelog_is_of_this_version(self):
         version = re.search(r"(?m)^VERSION := (\S+)", open(os.path.join(ROOT, "Makefile")).read())[1]

@@ -21,7 +21,12 @@ static const struct {
 	{ "layout", OBSERVE_LAYOUT },          { "normaliser", ABI_NORMALISER },
 };
 
-static const char *const others[] = { "store.sqlite", "sink.stdout", "sink.journal", "sink.syslog", "serve.http", "record", "replay" };
+static const char *const others[] = {
+	"store.sqlite", "record", "replay",
+#ifndef ABIDRIFT_ALONE
+	"sink.stdout", "sink.journal", "sink.syslog", "serve.http",
+#endif
+};
 
 static json_t *version_json(void)
 {
