@@ -224,7 +224,7 @@ install: all pages
 	$(Q)for catalog in packaging/journal/*.catalog; do [ ! -e "$$catalog" ] || $(INSTALL_DATA) $(DESTDIR)$(libdir)/systemd/catalog "$$catalog"; done
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir) README.md
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir)/docs docs/*.md
-	$(Q)for folder in $(wildcard $(DASHBOARDS)); do $(INSTALL_DATA) $(DESTDIR)$(datadir)/abidrift/$$folder $$(find $$folder -type f ! -name '*.test.*'); done
+	$(Q)for file in $$(find $(DASHBOARDS) -type f ! -name '*.test.*'); do $(INSTALL) -D -m 644 $$file $(DESTDIR)$(datadir)/abidrift/$$file; done
 # One file that needs nothing on its host: all that works without a service, `record` and `replay` before all.
 ALONE_LEFT_OUT := userspace/messenger.c $(addprefix userspace/commands/,run.c serve.c alert.c supervise.c table.c)
 ALONE_OTHERWISE := userspace/main.c userspace/commands/version.c

@@ -260,6 +260,13 @@ class Completion(unittest.TestCase):
         self.assertEqual(len(self.offers("abidrift diff web-01 --min-severity ")), 3)
         self.assertEqual(self.offers("abidrift ls --color "), ["always", "auto", "never"])
 
+    def test_sinks_are_those_that_can_be_switched_off(self):
+        sinks = self.offers("abidrift alert test ")
+        self.assertIn("stdout", sinks)
+        with open(os.path.join(ROOT, "packaging", "man", "alert.md")) as f:
+            named = re.search(r"(?s)SINK is a section.*?:(.*?)\.\n", f.read())[1]
+        self.assertEqual(sorted(re.findall(r"`(\w+)`", named)), sinks)
+
 
 class Installed(unittest.TestCase):
     """`make install` into a folder, and what systemd thinks of it."""
@@ -287,7 +294,7 @@ class Installed(unittest.TestCase):
         for catalog in glob.glob(os.path.join(ROOT, "packaging", "journal", "*.catalog")):
             self.assertTrue(os.path.isfile(self.file("usr/lib/systemd/catalog", os.path.basename(catalog))))
         for kind in ("grafana", "prometheus", "alertmanager"):
-            for board in glob.glob(os.path.join(ROOT, "dashboards", kind, "*")):
+            for board in filter(os.path.isfile, glob.glob(os.path.join(ROOT, "dashboards", kind, "**"), recursive=True)):
                 there = os.path.isfile(self.file("usr/share/abidrift", os.path.relpath(board, ROOT)))
                 self.assertEqual(there, ".test." not in board, board)
 
