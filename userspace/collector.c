@@ -19,6 +19,7 @@
 #include "userspace/collect/readings.h"
 #include "userspace/collect/stats.h"
 #include "userspace/collect/tell.h"
+#include "userspace/sandbox.h"
 
 #define MS 1000000ull
 #define S (1000 * MS)
@@ -90,7 +91,7 @@ static int open_parts(struct collector *c, struct error *e)
 {
 	const struct collector_options *o = c->options;
 	const struct kernel_options kernel = { .facts = o->facts, .ring_bytes = o->ring_bytes, .quota = o->quota };
-	int err = o->guest_memory ? reader_new(&c->reader) : 0;
+	int err = o->guest_memory ? reader_new(sandbox_reader, &c->reader) : 0;
 
 	if (err < 0)
 		return error_set(e, -err, "starting the reader of guest memory: %s", strerror(-err));

@@ -80,16 +80,16 @@ static void whole_root(struct places *p)
 		closedir(root);
 }
 
-static int confine(enum sandbox_process process, const char *store_path, struct error *e)
+static int confine(unsigned process, const char *store_path, struct error *e)
 {
 	struct places *p = calloc(1, sizeof *p);
 	int err;
 
 	if (!p)
 		return error_set(e, ENOMEM, "out of memory");
-	store_place(p, store_path, process == SANDBOX_MESSENGER ? LANDLOCK_LOOK : LANDLOCK_KEEP);
+	store_place(p, store_path, process & (SANDBOX_ANALYST | SANDBOX_KEEPER) ? LANDLOCK_KEEP : LANDLOCK_LOOK);
 	library(p);
-	if (process == SANDBOX_MESSENGER)
+	if (process & SANDBOX_MESSENGER)
 		whole_root(p);
 	err = landlock_confine(p->list, p->count, e);
 	free(p);
@@ -99,6 +99,11 @@ static int confine(enum sandbox_process process, const char *store_path, struct 
 int sandbox_collector(struct error *e)
 {
 	return sandbox_calls(SANDBOX_COLLECTOR, e);
+}
+
+int sandbox_reader(void)
+{
+	return sandbox_calls(SANDBOX_READER, NULL);
 }
 
 int sandbox_analyst(const char *store_path, struct error *e)
@@ -116,6 +121,11 @@ int sandbox_messenger(const char *store_path, struct error *e)
 int sandbox_keeper(const char *store_path, struct error *e)
 {
 	return confine(SANDBOX_KEEPER, store_path, e);
+}
+
+int sandbox_server(const char *store_path, struct error *e)
+{
+	return confine(SANDBOX_MESSENGER | SANDBOX_KEEPER, store_path, e);
 }
 
 int sandbox_runner(struct error *e)

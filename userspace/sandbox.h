@@ -17,12 +17,16 @@ struct error;
  * Landlock: it would also forbid looking at other processes.
  */
 int sandbox_collector(struct error *e);
+/* Reads guests' memory for the collector: a child of it, with less. */
+int sandbox_reader(void);
 /* Store at store_path (its folder, for SQLite's -wal and -shm) and files to read. No sockets, no exec, no processes, no other's /proc. */
 int sandbox_analyst(const char *store_path, struct error *e);
 /* Network, files to read; writes nothing. No BPF, no memory of others, no exec. */
 int sandbox_messenger(const char *store_path, struct error *e);
 /* Writes the store for the messenger: as the analyst, which it is a small brother of. */
 int sandbox_keeper(const char *store_path, struct error *e);
+/* HTTP and a store of its own that nobody else may have open: SQLite makes files beside it, also to read. */
+int sandbox_server(const char *store_path, struct error *e);
 /* Runs the configured command, which may do what its user may, but for a few calls: others' memory, BPF, keys, modules. */
 int sandbox_runner(struct error *e);
 

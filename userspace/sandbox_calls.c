@@ -89,7 +89,7 @@ static const struct call calls[] = {
 	/* the collector: BPF, who the VMMs are, and its end of the stream */
 	CALL(bpf, C), CALL(perf_event_open, C), CALL(memfd_create, C), CALL(pidfd_open, C | R), CALL(accept4, C | M), CALL(accept, C | M),
 	/* processes for what may hang: readers of guest memory and of files elsewhere; they are ended by force */
-	ONLY(clone, C, 0, NAMESPACES, 0), CALL(fork, C), CALL(vfork, C), CALL(wait4, C), CALL(waitid, C), ONLY(kill, C, 1, INT, SIGKILL),
+	ONLY(clone, C, 0, NAMESPACES, 0), CALL(fork, C), CALL(vfork, C), CALL(wait4, C | M), CALL(waitid, C | M), ONLY(kill, C, 1, INT, SIGKILL),
 	ONLY(socketpair, C, 0, INT, AF_UNIX),
 	/* what stays pinned in its bpffs: folders are made, and old pins removed */
 	CALL(mkdir, C), CALL(mkdirat, C), CALL(rmdir, C), CALL(unlink, C), CALL(unlinkat, C),
@@ -135,14 +135,14 @@ static int fill_runner(scmp_filter_ctx filter)
 	return err;
 }
 
-static int fill(scmp_filter_ctx filter, enum sandbox_process process)
+static int fill(scmp_filter_ctx filter, unsigned processes)
 {
 	int err = 0;
 
-	if (process == SANDBOX_RUNNER)
+	if (processes == SANDBOX_RUNNER)
 		return fill_runner(filter);
 	for (size_t i = 0; err >= 0 && i < sizeof calls / sizeof *calls; i++)
-		if (calls[i].who & process)
+		if (calls[i].who & processes)
 			err = call_allow(filter, &calls[i]);
 	for (size_t i = 0; err >= 0 && i < sizeof unknown / sizeof *unknown; i++)
 		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), unknown[i], 0);
@@ -152,9 +152,9 @@ static int fill(scmp_filter_ctx filter, enum sandbox_process process)
 	return err;
 }
 
-int sandbox_calls(enum sandbox_process process, struct error *e)
+int sandbox_calls(unsigned processes, struct error *e)
 {
-	scmp_filter_ctx filter = seccomp_init(process == SANDBOX_RUNNER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
+	scmp_filter_ctx filter = seccomp_init(processes == SANDBOX_RUNNER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
 	int err = filter ? 0 : -ENOMEM;
 
 	/* Calls of another architecture (32 bit) have other numbers: refused as a whole. */
@@ -166,7 +166,7 @@ int sandbox_calls(enum sandbox_process process, struct error *e)
 	if (err >= 0)
 		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
 	if (err >= 0)
-		err = fill(filter, process);
+		err = fill(filter, processes);
 	if (err >= 0)
 		err = seccomp_load(filter);
 	seccomp_release(filter);

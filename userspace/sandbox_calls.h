@@ -14,7 +14,7 @@ enum sandbox_process {
 	SANDBOX_RUNNER = 1 << 5, /* the other way round: it lacks some calls */
 };
 
-/* For good, for all threads and children. 0; -errno with e. */
-int sandbox_calls(enum sandbox_process process, struct error *e);
+/* What any of these processes needs. For good, for all threads and children. 0; -errno with e. */
+int sandbox_calls(unsigned processes, struct error *e);
 
 #endif

@@ -301,7 +301,7 @@ int main(void)
 {
 	struct guest g = { .kvm = -1, .vm = -1, .vcpu = -1 };
 	struct readings r = { .reader = NULL };
-	int err = reader_new(&r.reader);
+	int err = reader_new(NULL, &r.reader);
 
 	if (err < 0 || geteuid() != 0) {
 		printf("skipped: reading a process's memory needs root\n");

@@ -33,7 +33,7 @@ ROOMS = {
     "store": PURE,
     "notify": PURE + ("store",),
     "serve": PURE + ("store",),
-    "collector": LOW + ("collect",),
+    "collector": LOW + ("collect", "sandbox"),
     "alert": PURE + ("store",),
     "blind": PURE + ("store", "alert"),
     "watch": PURE + ("store", "blind"),

@@ -42,6 +42,7 @@ struct answer {
 };
 
 struct reader {
+	int (*confine)(void);
 	pid_t pid;
 	int fd;
 	int epoll_fd;
@@ -170,7 +171,7 @@ static bool worker_answer(struct worker *w, const struct question *q, const stru
 	return sent;
 }
 
-static _Noreturn void worker_main(int fd, pid_t parent)
+static _Noreturn void worker_main(int (*confine)(void), int fd, pid_t parent)
 {
 	enum { FD = 3 };
 	struct record_slot *slots = calloc(READER_SLOTS_MAX, sizeof(*slots));
@@ -184,6 +185,8 @@ static _Noreturn void worker_main(int fd, pid_t parent)
 	syscall(SYS_close_range, FD + 1, ~0u, 0);
 	/* Another user's memory (SYS_PTRACE), and the file that tells which of it is resident (DAC_READ_SEARCH). */
 	if (capability_keep(CAPABILITY(CAP_SYS_PTRACE) | CAPABILITY(CAP_DAC_READ_SEARCH)) < 0)
+		_exit(1);
+	if (confine && confine() < 0)
 		_exit(1);
 	while (receive(w.fd, &q, sizeof(q)) && q.slots <= READER_SLOTS_MAX && receive(w.fd, slots, q.slots * sizeof(*slots)))
 		if (!worker_answer(&w, &q, slots))
@@ -204,7 +207,7 @@ static int worker_start(struct reader *r)
 	setsockopt(ends[1], SOL_SOCKET, SO_SNDBUF, &sizes, sizeof(sizes));
 	r->pid = fork();
 	if (r->pid == 0)
-		worker_main(ends[1], parent);
+		worker_main(r->confine, ends[1], parent);
 	close(ends[1]);
 	if (r->pid < 0) {
 		close(ends[0]);
@@ -238,7 +241,7 @@ static void worker_stop(struct reader *r)
 	reap(r);
 }
 
-int reader_new(struct reader **ret)
+int reader_new(int (*confine)(void), struct reader **ret)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 	int err;
@@ -246,6 +249,7 @@ int reader_new(struct reader **ret)
 	if (!r)
 		return -ENOMEM;
 	r->fd = r->epoll_fd = -1;
+	r->confine = confine;
 	err = worker_start(r);
 	if (err < 0) {
 		free(r);

@@ -35,8 +35,11 @@ struct reader_request {
  */
 typedef void (*reader_fn)(void *context, uint64_t vm, uint32_t boot, enum record_area area, int err, const void *body, size_t bytes);
 
-/* The process begins here: call it before anything is open that it should not have. The descriptor to watch changes with it; epoll_fd gets it with `event`. */
-int reader_new(struct reader **ret);
+/*
+ * The process begins here: call it before anything is open that it should not have. confine: what it calls, there, to give up what it
+ * does not need, -errno; or NULL. The descriptor to watch changes with it; epoll_fd gets it with `event`.
+ */
+int reader_new(int (*confine)(void), struct reader **ret);
 int reader_watch(struct reader *r, int epoll_fd, uint64_t event);
 void reader_free(struct reader *r);
 

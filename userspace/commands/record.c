@@ -19,6 +19,7 @@
 #include "userspace/commands/privilege.h"
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
+#include "userspace/sandbox.h"
 #include "userspace/serve/json.h"
 
 struct recording {
@@ -145,6 +146,8 @@ static int record(const struct options *o, const struct config *config, uint64_t
 		options.stop_fd = end_signals(e);
 		err = options.stop_fd;
 	}
+	if (err >= 0)
+		err = sandbox_collector(e);
 	if (err >= 0) {
 		err = collector_run(&options, ret_records, e);
 		close(options.stop_fd);

@@ -15,6 +15,7 @@
 #include "userspace/commands/settings.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/drift/suppress.h"
+#include "userspace/sandbox.h"
 #include "userspace/serve/http.h"
 #include "userspace/serve/http_listen.h"
 
@@ -85,6 +86,8 @@ static int begin(const struct options *o, struct serve *s, struct error *e)
 		err = http_load(s->config, &s->listener, &s->http, e);
 	if (err >= 0)
 		err = rights_drop(s, e);
+	if (err >= 0)
+		err = sandbox_server(s->url + strcspn(s->url, ":") + 1, e);
 	if (err >= 0)
 		err = store_try(s, e);
 	if (err >= 0)

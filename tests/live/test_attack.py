@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: Apache-2.0
+"""An attacker inside each process of a real monitor: what docs/architecture.md says that it may, it may, and nothing else; and the
+monitor goes on. tests/live/inject makes the process perform the calls, as code would that has taken it over."""
+import json
+import os
+import re
+import subprocess
+import unittest
+
+from harness import BUILD, ROOT, abidrift, wait_for
+from test_run import Run, children, status
+
+INJECT = os.path.join(BUILD, "tests", "live", "inject")
+EPERM, EACCES = 1, 13
+AT_FDCWD, O_WRONLY, O_RDWR, O_CREAT, O_TRUNC = -100, 1, 2, 0o100, 0o1000
+SIGCONT, SIGCHLD = 18, 17
+CLONE_SIGHAND = 0x800  # alone it is an error, so nothing is made where it would be allowed
+PROT_EXEC_WRITE, MAP_PRIVATE_ANONYMOUS = 6, 0x22
+TIOCSTI = 0x5412
+UNIX, INET, NETLINK, INET6, FAMILIES = 1, 2, 16, 10, 46
+# x86-64's; arch/x86/entry/syscalls/syscall_64.tbl
+CALLS = dict(close=3, mmap=9, mprotect=10, ioctl=16, shmget=29, connect=42, bind=49, listen=50, socket=41, socketpair=53, clone=56, execve=59, kill=62, rename=82,
+             creat=85, link=86, unlink=87, symlink=88, chmod=90, chown=92, ptrace=101, personality=135, pivot_root=155, prctl=157, chroot=161, mount=165, umount2=166,
+             swapon=167, reboot=169, sethostname=170, init_module=175, tkill=200, io_setup=206, mq_open=240, kexec_load=246, add_key=248, keyctl=250, openat=257,
+             unshare=272, perf_event_open=298, fanotify_init=300, prlimit64=302, open_by_handle_at=304, setns=308, process_vm_readv=310, process_vm_writev=311,
+             finit_module=313, bpf=321, execveat=322, userfaultfd=323, pidfd_send_signal=424, io_uring_setup=425, open_tree=428, fsopen=430, openat2=437,
+             pidfd_getfd=438, process_madvise=440)
+
+
+def cell_table():
+    """{operation: {process: yes or no}} as the docs have it."""
+    with open(os.path.join(ROOT, "docs", "architecture.md")) as f:
+        text = f.read().split("### What each process may still do\n")[1]
+    rows = [[c.strip() for c in line.strip("|").split("|")] for line in re.findall(r"(?m)^\|.*\|$", text.split("\n## ")[0].split("\n### ")[0])]
+    return {row[0]: dict(zip(rows[0][1:], row[1:])) for row in rows[2:]}
+
+
+class Attacker:
+    def __init__(self, pid):
+        self.pid = pid
+
+    def call(self, name, *arguments):
+        """What the call returned in there: a number, or -errno."""
+        done = subprocess.run([INJECT, str(self.pid), str(CALLS[name]), *map(str, arguments)], capture_output=True, text=True, timeout=60)
+        if done.returncode:
+            raise AssertionError(f"{name} in {self.pid}: {done.stderr}")
+        return int(done.stdout)
+
+    def open(self, path, flags):
+        fd = self.call("openat", AT_FDCWD, "s:" + path, flags, 0o600)
+        if fd >= 0:
+            self.call("close", fd)
+        return fd
+
+    def socket(self, family, kind=1):
+        fd = self.call("socket", family, kind, 0)
+        if fd >= 0:
+            self.call("close", fd)
+        return fd
+
+    def take_port(self):
+        """Of a socket of its own, where it gets one."""
+        fd = self.call("socket", INET, 1, 0)
+        if fd < 0:
+            return [fd, self.call("bind", 0, "x:0200" + "00" * 14, 16)]
+        got = self.call("bind", fd, "x:0200" + "00" * 2 + "7f000001" + "00" * 8, 16)
+        self.call("close", fd)
+        return [got]
+
+
+class Attack(Run):
+    def setUp(self):
+        super().setUp()
+        self.outside = self.folder.file("outside")
+        os.mkdir(self.outside)
+        os.chmod(self.outside, 0o777)
+        self.victim = os.path.join(self.outside, "file")
+        with open(self.victim, "w") as f:
+            f.write("as it was")
+        os.chmod(self.victim, 0o666)
+        self.vmm = self.microvmm("--stdin")
+        self.m = self.start()
+
+    def processes(self):
+        """{as in the docs: pid}"""
+        found = children(self.m.pid)
+        for parent, name, kept in (("collector", "abidrift-memory", "reader"),):
+            found[kept] = wait_for(kept, lambda p=parent, n=name: children(found[p]).get(n), 20)
+        return found
+
+    def attempts(self, a):
+        """{operation of the docs: [(what, result)]}: who may does none of them harm."""
+        vmm, beside = self.vmm.pid, self.path + "-new"
+        yes = lambda name, *args: (name, a.call(name, *args))
+        return {
+            "load BPF programs": lambda: [yes("bpf", 0, 0, 0)],
+            "read guests' memory": lambda: [yes("process_vm_readv", vmm, 0, 0, 0, 0, 0)],
+            "look at other processes in `/proc`": lambda: [(p, a.open(p, 0)) for p in (f"/proc/{vmm}/cmdline", "/proc/1/stat")],
+            "open their memory, environment, files": lambda: [(p, a.open(f"/proc/{vmm}/{p}", 0)) for p in ("mem", "environ", "maps")],
+            "write guests' memory, trace them": lambda: [yes("process_vm_writev", vmm, 0, 0, 0, 0, 0), ("mem", a.open(f"/proc/{vmm}/mem", O_RDWR)),
+                                                       yes("ptrace", 0x4206, vmm, 0, 0), yes("ptrace", 16, vmm, 0, 0), yes("process_madvise", 0, 0, 0, 4, 0)],
+            "signals to other processes": lambda: [yes("kill", vmm, 0), yes("kill", vmm, SIGCONT), yes("kill", self.m.pid, SIGCONT), yes("tkill", vmm, SIGCONT),
+                                                   yes("pidfd_send_signal", 0, 0, 0, 0), yes("prlimit64", vmm, 0, 0, 0)],
+            "run programs": lambda: [yes("execve", "s:/nonexistent/program", 0, 0), yes("execveat", AT_FDCWD, "s:/nonexistent/program", 0, 0, 0)],
+            "make processes": lambda: [yes("clone", CLONE_SIGHAND | SIGCHLD, 0, 0, 0, 0)],
+            "sockets (internet, Unix)": lambda: [(f"family {f}", a.socket(f)) for f in (INET, INET6, UNIX)],
+            "sockets of other families": lambda: [(f"family {f}", a.socket(f)) for f in range(FAMILIES) if f not in (INET, INET6, UNIX, NETLINK)],
+            "take a TCP port": lambda: [("bind", r) for r in a.take_port()],
+            "open files to write, or make them": lambda: [
+                ("open", a.open(self.victim, O_WRONLY)), ("truncate", a.open(self.victim, O_RDWR | O_TRUNC)),
+                ("make", a.open(os.path.join(self.outside, "new"), O_WRONLY | O_CREAT)), ("/etc", a.open("/etc/abidrift-attack", O_WRONLY | O_CREAT)),
+                yes("creat", "s:" + os.path.join(self.outside, "new"), 0o600), yes("openat2", AT_FDCWD, "s:" + self.victim, "x:" + "00" * 24, 24),
+                yes("rename", "s:" + self.victim, "s:" + self.victim + "2"), yes("link", "s:" + self.victim, "s:" + self.victim + "2"),
+                yes("symlink", "s:/etc", "s:" + self.victim + "2"), yes("chmod", "s:" + self.victim, 0o777)],
+            "remove files": lambda: [yes("unlink", "s:" + os.path.join(self.outside, "nothing"))],
+            "write the store": lambda: [("store", a.open(self.path, O_RDWR))],
+            "make files beside it": lambda: [("make", a.open(beside, O_RDWR | O_CREAT))],
+            "mounts, namespaces, modules, keys, users": lambda: [
+                yes("mount", "s:none", "s:/mnt", "s:tmpfs", 0, 0), yes("umount2", "s:/mnt", 0), yes("fsopen", "s:tmpfs", 0), yes("open_tree", -1, "s:/", 0),
+                yes("pivot_root", "s:/", "s:/"), yes("chroot", "s:/"), yes("unshare", 0x10000000), yes("setns", 0, 0), yes("init_module", 0, 0, 0),
+                yes("finit_module", 0, 0, 0), yes("kexec_load", 0, 0, 0, 0), yes("reboot", 0, 0, 0, 0), yes("add_key", 0, 0, 0, 0, 0), yes("keyctl", 0, 0, 0, 0, 0),
+                yes("sethostname", "s:x", 1), yes("swapon", "s:/x", 0), yes("open_by_handle_at", 0, 0, 0), yes("chown", "s:" + self.victim, 0, 0)],
+            "io_uring, userfaultfd, tracing": lambda: [yes("io_uring_setup", 1, "x:" + "00" * 120), yes("userfaultfd", 0), yes("fanotify_init", 0, 0), yes("io_setup", 1, 0),
+                                                        yes("mq_open", "s:x", 0, 0, 0), yes("shmget", 0, 4096, 0), yes("pidfd_getfd", 0, 0, 0)],
+            "new code in its memory": lambda: [yes("mmap", 0, 4096, PROT_EXEC_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0), yes("mprotect", 0, 4096, 4), yes("personality", 0x400000),
+                                               yes("prctl", 4, 1, 0, 0, 0)],
+            "type into its terminal": lambda: [yes("ioctl", 2, TIOCSTI, "s:x")],
+        }
+
+    def attack(self, name):
+        a = Attacker(self.processes()[name])
+        attempts = self.attempts(a)
+        table = cell_table()
+        self.assertEqual(set(attempts), set(table), "operations of the docs that nobody tries, or the other way round")
+        wrong = []
+        for operation, row in table.items():
+            for what, result in attempts[operation]():
+                refused = result in (-EPERM, -EACCES)
+                if refused != (row[name] == "no"):
+                    wrong.append(f"{operation}: {row[name]} according to the docs, but {what} gave {result}")
+        self.assertEqual(wrong, [])
+        if os.path.exists(self.path + "-new"):
+            a.call("unlink", "s:" + self.path + "-new")
+        with open(self.victim) as f:
+            self.assertEqual(f.read(), "as it was")
+        self.assertEqual(os.listdir(self.outside), ["file"])
+        self.assertTrue(os.path.exists(f"/proc/{self.vmm.pid}"))
+
+    def goes_on(self):
+        """The monitor that was attacked still sees a guest, and still tells."""
+        before = self.processes()
+        guest = self.microvmm("--stdin")
+        guest.write("cpuid 0 0\n")
+        wait_for("the new guest", lambda: self.guest_of(guest.pid), 60)
+        self.alert()
+        self.m.wait_line('"type":"resolved"', "out")
+        self.assertEqual(self.processes(), before)
+        self.assertFalse([line for line in self.m.err if "starting it again" in line])
+
+    def guest_of(self, pid):
+        guests = json.loads(abidrift("ls", "--json", store=self.store).stdout)["guests"]
+        return [g for g in guests if g["running"] and str(pid) in json.dumps(g)]
+
+    def test_each_has_a_filter_that_nothing_takes_back(self):
+        for name, pid in self.processes().items():
+            if name not in next(iter(cell_table().values())):
+                continue
+            s = status(pid)
+            self.assertEqual((name, s["Seccomp"], s["NoNewPrivs"]), (name, "2", "1"))
+            if name not in ("collector", "reader"):
+                self.assertEqual((name, s["CapEff"]), (name, "0" * 16))
+
+    def test_who_takes_the_collector_over_only_looks(self):
+        self.attack("collector")
+        self.goes_on()
+
+    def test_who_takes_the_reader_over_has_guests_memory_and_nothing_else(self):
+        self.attack("reader")
+        self.goes_on()
+
+    def test_who_takes_the_analyst_over_has_the_store_and_nothing_else(self):
+        self.attack("analyst")
+        self.goes_on()
+
+
+if __name__ == "__main__":
+    unittest.main()
