@@ -69,7 +69,7 @@ static const struct call calls[] = {
 	CALL(uname, EVERY), CALL(sysinfo, EVERY), CALL(getrusage, EVERY), CALL(getrlimit, EVERY), CALL(umask, EVERY),
 	ONLY(prlimit64, EVERY, 0, INT, 0),
 	/* fewer rights are always allowed */
-	CALL(capset, C), CALL(seccomp, C), ONLY(prctl, EVERY, 0, INT, PR_SET_NO_NEW_PRIVS), ONLY(prctl, EVERY, 0, INT, PR_GET_NO_NEW_PRIVS),
+	CALL(capset, C), CALL(seccomp, C), ONLY(prctl, C, 0, INT, PR_CAPBSET_DROP), ONLY(prctl, C, 0, INT, PR_CAP_AMBIENT), ONLY(prctl, EVERY, 0, INT, PR_SET_NO_NEW_PRIVS), ONLY(prctl, EVERY, 0, INT, PR_GET_NO_NEW_PRIVS),
 	ONLY(prctl, EVERY, 0, INT, PR_SET_NAME), ONLY(prctl, EVERY, 0, INT, PR_GET_NAME), ONLY(prctl, EVERY, 0, INT, PR_SET_PDEATHSIG),
 	ONLY(prctl, EVERY, 0, INT, PR_GET_DUMPABLE), ONLY(prctl, EVERY, 0, INT, PR_CAPBSET_READ),
 #ifdef PR_SET_VMA
