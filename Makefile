@@ -226,7 +226,7 @@ install: all pages
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir)/docs docs/*.md
 	$(Q)for file in $$(find $(DASHBOARDS) -type f ! -name '*.test.*'); do $(INSTALL) -D -m 644 $$file $(DESTDIR)$(datadir)/abidrift/$$file; done
 # One file that needs nothing on its host: all that works without a service, `record` and `replay` before all.
-ALONE_LEFT_OUT := userspace/messenger.c userspace/sandbox.c $(wildcard userspace/commands/run*.c) \
+ALONE_LEFT_OUT := userspace/messenger.c $(wildcard userspace/commands/run*.c) \
 	$(addprefix userspace/commands/,prepare.c service.c serve.c alert.c supervise.c table.c)
 ALONE_OTHERWISE := userspace/main.c userspace/commands/version.c
 ALONE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(ALONE_LEFT_OUT) $(ALONE_OTHERWISE),$(MAIN_SOURCES))) \
@@ -239,7 +239,7 @@ $(BUILD)/alone/%.o: %.c Makefile
 $(BUILD)/abidrift-static: $(ALONE_OBJECTS) $(LIBS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -static-pie -Wl,-z,relro,-z,now,--gc-sections,--no-warnings -o $@ $(ALONE_OBJECTS) $(call reverse,$(LIBS)) \
-		-lbpf -lelf -lz $(STORE_LIBS) -lm -ldl -lpthread
+		-lseccomp -lbpf -lelf -lz $(STORE_LIBS) -lm -ldl -lpthread
 static: $(BUILD)/abidrift-static
 # Sanitizers have no static library.
 ifndef DEV
