@@ -69,7 +69,7 @@ static const struct call calls[] = {
 	CALL(uname, EVERY), CALL(sysinfo, EVERY), CALL(getrusage, EVERY), CALL(getrlimit, EVERY), CALL(umask, EVERY),
 	ONLY(prlimit64, EVERY, 0, INT, 0),
 	/* fewer rights are always allowed */
-	CALL(capset, C), CALL(seccomp, C), ONLY(prctl, C, 0, INT, PR_CAPBSET_DROP), ONLY(prctl, C, 0, INT, PR_CAP_AMBIENT), ONLY(prctl, EVERY, 0, INT, PR_SET_NO_NEW_PRIVS), ONLY(prctl, EVERY, 0, INT, PR_GET_NO_NEW_PRIVS),
+	CALL(capset, C), CALL(setrlimit, C), CALL(seccomp, C), ONLY(prctl, C, 0, INT, PR_CAPBSET_DROP), ONLY(prctl, C, 0, INT, PR_CAP_AMBIENT), ONLY(prctl, EVERY, 0, INT, PR_SET_NO_NEW_PRIVS), ONLY(prctl, EVERY, 0, INT, PR_GET_NO_NEW_PRIVS),
 	ONLY(prctl, EVERY, 0, INT, PR_SET_NAME), ONLY(prctl, EVERY, 0, INT, PR_GET_NAME), ONLY(prctl, EVERY, 0, INT, PR_SET_PDEATHSIG),
 	ONLY(prctl, EVERY, 0, INT, PR_GET_DUMPABLE), ONLY(prctl, EVERY, 0, INT, PR_CAPBSET_READ),
 #ifdef PR_SET_VMA
@@ -149,6 +149,10 @@ static int fill(scmp_filter_ctx filter, unsigned processes)
 	/* abort() and raise() */
 	if (err >= 0)
 		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0_64(SCMP_CMP_MASKED_EQ, INT, (uint32_t)getpid()));
+	/* not to be looked into: can be asked for, and not be taken back */
+	if (err >= 0)
+		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2, SCMP_A0_64(SCMP_CMP_MASKED_EQ, INT, PR_SET_DUMPABLE),
+				       SCMP_A1_64(SCMP_CMP_EQ, 0));
 	return err;
 }
 
