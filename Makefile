@@ -119,6 +119,10 @@ SANDBOX_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,sandbox sandbox_calls san
 $(BUILD)/tests/unit/test_sandbox: $(BUILD)/tests/unit/test_sandbox.o $(SANDBOX_OBJECTS) $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lseccomp $(PURE_LIBS)
+KEEPER_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert blind keeper)
+$(BUILD)/tests/unit/test_keeper: $(BUILD)/tests/unit/test_keeper.o $(KEEPER_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
 $(BUILD)/tests/unit/test_%: $(BUILD)/tests/unit/test_%.o $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)
@@ -226,8 +230,8 @@ install: all pages
 	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir)/docs docs/*.md
 	$(Q)for file in $$(find $(DASHBOARDS) -type f ! -name '*.test.*'); do $(INSTALL) -D -m 644 $$file $(DESTDIR)$(datadir)/abidrift/$$file; done
 # One file that needs nothing on its host: all that works without a service, `record` and `replay` before all.
-ALONE_LEFT_OUT := userspace/messenger.c $(wildcard userspace/commands/run*.c) \
-	$(addprefix userspace/commands/,prepare.c service.c serve.c alert.c supervise.c table.c)
+ALONE_LEFT_OUT := userspace/messenger.c userspace/keeper.c $(wildcard userspace/commands/run*.c) \
+	$(addprefix userspace/commands/,attendants.c prepare.c service.c serve.c alert.c supervise.c table.c)
 ALONE_OTHERWISE := userspace/main.c userspace/commands/version.c
 ALONE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(ALONE_LEFT_OUT) $(ALONE_OTHERWISE),$(MAIN_SOURCES))) \
 	$(patsubst %.c,$(BUILD)/alone/%.o,$(ALONE_OTHERWISE) userspace/commands/alone/table.c)

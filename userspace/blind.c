@@ -9,6 +9,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/store/forward.h"
 #include "userspace/store/store.h"
 
 static int failed(struct store *s, int err, struct error *e)
@@ -185,6 +186,23 @@ int blind_follow(struct store *s, const struct blind_facets *is, bool *ret_alert
 
 /* ---- the monitor as a whole */
 
+/* Where another process writes the store, it is that one which makes the alert: it takes none that is made already. */
+static int monitor_forward(struct store *s, const char *host, const char *reason, int64_t now, bool *ret_alerted, struct error *e)
+{
+	struct message ask = { .what = FORWARD_MONITOR };
+	int64_t alerted = 0;
+	int err;
+
+	message_text(&ask, host);
+	message_text(&ask, reason);
+	message_number(&ask, now);
+	err = store_forward(s, &ask, &alerted);
+	if (err < 0)
+		return failed(s, err, e);
+	*ret_alerted |= alerted != 0;
+	return 0;
+}
+
 int blind_monitor(struct store *s, const char *host, const char *reason, int64_t now, bool *ret_alerted, struct error *e)
 {
 	struct buffer scope = BUFFER_INIT, summary = BUFFER_INIT;
@@ -193,6 +211,8 @@ int blind_monitor(struct store *s, const char *host, const char *reason, int64_t
 	bool turned = false;
 	int err = -ENOMEM;
 
+	if (store_forwards(s))
+		return monitor_forward(s, host, reason, now, ret_alerted, e);
 	buffer_printf(&scope, "monitor/%s", host);
 	text_terminal(&summary, host, strlen(host));
 	buffer_printf(&summary, ": %s", reason ? "its guests are not watched: " : "its guests are watched again");

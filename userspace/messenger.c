@@ -28,7 +28,8 @@ struct messenger {
 	struct store *store;
 	struct notify *notify;
 	sd_event *loop;
-	sd_event_source *bell, *stop;
+	sd_event_source *bell, *stop, *ends[MESSENGER_ATTENDANTS];
+	const char *lost; /* the attendant that ended */
 	struct watch watch;
 	bool news, stopping;
 	bool full; /* the store's disk, and it was said */
@@ -90,6 +91,30 @@ static int stop_told(sd_event_source *source, int fd, uint32_t events, void *con
 	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 }
 
+static int attendant_ended(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct messenger *m = context;
+
+	(void)fd, (void)events;
+	sd_event_source_get_description(source, &m->lost);
+	m->stopping = true;
+	return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+}
+
+static int attendants_watch(struct messenger *m, const struct messenger_attendant *attendants)
+{
+	int err = 0;
+
+	for (size_t i = 0; err >= 0 && i < MESSENGER_ATTENDANTS; i++) {
+		if (attendants[i].pid_fd < 0)
+			continue;
+		err = sd_event_add_io(m->loop, &m->ends[i], attendants[i].pid_fd, EPOLLIN, attendant_ended, m);
+		if (err >= 0)
+			err = sd_event_source_set_description(m->ends[i], attendants[i].name);
+	}
+	return err;
+}
+
 static int begin(struct messenger *m, const struct messenger_options *options, struct error *e)
 {
 	int err = sd_event_new(&m->loop);
@@ -98,6 +123,8 @@ static int begin(struct messenger *m, const struct messenger_options *options, s
 		err = sd_event_add_io(m->loop, &m->bell, options->bell_fd, EPOLLIN, bell_rang, m);
 	if (err >= 0)
 		err = sd_event_add_io(m->loop, &m->stop, options->stop_fd, EPOLLIN | EPOLLHUP, stop_told, m);
+	if (err >= 0)
+		err = attendants_watch(m, options->attendants);
 	if (err < 0)
 		return error_set(e, -err, "event loop: %s", strerror(-err));
 	err = notify_begin(m->notify, m->store, m->loop, say, NULL, e);
@@ -176,11 +203,15 @@ int messenger_run(struct store *store, const struct messenger_options *options, 
 	err = begin(&m, options, e);
 	if (err >= 0)
 		err = work(&m, e);
+	if (err >= 0 && m.lost)
+		err = error_set(e, ECHILD, "its %s is gone", m.lost);
 	http_end(options->http);
 	if (err >= 0)
 		err = farewell(&m, e);
 	sd_event_source_unref(m.bell);
 	sd_event_source_unref(m.stop);
+	for (size_t i = 0; i < MESSENGER_ATTENDANTS; i++)
+		sd_event_source_unref(m.ends[i]);
 	sd_event_unref(m.loop);
 	return err;
 }

@@ -13,8 +13,6 @@
 #include "userspace/sandbox_calls.h"
 #include "userspace/sandbox_landlock.h"
 
-/* Not while it writes the outbox and runs the command by itself. */
-#define MESSENGER_ONLY_READS 0
 /* More than a root folder has; what is beyond cannot be read. */
 #define PLACES 64
 
@@ -113,8 +111,6 @@ int sandbox_analyst(const char *store_path, struct error *e)
 
 int sandbox_messenger(const char *store_path, struct error *e)
 {
-	if (!MESSENGER_ONLY_READS)
-		return sandbox_calls(SANDBOX_RUNNER, e);
 	return confine(SANDBOX_MESSENGER, store_path, e);
 }
 

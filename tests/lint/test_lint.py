@@ -44,9 +44,10 @@ ROOMS = {
     "sandbox_calls": ("base",),
     "sandbox_landlock": ("base",),
     "sandbox": ("base", "sandbox_calls", "sandbox_landlock"),
+    "keeper": PURE + ("store", "blind"),
     "analyst": PURE + ("store", "alert", "blind", "judge", "maintenance", "lives", "status"),
     "messenger": PURE + ("store", "notify", "serve", "watch"),
-    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "alert", "maintenance", "analyst", "messenger", "sandbox"),
+    "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "alert", "maintenance", "analyst", "messenger", "sandbox", "keeper"),
     "main": PURE + ("commands",),
 }
 # Libraries' headers and where they belong.
@@ -55,6 +56,7 @@ LIBRARY_HEADERS = (
     ("SQLite", re.compile(r"^<sqlite3\.h>"), ("userspace/store/",)),
     ("sockets", re.compile(r"^<(sys/socket|sys/un|netinet/.*|arpa/.*|netdb|linux/netlink|curl/.*|microhttpd)(\.h)?>"), (
         "userspace/serve/", "userspace/notify/", "userspace/commands/supervise.c",
+        "userspace/commands/attendants.c",  # the pairs that the messenger talks over with its keeper and runner
         "userspace/collect/reader.c",  # talks with the process that reads guests' memory, over a pair that it makes
         "userspace/collect/output.c",  # accepts the analyst on the descriptor that it inherits
         "userspace/sandbox_calls.c",   # names the families that are refused

@@ -6,6 +6,7 @@ import pwd
 
 from harness import abidrift, wait_for
 from receivers import Sinks
+from test_run import children
 
 LARGE = "x" * (1 << 20)
 
@@ -83,8 +84,7 @@ class Command(Sinks):
         with open(os.path.join(self.out, "mended"), "w"):
             pass
         wait_for("the alert", lambda: not self.waiting("command"))
-        kids = open(f"/proc/{self.messenger(m)}/task/{self.messenger(m)}/children").read()
-        self.assertEqual(kids, "")
+        self.assertEqual(children(children(self.messenger(m))["runner"]), {})
 
     @staticmethod
     def not_ours(pid):

@@ -12,6 +12,7 @@
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/commands/attendants.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/privilege.h"
@@ -57,26 +58,27 @@ static int alert_make(json_t **ret, struct error *e)
 	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 
-/* What the messenger may is what counts: it is not root. */
-static int rights_drop(struct error *e)
+/* What the messenger may is what counts: it is not root. Our standard output is not the monitor's: only who asks for it by name gets the line there. */
+static int sinks_load(const struct options *o, const char *sink, struct notify **ret, struct attendant *runner, struct error *e)
 {
 	struct privilege_user user;
-	int err = geteuid() ? 0 : privilege_user(&user, e);
-
-	return err < 0 || geteuid() ? err : privilege_drop(&user, e);
-}
-
-/* Our standard output is not the monitor's: only who asks for it by name gets the line there. */
-static int sinks_load(const struct options *o, const char *sink, struct notify **ret, struct error *e)
-{
 	struct config *config = NULL;
 	int err = settings_load(o, &config, e);
+	bool root = geteuid() == 0;
 
 	if (err >= 0 && !sink)
 		err = config_assign(config, "stdout.enable=off", e);
+	if (err >= 0 && root)
+		err = privilege_user(&user, e);
+	if (err >= 0 && (!sink || !strcmp(sink, "command")))
+		err = attendant_runner(config, root ? &user : NULL, runner, e);
 	if (err >= 0)
 		err = notify_load(config, ret, e);
 	config_free(config);
+	if (err >= 0)
+		notify_runner(*ret, runner->fd);
+	if (err >= 0 && root)
+		err = privilege_drop(&user, e);
 	return err;
 }
 
@@ -114,6 +116,7 @@ int verb_alert(const struct options *o)
 	const char *sink = o->argument_count > 1 ? o->arguments[1] : NULL;
 	struct trial trial = { json_array(), true };
 	struct error e = ERROR_INIT;
+	struct attendant runner = ATTENDANT_INIT;
 	struct notify *notify = NULL;
 	json_t *alert = NULL;
 	int code, err = 0;
@@ -121,16 +124,15 @@ int verb_alert(const struct options *o)
 	if (strcmp(o->arguments[0], "test"))
 		err = error_set(&e, EINVAL, "alert: there is nothing to do with \"%.60s\" (usage: abidrift alert test [SINK])", o->arguments[0]);
 	if (err >= 0)
-		err = sinks_load(o, sink, &notify, &e);
+		err = sinks_load(o, sink, &notify, &runner, &e);
 	if (err >= 0)
 		err = alert_make(&alert, &e);
-	if (err >= 0)
-		err = rights_drop(&e);
 	if (err >= 0) {
 		signal(SIGPIPE, SIG_IGN);
 		err = notify_test(notify, sink, alert, heard, &trial, &e);
 	}
 	notify_free(notify);
+	attendant_end(&runner);
 	if (err < 0)
 		code = output_error(o, "%s", *e.text ? e.text : strerror(-err));
 	else

@@ -13,6 +13,7 @@
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/collector.h"
+#include "userspace/commands/attendants.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/settings.h"
@@ -21,6 +22,8 @@
 #include "userspace/notify/notify.h"
 #include "userspace/sandbox.h"
 #include "userspace/serve/http.h"
+#include "userspace/store/forward.h"
+#include "userspace/store/store.h"
 
 /* While somebody keeps the store locked, HTTP and sinks go on; what could not be written is written later. */
 #define MESSENGER_PATIENCE_MS 50
@@ -168,17 +171,36 @@ static int messenger_prepare(void *context, struct service_start *start, struct 
 	return 0;
 }
 
+struct attendants {
+	struct attendant keeper, runner;
+};
+
+/* Before this process knows any secret, and may not start others any more. */
+static int attendants_start(const struct run *r, struct attendants *a, struct messenger_options *options, struct error *e)
+{
+	int err = attendant_keeper(r->url, MESSENGER_PATIENCE_MS, &r->user, &a->keeper, e);
+
+	if (err >= 0)
+		err = attendant_runner(r->config, &r->user, &a->runner, e);
+	options->attendants[0] = (struct messenger_attendant){ "keeper", a->keeper.pid_fd };
+	options->attendants[1] = (struct messenger_attendant){ "runner", a->runner.pid_fd };
+	return err;
+}
+
 static int messenger_main(void *context, const struct service_start *start)
 {
 	struct run *r = context;
+	struct attendants attendants = { ATTENDANT_INIT, ATTENDANT_INIT };
 	struct messenger_options options = { .store_url = r->url, .bell_fd = r->bell_fd, .stop_fd = start->stop_fd,
 					     .blind_after_ns = config_ns(r->config, "alerts.blind_after") };
 	struct suppressions *rules = NULL;
 	struct error e = ERROR_INIT;
 	struct store *store = NULL;
-	/* Secrets are for root alone: they are read before rights are given up. */
-	int err = notify_load(r->config, &options.notify, &e);
+	int err = attendants_start(r, &attendants, &options, &e);
 
+	/* Secrets are for root alone: they are read before rights are given up. */
+	if (err >= 0)
+		err = notify_load(r->config, &options.notify, &e);
 	if (err >= 0)
 		err = http_load(r->config, &r->http, &options.http, &e);
 	if (err >= 0)
@@ -189,15 +211,19 @@ static int messenger_main(void *context, const struct service_start *start)
 	if (err >= 0)
 		err = sandbox_messenger(r->url + strlen(URL_SCHEME), &e);
 	if (err >= 0)
-		err = store_open(r->url, STORE_WRITE, &store, &e);
+		err = store_open_forwarding(r->url, attendants.keeper.fd, &store, &e);
 	if (err >= 0) {
 		store_patience(store, MESSENGER_PATIENCE_MS);
+		notify_runner(options.notify, attendants.runner.fd);
 		err = messenger_run(store, &options, &e);
 	}
 	http_free(options.http);
 	suppressions_free(rules);
 	notify_free(options.notify);
 	store_close(store);
+	/* The keeper last: who writes puts the store's log in order when nobody reads any more. */
+	attendant_end(&attendants.runner);
+	attendant_end(&attendants.keeper);
 	return err < 0 ? failed(r, "messenger", &e, err) : 0;
 }
 

@@ -1,77 +1,41 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * A program for each alert, one at a time. It gets the alert on its standard input (a memory file: nobody waits for it to be read),
- * an environment of our making, and a process group of its own, which is killed as a whole when its time is over.
- */
+/* A program for each alert: another process runs it (runner.h), one at a time; here is who asks it to. */
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
-#include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
+#include "userspace/base/message.h"
+#include "userspace/notify/runner.h"
 #include "userspace/notify/sink.h"
 
-#define PATH "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-#define LANG "LANG=C.UTF-8"
-/* Of what it says on standard error the end is kept; the last line of that is told. */
-#define SAID_BYTES 1024
-#define SAID_SHOWN 160
-/* As shells have it; and where even the reason could not be told. */
-#define EXIT_NO_PROGRAM 127
-#define EXIT_NO_REASON 126
+#define GONE "the process that runs commands is gone"
 
 struct command {
 	const struct sink_host *host;
-	char *words;
-	char **argv;
-	uint64_t timeout_ms;
-	/* of the one that runs; pid 0: none does */
-	pid_t pid;
-	int64_t row;
-	bool late;
-	int said_fd, failed_fd; /* its standard error; why it could not be started */
-	sd_event_source *end, *said, *time;
-	char text[SAID_BYTES];
-	size_t bytes;
+	sd_event_source *talk;
+	int64_t row;            /* of what is asked for; 0: nothing is */
+	struct buffer out, in;  /* what is not sent yet; what came so far of an answer */
+	bool gone;
 };
-
-/* ---- before */
 
 static bool command_wanted(const struct config *c)
 {
 	return *config_get(c, "command.run");
 }
 
-static void source_end(sd_event_source **source)
+static int command_load(const struct config *config, void **ret_state, struct error *e)
 {
-	*source = sd_event_source_disable_unref(*source);
-}
+	struct command *c = calloc(1, sizeof *c);
 
-static void descriptor_end(int *fd)
-{
-	if (*fd >= 0)
-		close(*fd);
-	*fd = -1;
-}
-
-static void run_forget(struct command *c)
-{
-	source_end(&c->end);
-	source_end(&c->said);
-	source_end(&c->time);
-	descriptor_end(&c->said_fd);
-	descriptor_end(&c->failed_fd);
-	c->pid = 0;
+	(void)config;
+	*ret_state = c;
+	return c ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 
 static void command_release(void *state)
@@ -80,354 +44,120 @@ static void command_release(void *state)
 
 	if (!c)
 		return;
-	source_end(&c->end);
-	if (c->pid) {
-		kill(-c->pid, SIGKILL);
-		kill(c->pid, SIGKILL); /* before it had made its group */
-		waitpid(c->pid, NULL, 0);
-	}
-	run_forget(c);
-	free(c->argv);
-	free(c->words);
+	sd_event_source_disable_unref(c->talk);
+	buffer_release(&c->out);
+	buffer_release(&c->in);
 	free(c);
 }
 
-static int words_split(struct command *c, const char *line)
+static void answer(struct command *c, enum sink_result result, const char *text)
 {
-	size_t count = 0;
-	char *p;
+	struct error line = ERROR_INIT;
+	struct sink_answer is = { .result = result, .text = line.text };
+	int64_t row = c->row;
 
-	c->words = strdup(line);
-	c->argv = calloc(strlen(line) / 2 + 2, sizeof *c->argv);
-	if (!c->words || !c->argv)
-		return -ENOMEM;
-	for (p = c->words + strspn(c->words, " "); *p; p += strspn(p, " ")) {
-		c->argv[count++] = p;
-		p += strcspn(p, " ");
-		if (*p)
-			*p++ = 0;
-	}
-	return 0;
+	error_set(&line, 0, "%s", text); /* makes it printable */
+	c->row = 0;
+	c->host->answered(c->host->context, sink_command.name, row, &is);
 }
 
-static int command_load(const struct config *config, void **ret_state, struct error *e)
+static void gone(struct command *c)
 {
-	struct command *c = calloc(1, sizeof *c);
+	c->gone = true;
+	sd_event_source_set_enabled(c->talk, SD_EVENT_OFF);
+	buffer_clear(&c->out);
+	if (c->row)
+		answer(c, SINK_LATER, GONE);
+}
 
-	if (!c)
-		return error_set(e, ENOMEM, "out of memory");
-	c->said_fd = c->failed_fd = -1;
-	c->timeout_ms = config_ns(config, "command.timeout") / 1000000;
-	if (words_split(c, config_get(config, "command.run")) < 0) {
-		command_release(c);
-		return error_set(e, ENOMEM, "out of memory");
+/* What the socket takes now. */
+static void send_some(struct command *c)
+{
+	ssize_t put = c->out.size ? write(c->host->runner_fd, c->out.data, c->out.size) : 0;
+
+	if (put < 0 && errno != EAGAIN && errno != EINTR) {
+		gone(c);
+		return;
 	}
-	*ret_state = c;
+	buffer_consume(&c->out, put > 0 ? (size_t)put : 0);
+	sd_event_source_set_io_events(c->talk, c->out.size ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+static void take(struct command *c)
+{
+	struct message m = { 0 };
+	size_t bytes;
+	char part[4096];
+	ssize_t got = read(c->host->runner_fd, part, sizeof part);
+	int err;
+
+	if (got < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	buffer_append(&c->in, part, got > 0 ? (size_t)got : 0);
+	err = got <= 0 || buffer_failed(&c->in) ? -EPIPE : message_take(&c->in, &m, &bytes);
+	if (err > 0 && (!c->row || !message_is(&m, RUNNER_ANSWER) || m.fields[0].number < SINK_DELIVERED || m.fields[0].number > SINK_STOPPED))
+		err = -EBADMSG;
+	if (err < 0)
+		gone(c);
+	if (err <= 0)
+		return;
+	answer(c, (enum sink_result)m.fields[0].number, m.fields[1].text);
+	buffer_consume(&c->in, bytes);
+}
+
+static int talk(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct command *c = context;
+
+	(void)source, (void)fd;
+	if (events & EPOLLOUT)
+		send_some(c);
+	if (!c->gone && events & ~(uint32_t)EPOLLOUT)
+		take(c);
 	return 0;
 }
 
 static int command_begin(void *state, const struct sink_host *host, struct error *e)
 {
 	struct command *c = state;
-	sigset_t child;
+	int err;
 
-	/* The loop wants to be the only one that hears of children. */
-	sigemptyset(&child);
-	sigaddset(&child, SIGCHLD);
-	if (sigprocmask(SIG_BLOCK, &child, NULL) < 0)
-		return error_set(e, errno, "cannot watch children: %s", strerror(errno));
+	if (host->runner_fd < 0)
+		return error_set(e, ECHILD, GONE);
+	if (fcntl(host->runner_fd, F_SETFL, fcntl(host->runner_fd, F_GETFL) | O_NONBLOCK) < 0)
+		return error_set(e, errno, "%s", strerror(errno));
+	err = sd_event_add_io(host->loop, &c->talk, host->runner_fd, EPOLLIN, talk, c);
+	if (err < 0)
+		return error_set(e, -err, "event loop: %s", strerror(-err));
 	c->host = host;
 	return 0;
 }
 
-/* ---- in the child */
-
-/* Only what is allowed after a fork of a process with threads. */
-static void child_go(char *const *argv, char *const *environment, int in, int err, int failed, int nothing)
-{
-	struct sigaction standard = { .sa_handler = SIG_DFL };
-	sigset_t none;
-	int why;
-
-	setpgid(0, 0);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	for (int s = 1; s < NSIG; s++)
-		sigaction(s, &standard, NULL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* `failed` is beyond the others, and ends with a program that could be started. */
-	if (dup2(in, STDIN_FILENO) >= 0 && dup2(nothing, STDOUT_FILENO) >= 0 && dup2(err, STDERR_FILENO) >= 0 && dup2(failed, STDERR_FILENO + 1) >= 0 &&
-	    fcntl(STDERR_FILENO + 1, F_SETFD, FD_CLOEXEC) == 0 && chdir("/") == 0) {
-		close_range(STDERR_FILENO + 2, UINT_MAX, 0);
-		execve(argv[0], argv, environment);
-		failed = STDERR_FILENO + 1;
-	}
-	why = errno;
-	if (write(failed, &why, sizeof why) < 0)
-		_exit(EXIT_NO_REASON);
-	_exit(EXIT_NO_PROGRAM);
-}
-
-/* ---- what became of it */
-
-static void answer(struct command *c, int64_t row, enum sink_result result, const char *text)
-{
-	struct error line = ERROR_INIT;
-	struct sink_answer is = { .result = result, .text = line.text };
-
-	error_set(&line, 0, "%s", text); /* makes it printable */
-	c->host->answered(c->host->context, sink_command.name, row, &is);
-}
-
-static void said_take(struct command *c)
-{
-	char room[4096];
-	ssize_t got;
-
-	/* Who never stops talking is heard again when the loop comes round. */
-	for (int i = 0; i < 4 && (got = read(c->said_fd, room, sizeof room)) > 0; i++) {
-		size_t fresh = (size_t)got < SAID_BYTES ? (size_t)got : SAID_BYTES, kept = c->bytes;
-
-		if (kept + fresh > SAID_BYTES)
-			kept = SAID_BYTES - fresh;
-		memmove(c->text, c->text + c->bytes - kept, kept);
-		memcpy(c->text + kept, room + (size_t)got - fresh, fresh);
-		c->bytes = kept + fresh;
-	}
-}
-
-static int said_came(sd_event_source *source, int fd, uint32_t events, void *context)
-{
-	struct command *c = context;
-
-	(void)fd;
-	if (events & EPOLLIN)
-		said_take(c);
-	else
-		sd_event_source_set_enabled(source, SD_EVENT_OFF); /* nobody writes there any more */
-	return 0;
-}
-
-/* Its last line that is not empty. */
-static void said_put(const struct command *c, struct buffer *out)
-{
-	size_t end = c->bytes, from;
-
-	while (end && strchr(" \t\r\n", c->text[end - 1]))
-		end--;
-	for (from = end; from && c->text[from - 1] != '\n' && c->text[from - 1] != '\r' && end - from < SAID_SHOWN;)
-		from--;
-	if (from == end)
-		return;
-	buffer_string(out, ": ");
-	buffer_append(out, c->text + from, end - from);
-}
-
-static int why_not_started(const struct command *c)
-{
-	int why = 0;
-
-	return read(c->failed_fd, &why, sizeof why) == (ssize_t)sizeof why ? why : 0;
-}
-
-static void how(const struct command *c, const siginfo_t *info, struct buffer *out)
-{
-	if (c->late)
-		buffer_printf(out, "%s did not end within %llu ms and was killed", c->argv[0], (unsigned long long)c->timeout_ms);
-	else if (info->si_code == CLD_EXITED)
-		buffer_printf(out, "%s ended with status %d", c->argv[0], info->si_status);
-	else
-		buffer_printf(out, "%s was ended by signal %d (%s)", c->argv[0], info->si_status, strsignal(info->si_status));
-	said_put(c, out);
-}
-
-static int ended(sd_event_source *source, const siginfo_t *info, void *context)
-{
-	struct command *c = context;
-	int64_t row = c->row;
-	int failure = why_not_started(c);
-	enum sink_result result = info->si_code == CLD_EXITED && !info->si_status && !c->late ? SINK_DELIVERED : SINK_FAILED;
-	struct buffer text = BUFFER_INIT;
-
-	(void)source;
-	said_take(c);
-	if (failure) {
-		buffer_printf(&text, "%s cannot be started: %s", c->argv[0], strerror(failure));
-		result = SINK_LATER;
-	} else {
-		how(c, info, &text);
-	}
-	run_forget(c);
-	answer(c, row, result, buffer_failed(&text) ? "out of memory" : text.data);
-	buffer_release(&text);
-	return 0;
-}
-
-static int time_over(sd_event_source *source, uint64_t usec, void *context)
-{
-	struct command *c = context;
-
-	(void)source, (void)usec;
-	c->late = true;
-	kill(-c->pid, SIGKILL);
-	return 0;
-}
-
-/* ---- starting it */
-
-static int input_make(const char *line, int *ret)
-{
-	int fd = memfd_create("alert", MFD_CLOEXEC);
-	struct {
-		const char *at;
-		size_t bytes;
-	} parts[] = { { line, strlen(line) }, { "\n", 1 } };
-
-	if (fd < 0)
-		return -errno;
-	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-		while (parts[i].bytes) {
-			ssize_t put = write(fd, parts[i].at, parts[i].bytes);
-
-			if (put <= 0) {
-				int err = put < 0 ? -errno : -EIO;
-
-				close(fd);
-				return err;
-			}
-			parts[i].at += put;
-			parts[i].bytes -= (size_t)put;
-		}
-	if (lseek(fd, 0, SEEK_SET) < 0) {
-		close(fd);
-		return -errno;
-	}
-	*ret = fd;
-	return 0;
-}
-
-static void variable(struct buffer *out, const char *name, const json_t *alert, const char *key)
+static void put(struct message *m, const json_t *alert, const char *key)
 {
 	const char *value = json_string_value(json_object_get(alert, key));
 
-	buffer_printf(out, "%s=%s", name, value ? value : "");
-}
-
-/* Beyond 0 to 3, which the child gives out anew. */
-static int fd_above(int *fd)
-{
-	int above;
-
-	if (*fd < 0 || *fd > STDERR_FILENO + 1)
-		return *fd < 0 ? -EBADF : 0;
-	above = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 2);
-	if (above < 0)
-		return -errno;
-	close(*fd);
-	*fd = above;
-	return 0;
-}
-
-struct starting {
-	int in, nothing, said, failed; /* the child's ends */
-};
-
-static int ends_make(struct command *c, const char *line, struct starting *s)
-{
-	int said[2], failed[2], err = input_make(line, &s->in);
-
-	if (err < 0)
-		return err;
-	s->nothing = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	if (s->nothing < 0)
-		return -errno;
-	if (pipe2(said, O_CLOEXEC) < 0)
-		return -errno;
-	c->said_fd = said[0];
-	s->said = said[1];
-	if (pipe2(failed, O_CLOEXEC) < 0)
-		return -errno;
-	c->failed_fd = failed[0];
-	s->failed = failed[1];
-	if (fcntl(c->said_fd, F_SETFL, O_NONBLOCK) < 0 || fcntl(c->failed_fd, F_SETFL, O_NONBLOCK) < 0)
-		return -errno;
-	err = fd_above(&s->in);
-	if (err >= 0)
-		err = fd_above(&s->nothing);
-	if (err >= 0)
-		err = fd_above(&s->said);
-	return err < 0 ? err : fd_above(&s->failed);
-}
-
-static int watch(struct command *c)
-{
-	sd_event *loop = c->host->loop;
-	int err = sd_event_add_child(loop, &c->end, c->pid, WEXITED, ended, c);
-
-	if (err >= 0)
-		err = sd_event_add_io(loop, &c->said, c->said_fd, EPOLLIN, said_came, c);
-	if (err >= 0)
-		err = sd_event_add_time_relative(loop, &c->time, CLOCK_MONOTONIC, c->timeout_ms * 1000, 0, time_over, c);
-	return err;
-}
-
-static int run(struct command *c, const struct sink_alert *alert, char *const *environment)
-{
-	struct starting s = { -1, -1, -1, -1 };
-	int err = ends_make(c, alert->line, &s);
-
-	c->bytes = 0;
-	c->late = false;
-	c->row = alert->row;
-	if (err >= 0) {
-		c->pid = fork();
-		if (c->pid == 0)
-			child_go(c->argv, environment, s.in, s.said, s.failed, s.nothing);
-		err = c->pid < 0 ? -errno : 0;
-		if (c->pid < 0)
-			c->pid = 0;
-		else
-			setpgid(c->pid, c->pid); /* both do: whoever is first */
-	}
-	descriptor_end(&s.in);
-	descriptor_end(&s.nothing);
-	descriptor_end(&s.said);
-	descriptor_end(&s.failed);
-	if (err >= 0)
-		err = watch(c);
-	if (err < 0 && c->pid) {
-		source_end(&c->end);
-		kill(-c->pid, SIGKILL);
-		waitpid(c->pid, NULL, 0);
-	}
-	if (err < 0)
-		run_forget(c);
-	return err;
+	message_text(m, value ? value : "");
 }
 
 static void command_deliver(void *state, const struct sink_alert *alert)
 {
 	struct command *c = state;
-	struct buffer variables[3] = { BUFFER_INIT, BUFFER_INIT, BUFFER_INIT };
-	struct error why = ERROR_INIT;
+	struct message m = { 0 };
 	int err;
 
-	buffer_printf(&variables[0], "ABIDRIFT_ID=%s", alert->id);
-	variable(&variables[1], "ABIDRIFT_TYPE", alert->json, "type");
-	variable(&variables[2], "ABIDRIFT_SEVERITY", alert->json, "severity");
-	err = buffer_failed(&variables[0]) || buffer_failed(&variables[1]) || buffer_failed(&variables[2]) ? -ENOMEM : 0;
-	if (err >= 0) {
-		char path[] = PATH, language[] = LANG;
-		char *const environment[] = { path, language, variables[0].data, variables[1].data, variables[2].data, NULL };
-
-		err = run(c, alert, environment);
-	}
-	for (size_t i = 0; i < 3; i++)
-		buffer_release(&variables[i]);
-	if (err < 0) {
-		error_set(&why, -err, "%s cannot be started: %s", c->argv[0], strerror(-err));
-		answer(c, alert->row, SINK_LATER, why.text);
-	}
+	c->row = alert->row;
+	message_text(&m, alert->id);
+	put(&m, alert->json, "type");
+	put(&m, alert->json, "severity");
+	message_text(&m, alert->line);
+	err = c->gone ? -EPIPE : message_put(&m, &c->out);
+	if (err == -EMSGSIZE)
+		answer(c, SINK_REFUSED, "the alert is too long");
+	else if (err < 0)
+		answer(c, SINK_LATER, err == -ENOMEM ? "out of memory" : GONE);
+	else
+		send_some(c);
 }
 
 const struct sink_kind sink_command = {

@@ -80,6 +80,7 @@ struct notify {
 	struct store *store;
 	sd_event *loop;
 	struct http_client *http;
+	int runner_fd;
 	struct alertmanager *alertmanager;
 	struct sink sinks[KINDS];
 	int64_t give_up_ns;
@@ -131,11 +132,32 @@ static bool enabled(const struct config *c, const char *name)
 	return !value || !strcmp(value, "on");
 }
 
+const char *const *notify_sinks(void)
+{
+	static const char *names[KINDS + 1];
+
+	for (size_t i = 0; i < KINDS; i++)
+		names[i] = kinds[i]->name;
+	return names;
+}
+
+bool notify_runs(const struct config *c)
+{
+	return enabled(c, sink_command.name) && sink_command.wanted(c);
+}
+
+void notify_runner(struct notify *n, int fd)
+{
+	n->runner_fd = fd;
+}
+
 int notify_load(const struct config *c, struct notify **ret, struct error *e)
 {
 	struct notify *n = calloc(1, sizeof *n);
 	int err = n ? 0 : error_set(e, ENOMEM, "out of memory");
 
+	if (n)
+		n->runner_fd = -1;
 	for (size_t i = 0; err >= 0 && i < KINDS; i++) {
 		struct sink *sink = &n->sinks[i];
 
@@ -467,7 +489,7 @@ static int sink_begin(struct sink *sink, struct error *e)
 
 	if (!sink->wanted || sink->begun || sink->stopped || (sink->kind->present && !sink->kind->present(sink->state)))
 		return 0;
-	sink->host = (struct sink_host){ .loop = n->loop, .http = n->http, .context = n, .answered = answered };
+	sink->host = (struct sink_host){ .loop = n->loop, .http = n->http, .runner_fd = n->runner_fd, .context = n, .answered = answered };
 	if (sink->kind->begin && sink->kind->begin(sink->state, &sink->host, &why) < 0) {
 		sink_stops(sink, why.text);
 		return 0;

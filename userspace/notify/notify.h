@@ -20,6 +20,11 @@ struct store;
 /* What the configuration wants, with the files that it names: while they can still be read. -errno with e: a mistake in it. */
 int notify_load(const struct config *c, struct notify **ret, struct error *e);
 void notify_free(struct notify *n);
+/* Names of all that have a queue, whether wanted or not; NULL-terminated. */
+const char *const *notify_sinks(void);
+/* Does the configuration want programs to be run? Then somebody has to be there who does (runner.h), over this socket. */
+bool notify_runs(const struct config *c);
+void notify_runner(struct notify *n, int fd);
 /* Borrows store and loop. say: a line for the operator, whenever there is one. */
 int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*say)(void *context, const char *line), void *context, struct error *e);
 /* Hands out what can go now: to be called when the store changed, at first, and when notify_due says so. -errno with e: the store failed. */

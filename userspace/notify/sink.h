@@ -42,6 +42,7 @@ struct sink_answer {
 struct sink_host {
 	sd_event *loop;
 	struct http_client *http;
+	int runner_fd; /* who runs programs (runner.h); -1: nobody does */
 	void *context;
 	/* Of an alert that deliver was given; exactly once for each, from within deliver or later. */
 	void (*answered)(void *context, const char *sink, int64_t row, const struct sink_answer *answer);

@@ -25,6 +25,7 @@ struct store_setup {
 	int busy_ms;               /* 0: by mode */
 	const char *const *steps;  /* SQL that leads from format n to n + 1; NULL-terminated */
 	int format;                /* number of steps */
+	int keeper_fd;             /* who writes for us (forward.h); 0: nobody */
 };
 extern const struct store_setup STORE_SETUP;
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/store/forward.h"
+
 /* ---- what monitors say of themselves */
 
 void store_statuses_free(struct store_status *items, size_t count)
@@ -176,6 +178,14 @@ static int noticed_forget(struct store *s, const struct store_notice *notice)
 
 int store_notice_put(struct store *s, const struct store_notice *notice)
 {
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_NOTICE_PUT };
+		message_text(&ask, notice->key);
+		message_text(&ask, notice->json);
+		message_number(&ask, notice->starts_at);
+		message_number(&ask, notice->ends_at);
+		return store_forward(s, &ask, NULL);
+	}
 	bool own;
 	int err = store_enter(s, true, &own);
 	if (err < 0)
@@ -222,6 +232,12 @@ int store_notices(struct store *s, struct store_notice **ret, size_t *ret_count)
 
 int store_notice_took(struct store *s, const char *key, const char *peer)
 {
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_NOTICE_TOOK };
+		message_text(&ask, key);
+		message_text(&ask, peer);
+		return store_forward(s, &ask, NULL);
+	}
 	struct query q = query_start(s, "INSERT INTO noticed (key, peer) VALUES (?, ?) ON CONFLICT DO NOTHING");
 	query_text(&q, key);
 	query_text(&q, peer);
@@ -242,6 +258,11 @@ int store_notice_taken(struct store *s, const char *key, const char *peer, bool 
 
 int store_notice_drop(struct store *s, const char *key)
 {
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_NOTICE_DROP };
+		message_text(&ask, key);
+		return store_forward(s, &ask, NULL);
+	}
 	struct query q = query_start(s, "DELETE FROM notices WHERE key = ?");
 	query_text(&q, key);
 	return query_run(&q);

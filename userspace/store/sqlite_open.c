@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "userspace/store/forward.h"
+
 /* A log that a long reader made grow is cut back to this once it was taken over into the database. */
 #define WAL_KEEP_BYTES "67108864"
 #define FILE_MODE 0640
@@ -35,12 +37,11 @@ static int harden(struct store *s)
 	return store_sql(s, "PRAGMA cell_size_check = ON; PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;");
 }
 
-/* file:PATH?immutable=1 reads without locks and without making files. */
-static char *immutable_name(const char *path)
+/* file:PATH?OPTION, as SQLite reads it. */
+static char *uri_name(const char *path, const char *option)
 {
 	static const char hex[] = "0123456789abcdef";
-	static const char option[] = "?immutable=1";
-	char *name = malloc(strlen("file:") + 3 * strlen(path) + sizeof(option));
+	char *name = malloc(strlen("file:") + 3 * strlen(path) + strlen(option) + 1);
 	if (!name)
 		return NULL;
 	char *p = stpcpy(name, "file:");
@@ -61,10 +62,12 @@ static char *immutable_name(const char *path)
 static int connect_database(struct store *s, bool immutable)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | (s->mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
-	char *name = immutable ? immutable_name(s->path) : strdup(s->path);
+	/* immutable: without locks and without making files. readonly_shm: the locks of a reader, on files that are opened to read only. */
+	const char *option = immutable ? "?immutable=1" : store_forwards(s) ? "?readonly_shm=1" : NULL;
+	char *name = option ? uri_name(s->path, option) : strdup(s->path);
 	if (!name)
 		return store_fail(s, SQLITE_NOMEM);
-	int rc = sqlite3_open_v2(name, &s->db, flags | (immutable ? SQLITE_OPEN_URI : 0), NULL);
+	int rc = sqlite3_open_v2(name, &s->db, flags | (option ? SQLITE_OPEN_URI : 0), NULL);
 	free(name);
 	if (rc != SQLITE_OK)
 		return store_fail(s, rc);
@@ -342,6 +345,13 @@ static bool moved(struct store *s)
 int store_changed(struct store *s)
 {
 	int64_t before = s->data_version;
+	/* What the keeper wrote is no news to who asked for it: so it is the one to say. */
+	if (store_forwards(s)) {
+		const struct message ask = { .what = FORWARD_CHANGED };
+		int64_t changed = 0;
+		int err = store_forward(s, &ask, &changed);
+		return err < 0 ? err : changed != 0;
+	}
 	if (s->immutable)
 		return reopen_if_written(s);
 	if (s->mode == STORE_READ && moved(s))

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/store/forward.h"
+
 void store_alerts_free(struct store_alert *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -60,6 +62,11 @@ int store_sink_begin(struct store *s, const char *sink)
 	int found = sink_get(s, sink, &done);
 	if (found)
 		return found < 0 ? found : 0;
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_SINK_BEGIN };
+		message_text(&ask, sink);
+		return store_forward(s, &ask, NULL);
+	}
 	int err = store_enter(s, true, &own);
 	if (err < 0)
 		return err;
@@ -178,6 +185,13 @@ static int result_count(struct store *s, const char *sink, const char *result)
 
 int store_alert_done(struct store *s, const char *sink, int64_t row, bool given_up)
 {
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_ALERT_DONE };
+		message_text(&ask, sink);
+		message_number(&ask, row);
+		message_number(&ask, given_up);
+		return store_forward(s, &ask, NULL);
+	}
 	bool own;
 	int err = store_enter(s, true, &own);
 	if (err < 0)
@@ -194,6 +208,15 @@ int store_alert_done(struct store *s, const char *sink, int64_t row, bool given_
 
 int store_alert_failed(struct store *s, const char *sink, int64_t row, bool refused, int64_t next_at, const char *why)
 {
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_ALERT_FAILED };
+		message_text(&ask, sink);
+		message_number(&ask, row);
+		message_number(&ask, refused);
+		message_number(&ask, next_at);
+		message_text(&ask, why);
+		return store_forward(s, &ask, NULL);
+	}
 	bool own;
 	int err = store_enter(s, true, &own);
 	if (err < 0)
@@ -251,6 +274,11 @@ int store_queues(struct store *s, struct store_queue **ret, size_t *ret_count)
 
 int store_sink_drop(struct store *s, const char *sink)
 {
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_SINK_DROP };
+		message_text(&ask, sink);
+		return store_forward(s, &ask, NULL);
+	}
 	bool own;
 	int err = store_enter(s, true, &own);
 	if (err < 0)
@@ -279,6 +307,13 @@ void store_counters_free(struct store_counter *items, size_t count)
 
 int store_counter_add(struct store *s, const char *name, const char *labels, uint64_t count)
 {
+	if (store_forwards(s)) {
+		struct message ask = { .what = FORWARD_COUNTER_ADD };
+		message_text(&ask, name);
+		message_text(&ask, labels);
+		message_number(&ask, (int64_t)count);
+		return store_forward(s, &ask, NULL);
+	}
 	struct query q = query_start(s, "INSERT INTO counters (name, labels, count) VALUES (?, ?, ?) ON CONFLICT (name, labels) DO UPDATE SET count = "
 					"count + excluded.count");
 	query_text(&q, name);

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/store/forward.h"
+
 static int fail_busy(struct store *s)
 {
 	return error_set(&s->error, EBUSY, "store %s: another process keeps it locked; try again, or find it with: fuser -v %s", s->path,
@@ -163,11 +165,36 @@ static int begin(struct store *s, bool write)
 	return 0;
 }
 
+/* The keeper's; what is read here meanwhile is as it was before. */
+static int forward_begin(struct store *s)
+{
+	const struct message ask = { .what = FORWARD_BEGIN };
+	int err = store_forward(s, &ask, NULL);
+
+	if (err < 0)
+		return err;
+	s->transaction = true;
+	s->doomed = 0;
+	return 0;
+}
+
+/* Its end; what it was to be rolled back for is worth more than what the keeper says of that. */
+static int forward_end(struct store *s, enum store_forward what)
+{
+	const struct message ask = { .what = what };
+	const struct error before = s->error;
+	int err = store_forward(s, &ask, NULL);
+
+	if (what == FORWARD_ROLLBACK)
+		s->error = before;
+	return err;
+}
+
 int store_begin(struct store *s)
 {
 	if (s->transaction)
 		return error_set(&s->error, EALREADY, "store %s: a transaction is open already", s->path);
-	return begin(s, s->mode != STORE_READ);
+	return store_forwards(s) ? forward_begin(s) : begin(s, s->mode != STORE_READ);
 }
 
 void store_rollback(struct store *s)
@@ -178,6 +205,8 @@ void store_rollback(struct store *s)
 			sqlite3_reset(s->statements[i].stmt);
 		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
 	}
+	if (s->transaction && store_forwards(s))
+		forward_end(s, FORWARD_ROLLBACK);
 	s->transaction = false;
 	s->doomed = 0;
 }
@@ -187,9 +216,11 @@ int store_commit(struct store *s)
 	if (!s->transaction)
 		return error_set(&s->error, EINVAL, "store %s: there is no transaction to commit", s->path);
 	int err = s->doomed;
+	bool here = err || !store_forwards(s);
 	if (!err)
-		err = store_sql(s, "COMMIT");
-	if (err < 0)
+		err = here ? store_sql(s, "COMMIT") : forward_end(s, FORWARD_COMMIT);
+	/* A commit that failed there is rolled back there. */
+	if (err < 0 && here)
 		store_rollback(s);
 	s->transaction = false;
 	s->doomed = 0;
