@@ -95,7 +95,7 @@ static __noinline int cpuid_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	__u32 leaf = ctx->args[0], index = ctx->args[1], found = ctx->args[6] & 1, max_basic = ctx->args[7] & 1;
 
 	if (!vcpu) {
-		count(OBSERVE_COUNT_NO_VCPU);
+		no_vcpu();
 		return 0;
 	}
 	/* 5.10 comes here for its own needs while a vCPU is created or reset, when the table may still be empty. */

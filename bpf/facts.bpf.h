@@ -26,6 +26,7 @@ char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 const volatile bool testing SEC(".rodata") __weak = false;
 const volatile __u32 quota[OBSERVE_CLASSES] SEC(".rodata") __weak = { 1024, 1024, 1024, 2048, 1024, 1024, 1024, 1024, 1024 };
 const volatile __u32 ring_urgent_bytes SEC(".rodata") __weak = 65536;
+const volatile __u32 owner SEC(".rodata") __weak = 0;
 
 struct test_subject fake SEC(".data") __weak = { 0 };
 
@@ -71,10 +72,10 @@ struct {
 	__type(value, __u64);
 } threads SEC(".maps") __weak;
 
-/* In a map of its own, and not in .data: what every event touches should not cost it another page of the TLB. */
+/* In a map of its own, and not in .data: what every event touches should not cost it another page of the TLB. Keys: EPOCHS_*. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, EPOCHS);
 	__type(key, __u32);
 	__type(value, __u32);
 } epochs SEC(".maps") __weak;
@@ -215,14 +216,32 @@ static __always_inline const void *data_of(__u64 argument)
 
 static __always_inline __u32 epoch_now(void)
 {
-	__u32 zero = 0, *epoch = bpf_map_lookup_elem(&epochs, &zero);
+	__u32 key = EPOCHS_CACHES, *epoch = bpf_map_lookup_elem(&epochs, &key);
 
 	return epoch ? *(volatile __u32 *)epoch : 0;
 }
 
+/*
+ * Maps that are pinned outlive their programs: while a new abidrift takes over, the programs of the one before are attached, too.
+ * Those that do not own the maps do nothing. Asked on the slow path alone: what a cache knows is not told anyway, and a cache is
+ * filled by owners only.
+ */
+static __always_inline bool owns_maps(void)
+{
+	__u32 key = EPOCHS_OWNER, *now = bpf_map_lookup_elem(&epochs, &key);
+
+	return now && *(volatile __u32 *)now == owner;
+}
+
+static __always_inline void no_vcpu(void)
+{
+	if (owns_maps())
+		count(OBSERVE_COUNT_NO_VCPU);
+}
+
 static __always_inline void forget_caches(void)
 {
-	__u32 zero = 0, *epoch = bpf_map_lookup_elem(&epochs, &zero);
+	__u32 key = EPOCHS_CACHES, *epoch = bpf_map_lookup_elem(&epochs, &key);
 
 	if (epoch)
 		__sync_fetch_and_add(epoch, 1);
@@ -379,6 +398,8 @@ SUBPROGRAM int settle_suspicion(struct subject *s)
 
 static __always_inline bool subject_of(struct subject *s, __u64 vcpu)
 {
+	if (!owns_maps())
+		return false;
 	s->vcpu = vcpu;
 	s->kvm = vcpu ? vcpu_kvm(vcpu) : 0;
 	if (!s->kvm) {

@@ -226,7 +226,7 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	    (port < PORT_FWCFG || port > PORT_FWCFG_LAST) && !is_hotplug_port(port))
 		return 0;
 	if (!vcpu) {
-		count(OBSERVE_COUNT_NO_VCPU);
+		no_vcpu();
 		return 0;
 	}
 	value = read_answer(data_of(ctx->args[4]), size);

@@ -8,6 +8,18 @@
 
 #include "observe.h"
 
+/*
+ * Pinned maps are taken over by programs of another version only if both have this number, OBSERVE_LAYOUT and the same types in
+ * their maps: the types are compared as they are, so this is for what they mean. Change the meaning of a field or bit that is kept
+ * in a map, raise it.
+ */
+#define PRIVATE_LAYOUT 1
+
+/* Keys of map `epochs`. */
+#define EPOCHS_CACHES 0 /* moved on by the programs: all that their caches know is old */
+#define EPOCHS_OWNER 1  /* written by userspace: which programs work (.rodata `owner`) */
+#define EPOCHS 2
+
 /* Value of map `vms`: what others see, and what only the programs need. */
 struct vm_state {
 	struct observe_vm seen;

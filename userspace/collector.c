@@ -90,14 +90,10 @@ static void describe_coverage(struct collector *c)
 static int open_parts(struct collector *c, struct error *e)
 {
 	const struct collector_options *o = c->options;
-	const struct kernel_options kernel = { .facts = o->facts, .ring_bytes = o->ring_bytes, .quota = o->quota };
 	int err = o->guest_memory ? reader_new(sandbox_reader, &c->reader) : 0;
 
 	if (err < 0)
 		return error_set(e, -err, "starting the reader of guest memory: %s", strerror(-err));
-	err = kernel_new(&kernel, &c->kernel, e);
-	if (err < 0)
-		return err;
 	err = output_new(o->trace_fd, o->listen_fd, &c->output, e);
 	if (err < 0)
 		return err;
@@ -118,7 +114,7 @@ static int open_parts(struct collector *c, struct error *e)
 	return 0;
 }
 
-static int collector_open(struct collector *c, struct error *e)
+static int begin(struct collector *c, struct error *e)
 {
 	const char *const *config = c->options->config;
 	int err = open_parts(c, e);
@@ -141,8 +137,39 @@ static int collector_open(struct collector *c, struct error *e)
 	return 0;
 }
 
-static void collector_release(struct collector *c)
+int collector_open(const struct collector_options *o, struct collector **ret, struct error *e)
 {
+	const struct kernel_options kernel = { .facts = o->facts, .ring_bytes = o->ring_bytes, .quota = o->quota, .pin = o->pin };
+	struct collector *c = calloc(1, sizeof(*c));
+	int err;
+
+	if (!c)
+		return error_set(e, ENOMEM, "out of memory");
+	c->options = o;
+	c->epoll_fd = -1;
+	err = kernel_new(&kernel, &c->kernel, e);
+	if (err < 0) {
+		collector_free(c);
+		return err;
+	}
+	*ret = c;
+	return 0;
+}
+
+const char *collector_notes(const struct collector *c)
+{
+	return kernel_notes(c->kernel);
+}
+
+bool collector_pinned(const struct collector *c)
+{
+	return kernel_pinned(c->kernel);
+}
+
+void collector_free(struct collector *c)
+{
+	if (!c)
+		return;
 	discovery_release(&c->discovery);
 	reader_free(c->reader);
 	if (c->epoll_fd >= 0)
@@ -153,6 +180,7 @@ static void collector_release(struct collector *c)
 	buffer_release(&c->host);
 	buffer_release(&c->config);
 	buffer_release(&c->coverage);
+	free(c);
 }
 
 static void tell_losses(struct collector *c, unsigned sinks)
@@ -566,28 +594,26 @@ static void finish(struct collector *c)
 	tell_clock(c->output, output_sinks(c->output), RECORD_TICK);
 }
 
-int collector_run(const struct collector_options *options, uint64_t *ret_records, struct error *e)
+int collector_run(struct collector *c, uint64_t *ret_records, struct error *e)
 {
-	struct collector c = { .options = options, .epoll_fd = -1 };
-	int err = collector_open(&c, e);
+	int err = begin(c, e);
 
-	if (err >= 0 && (output_sinks(c.output) & OUTPUT_TRACE))
-		stream_begin(&c, OUTPUT_TRACE);
-	while (err >= 0 && !c.stop) {
-		work(&c);
-		err = flush(&c, e);
-		if (err >= 0 && !c.stop) {
-			err = turn(&c);
+	if (err >= 0 && (output_sinks(c->output) & OUTPUT_TRACE))
+		stream_begin(c, OUTPUT_TRACE);
+	while (err >= 0 && !c->stop) {
+		work(c);
+		err = flush(c, e);
+		if (err >= 0 && !c->stop) {
+			err = turn(c);
 			if (err < 0)
 				error_set(e, -err, "waiting for events: %s", strerror(-err));
 		}
 	}
 	if (err >= 0) {
-		finish(&c);
-		err = output_finish(c.output, e);
+		finish(c);
+		err = output_finish(c->output, e);
 	}
 	if (err >= 0 && ret_records)
-		*ret_records = output_trace_records(c.output);
-	collector_release(&c);
+		*ret_records = output_trace_records(c->output);
 	return err < 0 ? err : 0;
 }

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct collector;
 struct error;
 
 struct collector_options {
@@ -17,12 +18,23 @@ struct collector_options {
 	bool guest_memory;   /* read guests' memory (ACPI, SMBIOS, firmware) */
 	const char *guest;   /* `record`: only the guest whose UUID, name or id this is exactly; NULL = all */
 	uint32_t facts, ring_bytes, quota; /* as kernel_options; 0 = default */
+	const char *pin;     /* as kernel_options; `record` never pins */
 	void (*ready)(void *context, size_t guests); /* the first sweep is done: how many guests it found (of those asked for); NULL */
 	void *context;
 	const char *const *config; /* NULL-terminated "key", "value", …: handed on as RECORD_CONFIG */
 };
 
-/* Runs until stop. 0, or -errno with e. *ret_records: how many were written (record). */
-int collector_run(const struct collector_options *options, uint64_t *ret_records, struct error *e);
+/*
+ * Opens the kernel side, which needs more rights than the rest: make and remove files, attach. -errno with e. The options, which are
+ * borrowed, have to live as long as it does.
+ */
+int collector_open(const struct collector_options *options, struct collector **ret, struct error *e);
+/* What people should know of the kernel side's pins: lines, "" = nothing. Valid as long as c. */
+const char *collector_notes(const struct collector *c);
+/* The kernel side goes on once c is gone. */
+bool collector_pinned(const struct collector *c);
+/* Runs until stop, once. 0, or -errno with e. *ret_records: how many were written (record). */
+int collector_run(struct collector *c, uint64_t *ret_records, struct error *e);
+void collector_free(struct collector *c);
 
 #endif

@@ -365,6 +365,51 @@ static void a_full_ring_loses_news_but_no_facts(void **state)
 	assert_int_equal(news(OBSERVE_NEWS_FACT), 1);
 }
 
+/* Which of the programs that are attached work: as userspace writes it. */
+static void owner_is(uint32_t owner)
+{
+	uint32_t key = EPOCHS_OWNER;
+
+	assert_int_equal(bpf_map_update_elem(bpf_map__fd(rig.skel->maps.epochs), &key, &owner, BPF_ANY), 0);
+}
+
+static void programs_that_do_not_own_the_maps_leave_them_alone(void **state)
+{
+	struct observe_vm before;
+
+	(void)state;
+	rig_begin();
+	tsc_written(false, false);
+	cpuid(2, 0, 1, 0, 0, 0);
+	before = vm_of(KVM_A);
+	news(0);
+	owner_is(7);
+	/* Facts, resets, other guests, and what is counted: all of it is another one's. */
+	cpuid(3, 0, 1, 0, 0, 0);
+	cpuid(2, 0, 2, 0, 0, 0);
+	in_port(0x510, 1, 5);
+	out_port(0xcf8, 4, 0x80000000);
+	mmio_read(0xfe800000, 4, 5);
+	tsc_written(true, true);
+	rig_who(KVM_B, VCPU_B, 0);
+	cpuid(2, 0, 1, 0, 0, 0);
+	rig_who(KVM_B, 0, 0);
+	cpuid(9, 0, 1, 0, 0, 0);
+	out_port(0xcf8, 4, 0x80000000);
+	rig_who(KVM_A, VCPU_A, 0);
+	news(0);
+	assert_int_equal(rig.n_news, 0);
+	assert_memory_equal(&before, &(struct observe_vm[]){ vm_of(KVM_A) }, sizeof(before));
+	assert_int_equal(fact_of(KVM_A, OBSERVE_CPUID, 2, 0, 0).data[0], 1);
+	assert_int_equal(counter(OBSERVE_COUNT_NO_VCPU), 0);
+	/* Once they own them, nothing that they did not take before is taken for known. */
+	owner_is(0);
+	cpuid(3, 0, 1, 0, 0, 0);
+	cpuid(2, 0, 2, 0, 0, 0);
+	in_port(0x510, 1, 5);
+	assert_int_equal(news(OBSERVE_NEWS_FACT), 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -384,6 +429,7 @@ int main(void)
 		cmocka_unit_test_teardown(overflow_is_of_one_boot, rig_close),
 		cmocka_unit_test_teardown(a_full_map_is_counted, rig_close),
 		cmocka_unit_test_teardown(a_full_ring_loses_news_but_no_facts, rig_close),
+		cmocka_unit_test_teardown(programs_that_do_not_own_the_maps_leave_them_alone, rig_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,9 +63,18 @@ class Folder:
         shutil.rmtree(self.path, ignore_errors=True)
 
 
+def unpinned(argv):
+    """A monitor's kernel side ends with it, unless a test says otherwise: what outlives a test would meet the next one."""
+    for i in range(len(argv) - 1):
+        if argv[i] == ABIDRIFT and argv[i + 1] == "run" and not any(str(a).startswith("monitor.pin=") for a in argv):
+            return [*argv[:i + 2], "--set", "monitor.pin=off", *argv[i + 2:]]
+    return argv
+
+
 class Process:
     """A child with its output collected line by line."""
     def __init__(self, argv, stdin=subprocess.DEVNULL, **kw):
+        argv = unpinned(argv)
         self.argv, self.out, self.err = argv, [], []
         self.child = subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace", **kw)
         self.readers = [threading.Thread(target=self._read, args=p, daemon=True) for p in ((self.child.stdout, self.out), (self.child.stderr, self.err))]
@@ -121,7 +130,7 @@ class Process:
 
 def abidrift(*args, store=None, ok=(0,), **kw):
     """Runs a verb to its end; returns the finished process. ok: the exit codes that are right."""
-    argv = [ABIDRIFT, args[0], *(["--store", store] if store else []), *args[1:]]
+    argv = unpinned([ABIDRIFT, args[0], *(["--store", store] if store else []), *args[1:]])
     done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=PATIENCE, stdin=subprocess.DEVNULL, **kw)
     if ok is not None and done.returncode not in ok:
         raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}, not one of {ok}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
@@ -129,10 +138,11 @@ def abidrift(*args, store=None, ok=(0,), **kw):
 
 
 class Monitor(Process):
-    def __init__(self, folder, *args, settle=SETTLE, store="state/abidrift.db", **kw):
-        self.folder = folder
+    """pin: a folder of /sys/fs/bpf in which the kernel side outlives the monitor; who sets it removes it."""
+    def __init__(self, folder, *args, settle=SETTLE, store="state/abidrift.db", pin="off", **kw):
+        self.folder, self.pin = folder, pin
         self.store = "sqlite:" + os.path.join(folder.path, store)
-        super().__init__([ABIDRIFT, "run", "--store", self.store, "--listen", "none", *settle, *args], **kw)
+        super().__init__([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", f"monitor.pin={pin}", *settle, *args], **kw)
         try:
             self.wait_line("^abidrift: ready")
         except AssertionError:

@@ -143,7 +143,7 @@ class Alerts(Run):
     def deaf(self, what, *settings):
         """A monitor whose standard output is closed, until it says so much of the alert that nobody reads. Returns that line."""
         self.start().stop()
-        with subprocess.Popen([ABIDRIFT, "run", "--store", self.store, "--listen", "none", *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deaf:
+        with subprocess.Popen([ABIDRIFT, "run", "--set", "monitor.pin=off", "--store", self.store, "--listen", "none", *settings], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as deaf:
             try:
                 deaf.stdout.close()
                 self.alert()

@@ -15,7 +15,7 @@
 #include "userspace/base/text.h"
 
 /* Of quota and ring what is no number is "auto", and reads as 0. */
-enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CONFIG_STORE, CONFIG_LISTEN, CONFIG_TEXT, CONFIG_FILE_PATH, CONFIG_URL, CONFIG_URLS, CONFIG_SYSLOG, CONFIG_PROGRAM };
+enum config_kind { CONFIG_DURATION, CONFIG_CHOICE, CONFIG_QUOTA, CONFIG_RING, CONFIG_PIN, CONFIG_STORE, CONFIG_LISTEN, CONFIG_TEXT, CONFIG_FILE_PATH, CONFIG_URL, CONFIG_URLS, CONFIG_SYSLOG, CONFIG_PROGRAM };
 
 #define CONFIG_QUOTA_MIN 16
 #define CONFIG_QUOTA_MAX 1000000
@@ -58,6 +58,11 @@ static const struct config_row {
 	  "auto",
 	  { NULL },
 	  "bytes of the news ring, a power of two from 4096 to 1 GiB; auto = 1 MiB. A small one delays facts and loses none" },
+	{ "monitor.pin",
+	  CONFIG_PIN,
+	  "/sys/fs/bpf/abidrift",
+	  { NULL },
+	  "folder of a BPF filesystem in which the kernel side goes on while abidrift does not run, or off" },
 	{ "store.url",
 	  CONFIG_STORE,
 	  "sqlite:/var/lib/abidrift/abidrift.db",
@@ -232,6 +237,8 @@ static const char *value_wanted(const struct config_row *row, const char *value,
 			return NULL;
 		snprintf(room, size, "auto, or a power of two from %d to %d", CONFIG_RING_MIN, CONFIG_RING_MAX);
 		return room;
+	case CONFIG_PIN:
+		return !strcmp(value, "off") || (*value == '/' && value[1] && value[strlen(value) - 1] != '/') ? NULL : "off, or the absolute path of a folder";
 	case CONFIG_STORE:
 		return strncmp(value, "sqlite:", 7) || !value[7] ? "sqlite:PATH" : NULL;
 	case CONFIG_TEXT:

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The kernel side as the collector uses it: loads and attaches the BPF programs, each alone, so that what this host refuses
- * costs only its own facets; reads the news ring, the maps and the iterators. The only file that knows libbpf is kernel.c.
+ * costs only its own facets; reads the news ring, the maps and the iterators. libbpf is known to kernel*.c alone.
  */
 #ifndef ABIDRIFT_COLLECT_KERNEL_H
 #define ABIDRIFT_COLLECT_KERNEL_H
@@ -19,11 +19,17 @@ struct kernel_options {
 	uint32_t facts;      /* capacity of the facts map; 0 = a fair share for the guests that this host's memory can hold */
 	uint32_t ring_bytes; /* power of two, at least a page; 0 = default */
 	uint32_t quota;      /* facts per guest and class (PCI headers get twice as many); 0 = by capacity */
+	const char *pin;     /* folder below a folder of a BPF filesystem where maps and links outlive us; NULL = they do not */
 };
 
 /* -errno with e: nothing could be loaded (what is missing, what to do). Parts that could not be attached are no error: kernel_blind. */
 int kernel_new(const struct kernel_options *options, struct kernel **ret, struct error *e);
 void kernel_free(struct kernel *k);
+
+/* What people should know about the pins: lines, "" = nothing. Valid as long as k. */
+const char *kernel_notes(const struct kernel *k);
+/* The kernel side goes on without us. */
+bool kernel_pinned(const struct kernel *k);
 
 /* Why facts of this kind are not seen on this host, or NULL: they are. OBSERVE_PCI follows ports and MMIO. Valid as long as k. */
 const char *kernel_blind(const struct kernel *k, enum observe_kind kind);
@@ -69,7 +75,7 @@ enum kernel_want { KERNEL_WANT_VMS = 1, KERNEL_WANT_VCPUS = 2, KERNEL_WANT_CPUID
 /* One process (tgid) or all (0). A VM is reported once per descriptor that refers to it. Slots come with their VM's header; they are whole if their number is inventory_vm.slots and every generation is the VM's. */
 int kernel_inventory(struct kernel *k, uint32_t tgid, unsigned want, kernel_inventory_fn fn, void *context);
 
-/* Sums over all CPUs. */
+/* Sums over all CPUs; of what was taken over, facts and full rings of the time before do not count. */
 int kernel_counters(struct kernel *k, uint64_t ret[OBSERVE_COUNTERS]);
 /* Program runs that the kernel skipped because the program was running already on that CPU. */
 int kernel_missed(struct kernel *k, uint64_t *ret);

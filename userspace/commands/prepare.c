@@ -181,6 +181,8 @@ int prepare(struct run *r, struct error *e)
 	if (err >= 0)
 		err = store_prepare(r, e);
 	if (err >= 0)
+		err = settings_pin(r->config, r->url + strlen(URL_SCHEME), &r->pin, e);
+	if (err >= 0)
 		err = descriptors_make(r, e);
 	if (err >= 0)
 		err = http_prepare(r, e);

@@ -132,6 +132,7 @@ static int record(const struct options *o, const struct config *config, uint64_t
 {
 	struct collector_options options = { .listen_fd = -1, .guest = o->guest, .duration_ns = duration };
 	struct recording file = { .fd = -1 };
+	struct collector *collector = NULL;
 	const char **pairs = config_stream_pairs(config);
 	int err = pairs ? file_open(o->output, &file, e) : error_set(e, ENOMEM, "out of memory");
 
@@ -149,7 +150,10 @@ static int record(const struct options *o, const struct config *config, uint64_t
 	if (err >= 0)
 		err = sandbox_collector(e);
 	if (err >= 0) {
-		err = collector_run(&options, ret_records, e);
+		err = collector_open(&options, &collector, e);
+		if (err >= 0)
+			err = collector_run(collector, ret_records, e);
+		collector_free(collector);
 		close(options.stop_fd);
 	}
 	if (err < 0 && file.fd >= 0 && !*ret_records)

@@ -80,6 +80,7 @@ int verb_run(const struct options *o)
 		code = o->print_config ? print_config(&r) : watch(&r);
 	http_listener_close(&r.http);
 	free(r.pairs);
+	free(r.pin);
 	free(r.url);
 	config_free(r.config);
 	return code;

@@ -44,6 +44,14 @@ static int collector_prepare(void *context, struct service_start *start, struct 
 	return 0;
 }
 
+static void note_lines(const struct run *r, const char *lines)
+{
+	for (size_t length; *lines; lines += length + (lines[length] == '\n')) {
+		length = strcspn(lines, "\n");
+		output_note(r->options, "%.*s", (int)length, lines);
+	}
+}
+
 static int collector_main(void *context, const struct service_start *start)
 {
 	struct run *r = context;
@@ -56,14 +64,24 @@ static int collector_main(void *context, const struct service_start *start)
 		.quota = (uint32_t)config_number(r->config, "monitor.quota"),
 		.ring_bytes = (uint32_t)config_number(r->config, "monitor.ring"),
 		.guest_memory = !strcmp(config_get(r->config, "monitor.guest_memory"), "on"),
+		.pin = r->pin,
 		.config = r->pairs,
 	};
+	struct collector *collector = NULL;
 	int err = privilege_collector(&e);
 
+	/* Before it is shut in: pins are files. */
+	if (err >= 0)
+		err = collector_open(&options, &collector, &e);
+	if (err >= 0)
+		note_lines(r, collector_notes(collector));
 	if (err >= 0)
 		err = sandbox_collector(&e);
 	if (err >= 0)
-		err = collector_run(&options, &records, &e);
+		err = collector_run(collector, &records, &e);
+	if (err >= 0 && collector_pinned(collector))
+		output_note(r->options, "the kernel side goes on collecting; rm -r %s ends it", r->pin);
+	collector_free(collector);
 	if (err < 0)
 		return output_error(r->options, "collector: %s (abidrift replay FILE works without)", *e.text ? e.text : strerror(-err));
 	return 0;

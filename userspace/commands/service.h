@@ -26,6 +26,7 @@ struct run {
 	const char **pairs;
 	struct privilege_user user;
 	char *url; /* with an absolute path: the processes do not depend on a working directory */
+	char *pin; /* folder of the kernel side that outlives us; NULL = it does not */
 	int lock_fd; /* on the store's file: one monitor per store */
 	int listen_fd; /* the collector's */
 	int bell_fd; /* analyst rings, messenger hears */

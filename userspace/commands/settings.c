@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -15,8 +16,10 @@
 #include "userspace/base/error.h"
 #include "userspace/commands/options.h"
 #include "userspace/drift/suppress.h"
+#include "userspace/fingerprint/fingerprint.h"
 
 #define PCI_IDS "/usr/share/misc/pci.ids"
+#define PIN_SERVICE "service"
 #define PCI_IDS_MAX (64 << 20)
 
 static const char *rule_place(const struct config_rule *rules, size_t count, const char *name)
@@ -117,6 +120,29 @@ int settings_store(const struct options *o, enum store_mode mode, struct store *
 		err = store_open(url, mode, ret, e);
 	free(url);
 	return err;
+}
+
+int settings_pin(const struct config *config, const char *store_path, char **ret, struct error *e)
+{
+	char *path = store_path ? realpath(store_path, NULL) : NULL, *folder = NULL;
+	struct digest digest = { PIN_SERVICE };
+	const char *root = config_get(config, "monitor.pin"), *name = store_path ? path ? path : store_path : NULL;
+
+	*ret = NULL;
+	if (!strcmp(root, "off")) {
+		free(path);
+		return 0;
+	}
+	/* Two ways to one store lead to one folder. A BPF filesystem takes no dots in names, so it is a number. */
+	if (name)
+		digest_bytes(name, strlen(name), &digest);
+	if (asprintf(&folder, "%s/%.16s", root, digest.text + (name ? strlen("sha256:") : 0)) < 0)
+		folder = NULL;
+	free(path);
+	if (!folder)
+		return error_set(e, ENOMEM, "out of memory");
+	*ret = folder;
+	return 0;
 }
 
 int64_t settings_now(void)

@@ -20,6 +20,11 @@ int settings_suppressions(const struct options *o, const struct config *config, 
 int settings_store_url(const struct options *o, const struct config *config, char **ret, struct error *e);
 /* Opens that store. */
 int settings_store(const struct options *o, enum store_mode mode, struct store **ret, struct error *e);
+/*
+ * Where the kernel side is pinned: a folder of the store at this path in the folder that monitor.pin names; NULL: of the service.
+ * *ret NULL: nowhere. free() it.
+ */
+int settings_pin(const struct config *config, const char *store_path, char **ret, struct error *e);
 /* CLOCK_REALTIME, ns. */
 int64_t settings_now(void);
 /* Lets PCI ids be named, where this host has the list of names. */

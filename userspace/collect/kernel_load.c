@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/collect/kernel_parts.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+
+#include "userspace/base/error.h"
+#include "userspace/collect/kernel_pins.h"
+
+#define RING_BYTES_DEFAULT (1u << 20)
+#define CAPACITY_MIN 1024u
+#define QUOTA_MIN 64u
+#define QUOTA_MAX 1024u
+#define GUEST_FACTS 8192u              /* what the quotas of one guest add up to, nearly */
+#define GUEST_MEMORY (512ull << 20)    /* a guest per so much of the host's memory */
+#define GUESTS_MIN 32u
+#define GUESTS_MAX 256u
+#define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
+#define KVM_BTF "/sys/kernel/btf/kvm"
+#define KVM_MODULE "/sys/module/kvm" /* built in or loaded */
+#define STATS_SWITCH "/proc/sys/kernel/bpf_stats_enabled"
+
+/*
+ * Prototypes that the programs are written for: i = 4-byte integer, l = 8-byte integer, b = bool, p = pointer. `field` is one
+ * that only this form of the event's text format has; it decides where there is no BTF of kvm (a module before 5.11).
+ */
+static const struct program_spec {
+	const char *tracepoint;
+	const char *arguments;
+	const char *field;
+} specs[PROGRAMS] = {
+	[PROGRAM_CPUID] = { "kvm_cpuid", "iillllbb", "used_max_basic" },
+	[PROGRAM_PORTS] = { "kvm_pio", "iiiip", "count" },
+	[PROGRAM_MMIO] = { "kvm_mmio", "iilp", "gpa" },
+	[PROGRAM_FAST_MMIO] = { "kvm_fast_mmio", "l", "fast_mmio" },
+	[PROGRAM_MSR] = { "kvm_msr", "iilb", "exception" },
+	[PROGRAM_RESETS] = { "kvm_write_tsc_offset", "ill", "next_tsc_offset" },
+	[PROGRAM_SHUTDOWNS] = { "kvm_userspace_exit", "ii", "reason" },
+	[PROGRAM_INVENTORY] = { NULL, NULL, NULL },
+	[PROGRAM_FORGET] = { NULL, NULL, NULL },
+};
+static _Thread_local char last_message[KERNEL_REASON_BYTES];
+
+int kernel_keep_message(enum libbpf_print_level level, const char *format, va_list args)
+{
+	if (level == LIBBPF_WARN && !last_message[0])
+		vsnprintf(last_message, sizeof(last_message), format, args);
+	return 0;
+}
+
+static const char *const program_names[PROGRAMS] = { "cpuid", "ports", "mmio", "fast_mmio", "msr", "resets", "shutdowns", "inventory", "forget" };
+
+const char *kernel_program_name(enum program p)
+{
+	return program_names[p];
+}
+
+struct bpf_program *kernel_program(const struct abidrift_bpf *skel, enum program p)
+{
+	switch (p) {
+	case PROGRAM_CPUID: return skel->progs.cpuid;
+	case PROGRAM_PORTS: return skel->progs.ports;
+	case PROGRAM_MMIO: return skel->progs.mmio;
+	case PROGRAM_FAST_MMIO: return skel->progs.fast_mmio;
+	case PROGRAM_MSR: return skel->progs.msr;
+	case PROGRAM_RESETS: return skel->progs.resets;
+	case PROGRAM_SHUTDOWNS: return skel->progs.shutdowns;
+	case PROGRAM_FORGET: return skel->progs.forget;
+	default: return skel->progs.inventory;
+	}
+}
+
+/* ---- loading */
+
+static uint32_t default_facts(void)
+{
+	struct sysinfo info;
+	uint64_t guests = GUESTS_MIN;
+
+	if (sysinfo(&info) == 0)
+		guests = (uint64_t)info.totalram * info.mem_unit / GUEST_MEMORY;
+	if (guests < GUESTS_MIN)
+		guests = GUESTS_MIN;
+	if (guests > GUESTS_MAX)
+		guests = GUESTS_MAX;
+	return (uint32_t)guests * GUEST_FACTS;
+}
+
+static uint32_t power_of_two(uint32_t n, uint32_t least)
+{
+	uint32_t p = least;
+
+	while (p < n && p < 1u << 30)
+		p <<= 1;
+	return p;
+}
+
+static int skeleton_open(struct kernel *k, const struct kernel_options *options, struct abidrift_bpf **ret)
+{
+	uint32_t facts = options->facts ? options->facts : default_facts(), quota = options->quota;
+	int cpus = libbpf_num_possible_cpus(), r;
+	struct abidrift_bpf *skel;
+
+	if (cpus < 0)
+		return cpus;
+	skel = abidrift_bpf__open();
+	if (!skel)
+		return errno ? -errno : -EINVAL;
+	if (facts < CAPACITY_MIN)
+		facts = CAPACITY_MIN;
+	if (k->pins && !options->facts)
+		facts = pins_capacity(k->pins, facts);
+	k->ring_bytes = power_of_two(options->ring_bytes ? options->ring_bytes : RING_BYTES_DEFAULT, (uint32_t)getpagesize());
+	if (!quota) {
+		quota = facts / (GUESTS_MIN * OBSERVE_CLASSES);
+		quota = quota < QUOTA_MIN ? QUOTA_MIN : quota > QUOTA_MAX ? QUOTA_MAX : quota;
+	}
+	for (size_t i = 0; i < OBSERVE_CLASSES; i++)
+		skel->rodata->quota[i] = i == OBSERVE_CLASS_PCI_HEADER || i == OBSERVE_CLASS_PCI_BODY ? 2 * quota : quota;
+	skel->rodata->ring_urgent_bytes = k->ring_bytes / 4;
+	bpf_map__set_max_entries(skel->maps.cpuid_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.port_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.mmio_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.fast_mmio_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.msr_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.facts, facts);
+	bpf_map__set_max_entries(skel->maps.news, k->ring_bytes);
+	if (k->pins) {
+		skel->rodata->owner = pins_owner(k->pins);
+		r = pins_reuse(k->pins, skel, &k->notes);
+		if (r < 0) {
+			abidrift_bpf__destroy(skel);
+			return r;
+		}
+	}
+	*ret = skel;
+	return 0;
+}
+
+/* Opens and loads the programs of `mask`. */
+static int skeleton_load(struct kernel *k, const struct kernel_options *options, unsigned mask, struct abidrift_bpf **ret)
+{
+	struct abidrift_bpf *skel = NULL;
+	int r;
+
+	last_message[0] = 0;
+	r = skeleton_open(k, options, &skel);
+	if (r < 0)
+		return r;
+	for (enum program p = 0; p < PROGRAMS; p++)
+		bpf_program__set_autoload(kernel_program(skel, p), mask & 1u << p);
+	r = abidrift_bpf__load(skel);
+	if (r < 0) {
+		abidrift_bpf__destroy(skel);
+		return r;
+	}
+	*ret = skel;
+	return 0;
+}
+
+static void chomp(char *text)
+{
+	text[strcspn(text, "\n")] = 0;
+}
+
+/* All programs; where this kernel refuses one of them, those that it takes. */
+static int load(struct kernel *k, const struct kernel_options *options, struct error *e)
+{
+	unsigned good = 0;
+	int r, first;
+
+	first = skeleton_load(k, options, (1u << PROGRAMS) - 1, &k->skel);
+	if (first == 0)
+		return 0;
+	if (first == -EPERM)
+		return error_set(e, -first, "loading BPF programs: %s; run as root (CAP_BPF, CAP_PERFMON), and where the kernel is locked down "
+				 "BPF is refused altogether; abidrift replay works without", strerror(-first));
+	if (first == -ENOSYS)
+		return error_set(e, -first, "loading BPF programs: this kernel has no BPF; abidrift replay works without");
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		struct abidrift_bpf *skel = NULL;
+
+		r = skeleton_load(k, options, 1u << p, &skel);
+		if (r < 0) {
+			chomp(last_message);
+			k->refused[p] = true;
+			snprintf(k->reasons[p], KERNEL_REASON_BYTES, "this kernel refuses program %s: %s%s%.180s",
+				 program_names[p], strerror(-r), last_message[0] ? ": " : "", last_message);
+			continue;
+		}
+		good |= 1u << p;
+		abidrift_bpf__destroy(skel);
+	}
+	r = good ? skeleton_load(k, options, good, &k->skel) : first;
+	if (r < 0) {
+		chomp(last_message);
+		return error_set(e, -r, "loading BPF programs: %s%s%s; abidrift needs Linux 5.10 or newer with BTF (%s); abidrift replay works without",
+				 strerror(-r), last_message[0] ? ": " : "", last_message, VMLINUX_BTF);
+	}
+	return 0;
+}
+
+/* ---- attaching */
+
+/* The kind letter of a type: see specs. */
+static char kind_of(const struct btf *btf, uint32_t id)
+{
+	const struct btf_type *t;
+	int64_t size;
+
+	int resolved = btf__resolve_type(btf, id);
+
+	if (resolved < 0)
+		return '?';
+	t = btf__type_by_id(btf, (uint32_t)resolved);
+	if (!t)
+		return '?';
+	if (btf_is_ptr(t))
+		return 'p';
+	if (!btf_is_int(t) && !btf_is_any_enum(t))
+		return '?';
+	size = btf__resolve_size(btf, id);
+	return size == 8 ? 'l' : size == 4 ? 'i' : size == 1 ? 'b' : '?';
+}
+
+/* Arguments of btf_trace_<tracepoint>, as letters; without the void * that comes first. -ENOENT: no such typedef. */
+static int prototype_of(const struct btf *btf, const char *tracepoint, char *letters, size_t room)
+{
+	const struct btf_type *t;
+	const struct btf_param *params;
+	char name[128];
+	size_t n;
+	int id;
+
+	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
+	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
+	if (id < 0)
+		return -ENOENT;
+	t = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
+	if (t && btf_is_ptr(t))
+		t = btf__type_by_id(btf, t->type);
+	if (!t || !btf_is_func_proto(t) || btf_vlen(t) < 1)
+		return -EINVAL;
+	n = btf_vlen(t) - 1u;
+	if (n + 1 > room)
+		return -E2BIG;
+	params = btf_params(t) + 1;
+	for (size_t i = 0; i < n; i++)
+		letters[i] = kind_of(btf, params[i].type);
+	letters[n] = 0;
+	return 0;
+}
+
+/* Before module BTF: does the event's text format name the field? 1, 0, -ENOENT: no format to read. */
+static int format_has(const char *tracepoint, const char *field)
+{
+	static const char *const roots[] = { "/sys/kernel/tracing", "/sys/kernel/debug/tracing" };
+	char path[160], line[256], wanted[80];
+	int found = 0;
+	FILE *f = NULL;
+
+	for (size_t i = 0; i < 2 && !f; i++) {
+		snprintf(path, sizeof(path), "%s/events/kvm/%s/format", roots[i], tracepoint);
+		f = fopen(path, "re");
+	}
+	if (!f)
+		return -ENOENT;
+	snprintf(wanted, sizeof(wanted), " %s;", field);
+	while (!found && fgets(line, sizeof(line), f))
+		found = strstr(line, "field:") && strstr(line, wanted);
+	fclose(f);
+	return found;
+}
+
+/* 0: the tracepoint has the form that the program is written for, or the kernel's own check of the argument count must do. */
+static int check_prototype(const struct btf *vmlinux, const struct btf *module, const struct program_spec *s, char *reason)
+{
+	char letters[32] = "";
+	int r = -ENOENT;
+
+	if (vmlinux)
+		r = prototype_of(vmlinux, s->tracepoint, letters, sizeof(letters));
+	if (r == -ENOENT && module)
+		r = prototype_of(module, s->tracepoint, letters, sizeof(letters));
+	if (r == 0) {
+		if (strcmp(letters, s->arguments) == 0)
+			return 0;
+		snprintf(reason, KERNEL_REASON_BYTES, "tracepoint %s has other arguments on this kernel (%s, not %s)", s->tracepoint, letters,
+			 s->arguments);
+		return -EPROTO;
+	}
+	if (r == -ENOENT && !module) {
+		if (format_has(s->tracepoint, s->field) != 0)
+			return 0;
+		snprintf(reason, KERNEL_REASON_BYTES, "tracepoint %s has no field %s on this kernel", s->tracepoint, s->field);
+		return -EPROTO;
+	}
+	snprintf(reason, KERNEL_REASON_BYTES, "tracepoint %s is not described by this kernel's BTF (no typedef btf_trace_%s)", s->tracepoint, s->tracepoint);
+	return -ENOENT;
+}
+
+static void attach(struct kernel *k)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
+
+	k->kvm_there = access(KVM_MODULE, F_OK) == 0;
+	if (vmlinux && access(KVM_BTF, R_OK) == 0)
+		module = btf__parse_split(KVM_BTF, vmlinux);
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		const struct program_spec *s = &specs[p];
+
+		if (k->reasons[p][0] || k->links[p] || !s->tracepoint)
+			continue;
+		if (check_prototype(vmlinux, module, s, k->reasons[p]) < 0)
+			continue;
+		k->links[p] = bpf_program__attach_raw_tracepoint(kernel_program(k->skel, p), s->tracepoint);
+		if (k->links[p])
+			continue;
+		if (errno == ENOENT)
+			snprintf(k->reasons[p], KERNEL_REASON_BYTES, "this kernel has no tracepoint %s: is KVM there (module kvm loaded)?", s->tracepoint);
+		else
+			snprintf(k->reasons[p], KERNEL_REASON_BYTES, "attaching to tracepoint %s: %s", s->tracepoint, strerror(errno));
+	}
+	btf__free(module);
+	btf__free(vmlinux);
+}
+
+/* The kernel says which program a link runs, as long as it is one. */
+static bool link_lives(const struct kernel *k, enum program p)
+{
+	struct bpf_prog_info program = { 0 };
+	struct bpf_link_info link = { 0 };
+	uint32_t program_size = sizeof(program), link_size = sizeof(link);
+
+	return bpf_obj_get_info_by_fd(bpf_program__fd(kernel_program(k->skel, p)), &program, &program_size) == 0 &&
+	       bpf_obj_get_info_by_fd(bpf_link__fd(k->links[p]), &link, &link_size) == 0 && link.prog_id == program.id;
+}
+
+bool kernel_check(struct kernel *k)
+{
+	bool came = !k->kvm_there && access(KVM_MODULE, F_OK) == 0, any = false;
+	libbpf_print_fn_t before;
+
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		if (!specs[p].tracepoint || k->refused[p])
+			continue;
+		if (k->links[p] && !link_lives(k, p)) {
+			bpf_link__destroy(k->links[p]);
+			k->links[p] = NULL;
+			if (k->pins)
+				pins_lost(k->pins, p);
+		} else if (k->links[p] || !came) {
+			continue;
+		}
+		k->reasons[p][0] = 0;
+		any = true;
+	}
+	if (!any)
+		return false;
+	before = libbpf_set_print(kernel_keep_message);
+	attach(k);
+	if (k->pins)
+		pins_follow(k->pins, k);
+	libbpf_set_print(before);
+	return true;
+}
+
+static int take_nothing(void *context, const struct observe_news *news)
+{
+	(void)context;
+	(void)news;
+	return 0;
+}
+
+/*
+ * Maps of an earlier abidrift: what was told then, or could not be told because nobody drained the ring, is in them, and the first
+ * sweep finds it. Counted first: what is dropped from here on is news.
+ */
+static void taken_over(struct kernel *k)
+{
+	uint64_t counters[OBSERVE_COUNTERS];
+
+	if (kernel_counters(k, counters) >= 0) {
+		k->before[OBSERVE_COUNT_DROPPED] = counters[OBSERVE_COUNT_DROPPED];
+		for (unsigned i = OBSERVE_COUNT_FACTS; i < OBSERVE_COUNTERS; i++)
+			k->before[i] = counters[i];
+	}
+	kernel_drain(k, take_nothing, NULL, 0);
+	k->litter = true;
+}
+int kernel_new(const struct kernel_options *options, struct kernel **ret, struct error *e)
+{
+	static const struct kernel_options none;
+	libbpf_print_fn_t before;
+	struct kernel *k;
+	int r;
+
+	if (access(VMLINUX_BTF, R_OK) != 0 && errno == ENOENT)
+		return error_set(e, ENOENT, "this kernel does not describe itself (no %s; CONFIG_DEBUG_INFO_BTF), which BPF programs need; "
+				 "abidrift replay works without", VMLINUX_BTF);
+	k = calloc(1, sizeof(*k));
+	if (!k)
+		return error_set(e, ENOMEM, "out of memory");
+	before = libbpf_set_print(kernel_keep_message);
+	if (options && options->pin)
+		k->pins = pins_open(options->pin, &k->notes);
+	r = load(k, options ? options : &none, e);
+	if (r == 0) {
+		attach(k);
+		memcpy(k->quota, (const void *)k->skel->rodata->quota, sizeof(k->quota));
+		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.news), kernel_take_news, k, NULL);
+		if (!k->ring)
+			r = error_set(e, errno ? errno : ENOMEM, "mapping the news ring: %s", strerror(errno));
+	}
+	if (r == 0 && k->pins) {
+		bool adopted = pins_adopted(k->pins);
+
+		if (!pins_hand_over(k->pins, k, &k->notes)) {
+			pins_free(k->pins);
+			k->pins = NULL;
+		}
+		if (adopted)
+			taken_over(k);
+	}
+	libbpf_set_print(before);
+	if (r < 0) {
+		kernel_free(k);
+		return r;
+	}
+	k->iterates_one = true;
+	*ret = k;
+	return 0;
+}
+
+void kernel_free(struct kernel *k)
+{
+	if (!k)
+		return;
+	for (enum program p = 0; p < PROGRAMS; p++)
+		bpf_link__destroy(k->links[p]);
+	ring_buffer__free(k->ring);
+	abidrift_bpf__destroy(k->skel);
+	pins_free(k->pins);
+	buffer_release(&k->notes);
+	free(k);
+}
+
+const char *kernel_notes(const struct kernel *k)
+{
+	return k->notes.data && !buffer_failed(&k->notes) ? k->notes.data : "";
+}
+
+bool kernel_pinned(const struct kernel *k)
+{
+	return k->pins;
+}
+
+static const char *reason_of(const struct kernel *k, enum program p)
+{
+	return k->reasons[p][0] ? k->reasons[p] : NULL;
+}
+
+const char *kernel_blind(const struct kernel *k, enum observe_kind kind)
+{
+	const char *ports = reason_of(k, PROGRAM_PORTS);
+
+	switch (kind) {
+	case OBSERVE_CPUID:
+		return reason_of(k, PROGRAM_CPUID);
+	case OBSERVE_PORT:
+	case OBSERVE_FWCFG:
+		return ports;
+	case OBSERVE_REGISTER:
+	case OBSERVE_MMIO:
+		return reason_of(k, PROGRAM_MMIO);
+	case OBSERVE_PCI:
+	case OBSERVE_PCI_SIZE:
+	case OBSERVE_PCI_PLACED:
+	case OBSERVE_PCI_ABSENT:
+	case OBSERVE_EJECT:
+		return ports ? ports : reason_of(k, PROGRAM_MMIO);
+	case OBSERVE_MSR:
+		return reason_of(k, PROGRAM_MSR);
+	}
+	return "no program looks at this";
+}
+
+const char *kernel_blind_inventory(const struct kernel *k)
+{
+	return reason_of(k, PROGRAM_INVENTORY);
+}
+
+const char *kernel_blind_resets(const struct kernel *k)
+{
+	return reason_of(k, PROGRAM_RESETS);
+}
+/* ---- what they did */
+
+int kernel_missed(struct kernel *k, uint64_t *ret)
+{
+	uint64_t sum = 0;
+
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+		int fd = bpf_program__fd(kernel_program(k->skel, p));
+
+		/* Kernels before 5.12 do not count them: 0. */
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
+			sum += info.recursion_misses;
+	}
+	*ret = sum;
+	return 0;
+}
+static bool stats_on(void)
+{
+	FILE *f = fopen(STATS_SWITCH, "re");
+	int c = f ? getc(f) : '0';
+
+	if (f)
+		fclose(f);
+	return c == '1';
+}
+
+size_t kernel_runs(struct kernel *k, struct kernel_runs ret[KERNEL_RUNS_MAX])
+{
+	bool on = stats_on();
+	size_t count = 0;
+
+	_Static_assert(PROGRAMS <= KERNEL_RUNS_MAX, "room for every program");
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		struct bpf_prog_info info = { 0 };
+		uint32_t size = sizeof(info);
+		int fd = bpf_program__fd(kernel_program(k->skel, p));
+
+		/* What was counted before they were switched off again still counts. */
+		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && (on || info.run_cnt))
+			ret[count++] = (struct kernel_runs){ program_names[p], info.run_cnt, info.run_time_ns };
+	}
+	return count;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the kernel side share. Nobody else includes it: libbpf's types end here. */
+#ifndef ABIDRIFT_COLLECT_KERNEL_PARTS_H
+#define ABIDRIFT_COLLECT_KERNEL_PARTS_H
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/collect/kernel.h"
+
+#include "bpf/private.h" /* the skeleton names its types */
+#include "bpf/abidrift.skel.h"
+
+#define KERNEL_REASON_BYTES 320
+
+enum program {
+	PROGRAM_CPUID,
+	PROGRAM_PORTS,
+	PROGRAM_MMIO,
+	PROGRAM_FAST_MMIO,
+	PROGRAM_MSR,
+	PROGRAM_RESETS,
+	PROGRAM_SHUTDOWNS,
+	PROGRAM_INVENTORY,
+	PROGRAM_FORGET,
+	PROGRAMS,
+};
+
+struct kernel {
+	struct abidrift_bpf *skel;
+	struct ring_buffer *ring;
+	struct bpf_link *links[PROGRAMS];
+	char reasons[PROGRAMS][KERNEL_REASON_BYTES];
+	bool refused[PROGRAMS]; /* by this kernel, for good */
+	bool kvm_there;         /* when it was last attached to */
+	uint32_t ring_bytes;
+	bool iterates_one; /* the kernel restricts an iterator to one process (6.1+) */
+
+	/* drain: libbpf drops the record whose callback failed, so it is kept here. */
+	struct observe_news stash;
+	bool stashed;
+	kernel_news_fn fn;
+	void *context;
+	size_t left;
+	size_t handed;
+	int result;
+
+	uint32_t quota[OBSERVE_CLASSES];
+	bool litter; /* the map holds facts that are to be removed: one walk removes those of many VMs */
+	bool no_batch;
+
+	struct pins *pins;                /* NULL: it ends with us */
+	struct buffer notes;              /* about them */
+	uint64_t before[OBSERVE_COUNTERS]; /* what an earlier abidrift has told of, or nobody was there to be told */
+};
+
+/* libbpf's first warning since it was emptied, in the thread's own room; a libbpf_print_fn_t. */
+int kernel_keep_message(enum libbpf_print_level level, const char *format, va_list args);
+const char *kernel_program_name(enum program p);
+struct bpf_program *kernel_program(const struct abidrift_bpf *skel, enum program p);
+int kernel_take_news(void *context, void *data, size_t size); /* for ring_buffer__new; context = struct kernel */
+
+#endif

@@ -1,0 +1,603 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/collect/kernel_pins.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/magic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <bpf/btf.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/collect/kernel_parts.h"
+
+#define ABOUT "about"
+#define MAGIC 0x7466697264696261ull /* "abidrift" */
+#define LINK_FORMAT "link_%u_%u_%s" /* owner, how often it was attached before, program */
+#define LINK_SCAN "link_%u_%u_%31s"
+#define SET_NAME_LENGTH 16
+#define LOCK_TRIES 40 /* a worker of one that was just killed may hold the set a little longer */
+#define LOCK_PAUSE_NS 50000000
+#define UNPINNED "what guests do while abidrift does not run is not seen"
+
+static const char *const names[] = { "facts", "vms", "news", "counters", "returned", "threads", "ecams", "epochs" };
+enum { MAP_FACTS = 0, MAP_EPOCHS = 7, MAPS = sizeof(names) / sizeof(names[0]) };
+
+/* Map `about`: an array of one. Its first two fields stay what they are. */
+struct about {
+	uint64_t magic;
+	uint32_t layout;         /* OBSERVE_LAYOUT */
+	uint32_t private_layout; /* PRIVATE_LAYOUT */
+	uint64_t types;          /* digest of the types in the maps */
+	uint32_t links;          /* so many programs are attached */
+	uint32_t zero;
+	char version[64];
+};
+
+struct pins {
+	char *folder;
+	int root_fd, fd; /* the folder above, and ours, which is locked */
+	int maps[MAPS], about; /* -1: not there */
+	uint32_t owner;
+	bool something;  /* was there when we came */
+	bool checked, adopted;
+	bool linked[PROGRAMS];
+	unsigned attached; /* links pinned by us */
+	struct about is;
+	char why[160];   /* what was there cannot be used; "": it can */
+};
+
+static char *path_of(const struct pins *p, const char *name)
+{
+	char *path;
+
+	return asprintf(&path, "%s/%s", p->folder, name) < 0 ? NULL : path;
+}
+
+/* A pinned object of ours; -1: it is not there, or not ours. */
+static int object_open(const struct pins *p, const char *name)
+{
+	char *path = path_of(p, name);
+	struct stat st;
+	int fd = -1;
+
+	if (path && fstatat(p->fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid())
+		fd = bpf_obj_get(path);
+	free(path);
+	return fd < 0 ? -1 : fd;
+}
+
+static int object_pin(const struct pins *p, const char *name, int fd)
+{
+	char *path = path_of(p, name);
+	int r = path ? bpf_obj_pin(fd, path) : -ENOMEM;
+
+	free(path);
+	return r;
+}
+
+/* ---- folders */
+
+/* Calls fn with each name; false of fn ends it. */
+static void names_of(int fd, bool (*fn)(void *context, const char *name), void *context)
+{
+	int copy = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = copy < 0 ? NULL : fdopendir(copy);
+	const struct dirent *entry;
+
+	if (!dir && copy >= 0)
+		close(copy);
+	while (dir && (entry = readdir(dir)))
+		if (strcmp(entry->d_name, ".") && strcmp(entry->d_name, "..") && !fn(context, entry->d_name))
+			break;
+	if (dir)
+		closedir(dir);
+}
+
+struct wipe {
+	int fd;
+	bool links_only;
+	uint32_t keep; /* links of this owner stay; 0: none do */
+	bool any, failed;
+};
+
+static bool wipe_one(void *context, const char *name)
+{
+	struct wipe *w = context;
+	char program[32];
+	unsigned owner, count;
+	bool link = sscanf(name, LINK_SCAN, &owner, &count, program) == 3;
+
+	if ((w->links_only && !link) || (link && w->keep && owner == w->keep))
+		return true;
+	w->any = true;
+	w->failed |= unlinkat(w->fd, name, 0) < 0 && errno != ENOENT;
+	return true;
+}
+
+/* Links first, or programs would go on with maps that nobody finds. -EIO: something is left. */
+static int set_wipe(int fd)
+{
+	struct wipe links = { .fd = fd, .links_only = true }, rest = { .fd = fd };
+
+	names_of(fd, wipe_one, &links);
+	names_of(fd, wipe_one, &rest);
+	return links.failed || rest.failed ? -EIO : 0;
+}
+
+static bool is_ours(int fd, mode_t unwanted)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_uid == geteuid() && !(st.st_mode & unwanted);
+}
+
+/* In a folder with the sticky bit nobody removes what is another's. */
+static bool is_sticky(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_mode & S_ISVTX;
+}
+
+static bool is_bpffs(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && (uint32_t)fs.f_type == BPF_FS_MAGIC;
+}
+
+/* The folder of all sets. Made only within a BPF filesystem: elsewhere nothing could be pinned in it. */
+static int root_open(const char *root, char *why, size_t size)
+{
+	int fd = open(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), above;
+	char *slash, *parent;
+
+	if (fd < 0 && errno == ENOENT) {
+		parent = strdup(root);
+		slash = parent ? strrchr(parent, '/') : NULL;
+		if (slash)
+			*slash = 0;
+		above = slash ? open(*parent ? parent : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+		if (above >= 0 && !is_bpffs(above)) {
+			snprintf(why, size, "%.100s is no BPF filesystem: mount -t bpf bpf /sys/fs/bpf", parent);
+		} else if (above >= 0 && mkdir(root, 0700) < 0 && errno != EEXIST) {
+			snprintf(why, size, "making %.100s: %s", root, strerror(errno));
+		} else if (above >= 0) {
+			fd = open(root, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		}
+		if (above >= 0)
+			close(above);
+		free(parent);
+	}
+	if (fd < 0 && !*why)
+		snprintf(why, size, "%.100s: %s", root, strerror(errno));
+	if (fd >= 0 && !is_bpffs(fd))
+		snprintf(why, size, "%.100s is in no BPF filesystem", root);
+	else if (fd >= 0 && !is_ours(fd, is_sticky(fd) ? 0 : S_IWGRP | S_IWOTH))
+		snprintf(why, size, "%.100s belongs to somebody else, or others may write there", root);
+	if (fd >= 0 && *why) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+static bool locks(int fd)
+{
+	const struct timespec pause = { .tv_nsec = LOCK_PAUSE_NS };
+
+	for (unsigned i = 0; i < LOCK_TRIES; i++) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return true;
+		nanosleep(&pause, NULL);
+	}
+	return false;
+}
+
+/* Made, opened and locked; -1 with why. */
+static int set_open(int root, const char *name, char *why, size_t size)
+{
+	struct stat is, was;
+	int fd;
+
+	for (;;) {
+		if (mkdirat(root, name, 0700) < 0 && errno != EEXIST) {
+			snprintf(why, size, "making folder %.40s: %s", name, strerror(errno));
+			return -1;
+		}
+		fd = openat(root, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0 || !is_ours(fd, 0077)) {
+			snprintf(why, size, "folder %.40s: %s", name, fd < 0 ? strerror(errno) : "it belongs to somebody else, or is open to others");
+			break;
+		}
+		if (!locks(fd)) {
+			snprintf(why, size, "another abidrift works with folder %.40s", name);
+			break;
+		}
+		/* Whoever held it may have removed it. */
+		if (fstat(fd, &is) == 0 && fstatat(root, name, &was, AT_SYMLINK_NOFOLLOW) == 0 && is.st_ino == was.st_ino)
+			return fd;
+		close(fd);
+	}
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+struct others {
+	const struct pins *pins;
+	struct buffer *notes;
+};
+
+/* Sets of stores that nobody works with any more go on collecting for nobody. That of the service is never one of them. */
+static bool remove_other(void *context, const char *name)
+{
+	const struct others *o = context;
+	const struct pins *p = o->pins;
+	int fd;
+
+	if (strlen(name) != SET_NAME_LENGTH || strspn(name, "0123456789abcdef") != SET_NAME_LENGTH ||
+	    !strcmp(name, strrchr(p->folder, '/') + 1))
+		return true;
+	fd = openat(p->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return true;
+	if (is_ours(fd, 0077) && flock(fd, LOCK_EX | LOCK_NB) == 0 && set_wipe(fd) == 0 && unlinkat(p->root_fd, name, AT_REMOVEDIR) == 0)
+		buffer_printf(o->notes, "removed the kernel side of a store that no abidrift works with (%.*s/%s)\n",
+			      (int)(strrchr(p->folder, '/') - p->folder), p->folder, name);
+	close(fd);
+	return true;
+}
+
+/* ---- what is there */
+
+struct links {
+	const struct pins *pins;
+	uint32_t owner, newest;
+	unsigned alive;
+	bool seen[PROGRAMS];
+	unsigned strange; /* names that no link of ours has */
+};
+
+static bool link_is_alive(int fd)
+{
+	struct bpf_link_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_RAW_TRACEPOINT && info.prog_id;
+}
+
+static bool link_look(void *context, const char *name)
+{
+	struct links *l = context;
+	char program[32];
+	unsigned owner, count;
+	int fd;
+
+	if (sscanf(name, LINK_SCAN, &owner, &count, program) != 3)
+		return true;
+	if (owner > l->newest)
+		l->newest = owner;
+	if (owner != l->owner)
+		return true;
+	fd = object_open(l->pins, name);
+	for (enum program p = 0; p < PROGRAMS && fd >= 0; p++) {
+		if (strcmp(kernel_program_name(p), program) || l->seen[p] || !link_is_alive(fd))
+			continue;
+		l->seen[p] = true;
+		l->alive++;
+	}
+	if (fd >= 0)
+		close(fd);
+	return true;
+}
+
+static bool any_name(void *context, const char *name)
+{
+	(void)name;
+	*(bool *)context = true;
+	return false;
+}
+
+static int about_read(struct pins *p)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info), zero = 0;
+
+	p->about = object_open(p, ABOUT);
+	if (p->about < 0 || bpf_obj_get_info_by_fd(p->about, &info, &size) < 0)
+		return -ENOENT;
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != sizeof(zero) || info.value_size != sizeof(p->is))
+		return -EPROTO;
+	if (bpf_map_lookup_elem(p->about, &zero, &p->is) < 0)
+		return -errno;
+	if (p->is.magic != MAGIC) {
+		memset(&p->is, 0, sizeof(p->is));
+		return -EPROTO;
+	}
+	p->is.version[sizeof(p->is.version) - 1] = 0;
+	for (char *c = p->is.version; *c; c++)
+		if (*c <= ' ' || *c > '~')
+			*c = '?';
+	return 0;
+}
+
+/* Opens all of it, and finds the number that is to be ours. */
+static void look(struct pins *p)
+{
+	uint32_t key = EPOCHS_OWNER, owner = 0;
+	struct links links = { .pins = p };
+	int r = about_read(p);
+
+	names_of(p->fd, any_name, &p->something);
+	for (size_t i = 0; i < MAPS; i++)
+		p->maps[i] = object_open(p, names[i]);
+	if (p->maps[MAP_EPOCHS] >= 0)
+		(void)bpf_map_lookup_elem(p->maps[MAP_EPOCHS], &key, &owner);
+	links.owner = owner;
+	names_of(p->fd, link_look, &links);
+	p->owner = (owner > links.newest ? owner : links.newest) + 1;
+	if (!p->something)
+		return;
+	if (r < 0)
+		snprintf(p->why, sizeof(p->why), "%s", r == -EPROTO ? "they are of another layout" : "they are not whole");
+	else if (p->is.layout != OBSERVE_LAYOUT || p->is.private_layout != PRIVATE_LAYOUT)
+		snprintf(p->why, sizeof(p->why), "they are of another layout");
+	else if (links.alive != p->is.links)
+		snprintf(p->why, sizeof(p->why), "%u of %u programs are still attached", links.alive, p->is.links);
+}
+
+struct pins *pins_open(const char *folder, struct buffer *notes)
+{
+	struct pins *p = calloc(1, sizeof(*p));
+	const char *slash = strrchr(folder, '/');
+	char why[200] = "";
+
+	if (!p || !slash || !(p->folder = strdup(folder))) {
+		free(p);
+		return NULL;
+	}
+	for (size_t i = 0; i < MAPS; i++)
+		p->maps[i] = -1;
+	p->about = p->fd = -1;
+	p->folder[slash - folder] = 0;
+	p->root_fd = root_open(p->folder, why, sizeof(why));
+	if (p->root_fd >= 0)
+		p->fd = set_open(p->root_fd, slash + 1, why, sizeof(why));
+	p->folder[slash - folder] = '/';
+	if (p->fd < 0) {
+		buffer_printf(notes, "the kernel side is not pinned (%s): %s\n", why, UNPINNED);
+		pins_free(p);
+		return NULL;
+	}
+	look(p);
+	names_of(p->root_fd, remove_other, &(struct others){ p, notes });
+	return p;
+}
+
+static void close_if(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void forget(struct pins *p)
+{
+	for (size_t i = 0; i < MAPS; i++) {
+		close_if(p->maps[i]);
+		p->maps[i] = -1;
+	}
+	close_if(p->about);
+	p->about = -1;
+}
+
+void pins_free(struct pins *p)
+{
+	if (!p)
+		return;
+	forget(p);
+	close_if(p->fd);
+	close_if(p->root_fd);
+	free(p->folder);
+	free(p);
+}
+
+/* ---- does it fit? */
+
+static void digest_text(void *context, const char *format, va_list args)
+{
+	uint64_t *hash = context;
+	char text[512];
+
+	/* FNV-1a */
+	vsnprintf(text, sizeof(text), format, args);
+	for (const char *c = text; *c; c++)
+		*hash = (*hash ^ (uint8_t)*c) * 0x100000001b3ull;
+}
+
+/* The types of what the maps hold, as C would declare them: names, order and sizes. 0: not known. */
+static uint64_t types_digest(const struct abidrift_bpf *skel)
+{
+	struct btf_dump *dump = btf_dump__new(bpf_object__btf(skel->obj), digest_text, NULL, NULL);
+	uint64_t hash = 0xcbf29ce484222325ull;
+
+	if (!dump)
+		return 0;
+	btf_dump__free(dump);
+	dump = btf_dump__new(bpf_object__btf(skel->obj), digest_text, &hash, NULL);
+	for (size_t i = 0; dump && i < MAPS; i++) {
+		const struct bpf_map *map = bpf_object__find_map_by_name(skel->obj, names[i]);
+		const uint32_t types[] = { map ? bpf_map__btf_key_type_id(map) : 0, map ? bpf_map__btf_value_type_id(map) : 0 };
+
+		for (size_t t = 0; t < 2; t++)
+			if (types[t] && btf_dump__dump_type(dump, types[t]) < 0)
+				hash = 0;
+	}
+	btf_dump__free(dump);
+	return hash;
+}
+
+static bool map_fits(int fd, const struct bpf_map *map)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == bpf_map__type(map) &&
+	       info.key_size == bpf_map__key_size(map) && info.value_size == bpf_map__value_size(map) &&
+	       info.max_entries == bpf_map__max_entries(map);
+}
+
+uint32_t pins_capacity(const struct pins *p, uint32_t wanted)
+{
+	struct bpf_map_info info = { 0 };
+	uint32_t size = sizeof(info);
+
+	/* What a host has of memory changes a little; facts are not given up for that. */
+	if (p->maps[MAP_FACTS] < 0 || bpf_obj_get_info_by_fd(p->maps[MAP_FACTS], &info, &size) < 0 || info.max_entries < wanted / 2 ||
+	    info.max_entries / 2 > wanted)
+		return wanted;
+	return info.max_entries;
+}
+
+static void check(struct pins *p, const struct abidrift_bpf *skel, struct buffer *notes)
+{
+	p->checked = true;
+	if (!*p->why && p->something && p->is.types != types_digest(skel))
+		snprintf(p->why, sizeof(p->why), "they hold other types");
+	for (size_t i = 0; i < MAPS && !*p->why && p->something; i++)
+		if (!map_fits(p->maps[i], bpf_object__find_map_by_name(skel->obj, names[i])))
+			snprintf(p->why, sizeof(p->why), "map %s is missing, or has another size", names[i]);
+	p->adopted = p->something && !*p->why;
+	if (!p->something)
+		return;
+	if (p->adopted) {
+		buffer_printf(notes, "the kernel side of abidrift %s went on collecting: taken over from %s\n", p->is.version, p->folder);
+		return;
+	}
+	buffer_printf(notes, "the pins in %s%s%s are replaced: %s; what guests did since that abidrift ended is not known, those that run now are witnessed\n",
+		      p->folder, *p->is.version ? " of abidrift " : "", p->is.version, p->why);
+	forget(p);
+	(void)set_wipe(p->fd);
+	memset(&p->is, 0, sizeof(p->is));
+}
+
+int pins_reuse(struct pins *p, struct abidrift_bpf *skel, struct buffer *notes)
+{
+	int r = 0;
+
+	if (!p->checked)
+		check(p, skel, notes);
+	for (size_t i = 0; i < MAPS && p->adopted && r >= 0; i++)
+		r = bpf_map__reuse_fd(bpf_object__find_map_by_name(skel->obj, names[i]), p->maps[i]);
+	return r;
+}
+
+bool pins_adopted(const struct pins *p)
+{
+	return p->adopted;
+}
+
+uint32_t pins_owner(const struct pins *p)
+{
+	return p->owner;
+}
+
+/* ---- handing over */
+
+static int about_write(struct pins *p, const struct kernel *k)
+{
+	uint32_t zero = 0;
+
+	p->is.links = 0;
+	for (enum program n = 0; n < PROGRAMS; n++)
+		p->is.links += p->linked[n];
+	p->is.magic = MAGIC;
+	p->is.layout = OBSERVE_LAYOUT;
+	p->is.private_layout = PRIVATE_LAYOUT;
+	if (!p->is.types)
+		p->is.types = types_digest(k->skel);
+	snprintf(p->is.version, sizeof(p->is.version), "%s", ABIDRIFT_VERSION);
+	return bpf_map_update_elem(p->about, &zero, &p->is, BPF_ANY) < 0 ? -errno : 0;
+}
+
+static int maps_pin(struct pins *p, const struct kernel *k)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < MAPS && r >= 0; i++)
+		r = object_pin(p, names[i], bpf_map__fd(bpf_object__find_map_by_name(k->skel->obj, names[i])));
+	return r;
+}
+
+static int links_pin(struct pins *p, const struct kernel *k)
+{
+	char name[64];
+	int r = 0;
+
+	for (enum program n = 0; n < PROGRAMS && r >= 0; n++) {
+		if (p->linked[n] || !k->links[n])
+			continue;
+		snprintf(name, sizeof(name), LINK_FORMAT, p->owner, p->attached++, kernel_program_name(n));
+		r = object_pin(p, name, bpf_link__fd(k->links[n]));
+		p->linked[n] = r >= 0;
+	}
+	return r;
+}
+
+/* A whole set has an `about`: it comes last. */
+static int about_pin(struct pins *p, const struct kernel *k)
+{
+	int r;
+
+	if (p->about >= 0)
+		return about_write(p, k);
+	p->about = bpf_map_create(BPF_MAP_TYPE_ARRAY, ABOUT, sizeof(uint32_t), sizeof(p->is), 1, NULL);
+	if (p->about < 0)
+		return -errno;
+	r = about_write(p, k);
+	return r < 0 ? r : object_pin(p, ABOUT, p->about);
+}
+
+bool pins_hand_over(struct pins *p, const struct kernel *k, struct buffer *notes)
+{
+	struct wipe before = { .fd = p->fd, .links_only = true, .keep = p->owner };
+	uint32_t key = EPOCHS_OWNER;
+	int r = p->adopted ? 0 : maps_pin(p, k), owns;
+
+	if (r >= 0)
+		r = links_pin(p, k);
+	/* Pinned or not: from here on these programs do the work. */
+	owns = bpf_map_update_elem(bpf_map__fd(k->skel->maps.epochs), &key, &p->owner, BPF_ANY) < 0 ? -errno : 0;
+	if (r >= 0)
+		r = owns;
+	if (r >= 0)
+		r = about_pin(p, k);
+	if (r < 0) {
+		(void)set_wipe(p->fd);
+		buffer_printf(notes, "the kernel side is not pinned (%s: %s): %s\n", p->folder, strerror(-r), UNPINNED);
+		return false;
+	}
+	names_of(p->fd, wipe_one, &before);
+	return true;
+}
+
+void pins_lost(struct pins *p, unsigned program)
+{
+	p->linked[program] = false;
+}
+
+void pins_follow(struct pins *p, const struct kernel *k)
+{
+	if (links_pin(p, k) >= 0)
+		(void)about_write(p, k);
+}
