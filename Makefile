@@ -201,6 +201,8 @@ bindir ?= $(prefix)/bin
 datadir ?= $(prefix)/share
 mandir ?= $(datadir)/man
 docdir ?= $(datadir)/doc/abidrift
+# Where the program looks for its settings, whatever the prefix.
+sysconfdir := /etc
 libdir ?= $(prefix)/lib
 unitdir ?= $(libdir)/systemd/system
 INSTALL ?= install
@@ -214,21 +216,30 @@ $(BUILD)/pages: $(BUILD)/abidrift packaging/pages packaging/completion.bash $(wi
 	@touch $@
 pages: $(BUILD)/pages
 tests-build: pages
-$(BUILD)/abidrift.service: packaging/systemd/abidrift.service.in Makefile
-	$(Q)sed 's|@bindir@|$(bindir)|' $< > $@
-install: all pages
-	$(Q)$(MAKE) --no-print-directory -B $(BUILD)/abidrift.service
-	$(Q)$(INSTALL) -D -m 755 -t $(DESTDIR)$(bindir) $(BUILD)/abidrift
-	$(Q)$(INSTALL_DATA) $(DESTDIR)$(mandir)/man1 $(BUILD)/pages/man/man1/*
-	$(Q)$(INSTALL_DATA) $(DESTDIR)$(mandir)/man5 $(BUILD)/pages/man/man5/*
-	$(Q)$(INSTALL_DATA) $(DESTDIR)$(datadir)/bash-completion/completions $(BUILD)/pages/completion/abidrift
-	$(Q)$(INSTALL_DATA) $(DESTDIR)$(unitdir) $(BUILD)/abidrift.service
-	$(Q)$(INSTALL) -D -m 644 packaging/systemd/abidrift.sysusers $(DESTDIR)$(libdir)/sysusers.d/abidrift.conf
-	$(Q)$(INSTALL) -D -m 644 packaging/systemd/abidrift.tmpfiles $(DESTDIR)$(libdir)/tmpfiles.d/abidrift.conf
-	$(Q)for catalog in packaging/journal/*.catalog; do [ ! -e "$$catalog" ] || $(INSTALL_DATA) $(DESTDIR)$(libdir)/systemd/catalog "$$catalog"; done
-	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir) README.md
-	$(Q)$(INSTALL_DATA) $(DESTDIR)$(docdir)/docs docs/*.md
-	$(Q)for file in $$(find $(DASHBOARDS) -type f ! -name '*.test.*'); do $(INSTALL) -D -m 644 $$file $(DESTDIR)$(datadir)/abidrift/$$file; done
+# Units hold the program's place; all else is copied as it is.
+UNITS := $(wildcard packaging/systemd/*.service* packaging/systemd/*.socket*)
+STAGE := $(BUILD)/stage
+# The tree as it will be installed: what install copies and uninstall removes, so that each undoes the other.
+stage: all pages
+	$(Q)rm -rf $(STAGE)
+	$(Q)$(INSTALL) -D -m 755 -t $(STAGE)$(bindir) $(BUILD)/abidrift
+	$(Q)$(INSTALL_DATA) $(STAGE)$(mandir)/man1 $(BUILD)/pages/man/man1/*
+	$(Q)$(INSTALL_DATA) $(STAGE)$(mandir)/man5 $(BUILD)/pages/man/man5/*
+	$(Q)$(INSTALL_DATA) $(STAGE)$(datadir)/bash-completion/completions $(BUILD)/pages/completion/abidrift
+	$(Q)$(INSTALL) -d -m 755 $(STAGE)$(unitdir) $(STAGE)$(sysconfdir)/abidrift/abidrift.conf.d
+	$(Q)for unit in $(UNITS); do sed 's|@bindir@|$(bindir)|g' "$$unit" > $(STAGE)$(unitdir)/$$(basename "$$unit" .in) || exit; done
+	$(Q)chmod 644 $(STAGE)$(unitdir)/*
+	$(Q)$(INSTALL) -D -m 644 packaging/systemd/abidrift.sysusers $(STAGE)$(libdir)/sysusers.d/abidrift.conf
+	$(Q)$(INSTALL) -D -m 644 packaging/systemd/abidrift.tmpfiles $(STAGE)$(libdir)/tmpfiles.d/abidrift.conf
+	$(Q)$(INSTALL_DATA) $(STAGE)$(libdir)/systemd/catalog packaging/journal/abidrift.catalog
+	$(Q)$(INSTALL_DATA) $(STAGE)$(docdir) README.md
+	$(Q)$(INSTALL_DATA) $(STAGE)$(docdir)/docs docs/*.md
+	$(Q)for file in $$(find $(DASHBOARDS) -type f ! -name '*.test.*'); do $(INSTALL) -D -m 644 $$file $(STAGE)$(datadir)/abidrift/$$file || exit; done
+	$(Q)$(INSTALL_DATA) $(STAGE)$(sysconfdir)/abidrift $(BUILD)/pages/abidrift.conf
+install: stage
+	$(Q)packaging/put install $(STAGE) '$(DESTDIR)'
+uninstall: stage
+	$(Q)packaging/put uninstall $(STAGE) '$(DESTDIR)'
 # One file that needs nothing on its host: all that works without a service, `record` and `replay` before all.
 ALONE_LEFT_OUT := userspace/messenger.c userspace/keeper.c $(wildcard userspace/commands/run*.c) \
 	$(addprefix userspace/commands/,attendants.c prepare.c service.c serve.c alert.c supervise.c table.c)
@@ -289,5 +300,5 @@ alarms: deps
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages static install deb test-packages fuzz-build tests-build clean
+.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages static stage install uninstall deb test-packages fuzz-build tests-build clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)
