@@ -228,7 +228,7 @@ static void a_secret_that_a_guest_is_handed_is_not_kept(void **state)
 	(void)state;
 	smbios_put(&f, 11, 0xe00, "\1", 1, "io.systemd.credential:passwd.hashed-password.root=hunter2\0");
 	e = smbios_derive_feed(&f);
-	assert_memory_equal(value_of(&e, FACET_IDENTITY, "type11.0/string.1"), "size=57 sha256=", 15);
+	assert_string_equal(value_of(&e, FACET_IDENTITY, "type11.0/string.1"), "io.systemd.credential:passwd.hashed-password.root=<removed>");
 	entries_release(&e);
 }
 

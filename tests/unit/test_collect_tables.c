@@ -210,6 +210,15 @@ static void sum(uint8_t *table, size_t bytes, size_t where)
 	table[where] = (uint8_t)-s;
 }
 
+static uint8_t sum_of(const uint8_t *bytes, size_t size)
+{
+	uint8_t s = 0;
+
+	for (size_t i = 0; i < size; i++)
+		s += bytes[i];
+	return s;
+}
+
 static uint8_t *table(struct guest *g, uint64_t gpa, const char *signature, uint32_t bytes)
 {
 	uint8_t *t = at(g, gpa);
@@ -313,6 +322,29 @@ static void test_acpi_tables_come_once_and_in_order(void **state)
 }
 
 /* Every place where a firmware that we know of puts its RSDP. */
+static void test_no_product_key_is_in_what_is_told(void **state)
+{
+	struct guest *g = guest_new();
+	struct record_part p;
+	const uint8_t *told;
+	uint8_t *t;
+
+	(void)state;
+	acpi(g, 0xf5a30);
+	t = table(g, APIC_GPA, "MSDM", 85);
+	memcpy(t + 56, "AAAAA-BBBBB-CCCCC-DDDDD-EEEEE", 29);
+	sum(t, 85, 9);
+	assert_int_equal(walk(g, RECORD_AREA_ACPI), 0);
+	assert_true(is_whole(g));
+	told = part(g, RECORD_PART_TABLE, "MSDM", 0, &p);
+	assert_non_null(told);
+	assert_int_equal(p.bytes, 85);
+	assert_null(memmem(g->body.data, g->body.size, "AAAAA-BBBBB", 11));
+	assert_memory_equal(told + 10, t + 10, 46);
+	assert_int_equal(sum_of(told, 85), 0);
+	guest_free(g);
+}
+
 static void test_the_rsdp_is_found_wherever_firmware_puts_it(void **state)
 {
 	static const uint64_t places[] = { 0xe0000, 0xfffd0, 0x9fc10, 0x7e010 /* EBDA */, 0x80000, TOP_GPA - 0xffe0, TOP_GPA - (60u << 20) };
@@ -681,6 +713,55 @@ static void test_smbios_is_read_up_to_its_end(void **state)
 	guest_free(g);
 }
 
+static bool body_holds(const struct guest *g, const char *text)
+{
+	return memmem(g->body.data, g->body.size, text, strlen(text));
+}
+
+/* Traces are handed to others: a password that a guest got through OEM strings would go with them. */
+static void test_no_credential_of_a_guest_is_in_what_is_told(void **state)
+{
+	static const char *const values[] = { "hunter2", "a hunter2 that is longer than what stands in its place", "" };
+	uint32_t told = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(values) / sizeof(values[0]); i++) {
+		struct guest *g = guest_new();
+		uint8_t *t = at(g, SMBIOS_GPA);
+		char text[128];
+		struct record_part p;
+		const uint8_t *entry, *structures;
+		size_t bytes;
+
+		snprintf(text, sizeof(text), "io.systemd.credential:a=%s", values[i]);
+		bytes = structure(t, 11, 5, "of no secret");
+		bytes += structure(t + bytes, 11, 5, text);
+		bytes += structure(t + bytes, 127, 4, "");
+		for (unsigned wide = 0; wide < 2; wide++) {
+			if (wide)
+				entry_new(g, 0xf5000, SMBIOS_GPA, (uint32_t)bytes);
+			else
+				entry_old(g, 0xf5000, SMBIOS_GPA, (uint16_t)bytes, 3);
+			assert_int_equal(walk(g, RECORD_AREA_SMBIOS), 0);
+			assert_true(is_whole(g));
+			assert_false(body_holds(g, "hunter2"));
+			assert_true(body_holds(g, "of no secret"));
+			assert_true(body_holds(g, "io.systemd.credential:a=<removed>"));
+			/* Who reads it later believes its lengths and sums. */
+			structures = part(g, RECORD_PART_SMBIOS_TABLE, "", 0, &p);
+			assert_true(structures[p.bytes - 6] == 127);
+			if (!told)
+				told = p.bytes;
+			assert_int_equal(p.bytes, told); /* not even how long it was */
+			entry = part(g, RECORD_PART_SMBIOS_ENTRY, "_SM", 0, &p);
+			assert_int_equal(entry[wide ? 12 : 22] | entry[wide ? 13 : 23] << 8, told);
+			assert_int_equal(sum_of(entry, p.bytes), 0);
+			assert_int_equal(wide ? 0 : sum_of(entry + 16, 15), 0);
+		}
+		guest_free(g);
+	}
+}
+
 static void test_smbios_of_uefi_is_found(void **state)
 {
 	struct guest *g = guest_new();
@@ -936,6 +1017,8 @@ int main(void)
 		cmocka_unit_test(test_old_tables_beside_new_ones_are_not_whole),
 		cmocka_unit_test(test_a_process_that_ends_ends_the_reading),
 		cmocka_unit_test(test_smbios_is_read_up_to_its_end),
+		cmocka_unit_test(test_no_credential_of_a_guest_is_in_what_is_told),
+		cmocka_unit_test(test_no_product_key_is_in_what_is_told),
 		cmocka_unit_test(test_smbios_of_uefi_is_found),
 		cmocka_unit_test(test_smbios_that_is_wrong_is_refused),
 		cmocka_unit_test(test_smbios_that_changes_while_it_is_read_is_not_whole),

@@ -20,12 +20,12 @@
 #include "userspace/abi/smbios_names.h"
 #include "userspace/abi/smbios_structures.h"
 #include "userspace/base/buffer.h"
+#include "userspace/base/secrets.h"
 #include "userspace/base/text.h"
 
 #define STRUCTURES_MAX 4096u
 #define STRING_MAX 1024u
 #define STRING_NUMBERS 256u /* what a byte can name */
-#define CREDENTIAL "io.systemd.credential"
 #define NAME_BYTES 64
 #define KEY_BYTES (NAME_BYTES + 32)
 #define SHA256_BYTES 32
@@ -77,12 +77,20 @@ static int add_digest(const struct telling *t, const char *name, const void *dat
 
 static int add_text(const struct telling *t, const char *name, const char *text)
 {
-	size_t bytes = strlen(text);
+	struct buffer clean = BUFFER_INIT;
+	int r;
 
-	/* What systemd in the guest takes for its credentials is a secret: of that only its digest is kept. */
-	if (bytes > STRING_MAX || strncmp(text, CREDENTIAL, strlen(CREDENTIAL)) == 0)
-		return add_digest(t, name, text, bytes);
-	return add(t, name, text);
+	/*
+	 * Systemd's credentials, a password for cloud-init: not even a digest of it is kept, which of a short one tells all. The
+	 * collector has taken it out; this is for facts of one that had not, so that both are the same entry.
+	 */
+	secrets_clean_text(text, &clean);
+	if (buffer_failed(&clean))
+		r = -ENOMEM;
+	else
+		r = clean.size > STRING_MAX ? add_digest(t, name, clean.data, clean.size) : add(t, name, clean.size ? clean.data : "");
+	buffer_release(&clean);
+	return r;
 }
 
 /* ---- fields */

@@ -16,7 +16,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/collect/arguments.h"
 #include "userspace/collect/files.h"
-#include "userspace/collect/secrets.h"
+#include "userspace/base/secrets.h"
 #include "userspace/stream/record.h"
 
 #define CMDLINE_MAX_BYTES (256u << 10)

@@ -258,7 +258,7 @@ int tables_read(const struct tables_memory *m, enum record_area area, struct buf
 		return err;
 	memcpy(&head, body->data + start, sizeof(head));
 	if (!head.whole || body_stands(m, body, start))
-		return 0;
+		return tables_clean(body, start, area);
 	body->size = start;
 	tables_put_reason(body, area, "the tables changed while they were read");
 	return buffer_failed(body) ? -ENOMEM : 0;

@@ -61,7 +61,10 @@ int tables_read_acpi(const struct tables_memory *m, struct buffer *body);
 int tables_read_smbios(const struct tables_memory *m, struct buffer *body);
 int tables_read_firmware(const struct tables_memory *m, struct buffer *body);
 
-/* tables_read_…, by area; what is whole is compared with the guest's memory once more, and is not whole if it differs. */
+/*
+ * tables_read_…, by area, without the secrets that a guest is handed in them (base/secrets.h); what is whole is compared with the
+ * guest's memory once more, and is not whole if it differs.
+ */
 int tables_read(const struct tables_memory *m, enum record_area area, struct buffer *body);
 /* A body that says only why there is nothing. */
 void tables_put_reason(struct buffer *body, enum record_area area, const char *reason);

@@ -57,6 +57,9 @@ uint64_t walk_low_top(const struct walk *w);
 /* Is there read-only memory that may hold UEFI? */
 bool walk_may_be_uefi(const struct walk *w);
 
+/* Takes secrets out of a body that begins at `start`; a body that cannot be told without them says only that. 0 or -ENOMEM. */
+int tables_clean(struct buffer *body, size_t start, enum record_area area);
+
 uint8_t tables_sum(const void *data, size_t bytes);
 uint16_t tables_u16(const uint8_t *at);
 uint32_t tables_u32(const uint8_t *at);

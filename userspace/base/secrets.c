@@ -1,23 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "userspace/collect/secrets.h"
+#include "userspace/base/secrets.h"
 
 #include <ctype.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <strings.h>
 
 #include "userspace/base/buffer.h"
 
 #define NAME_MAX_BYTES 128
+#define ESCAPES_MAX 63 /* before a quote: JSON in a string of JSON, five times */
+#define SYSTEMD_NAME_MAX_BYTES 512
+#define ABBREVIATED_BYTES 3 /* kvmtool takes the beginning of an option for it */
 
 /* Options whose whole value is the guest's kernel command line: it may hold anything. */
-static const char *const opaque_options[] = { "append", "cmdline", "params", "p", NULL };
+static const char *const opaque_options[] = { "append", "cmdline", "params", "p", "kernel-cmdline", "kernel-opts", "boot-args", "bootargs",
+	NULL };
 /* A name is secret if it is one of these … */
-static const char *const secret_names[] = { "key", "pass", "passwd", "psk", "pin", "cookie", "auth", "authorization", "credential", "credentials",
-	"access-key", "accesskey", "api-key", "apikey", "private-key", "master-key", "sig", "signature", NULL };
-/* … or holds one of these … */
-static const char *const secret_parts[] = { "password", "passwd", "passphrase", "token", "secret", NULL };
+static const char *const secret_names[] = { "key", "pass", "pw", "pwd", "psk", "pin", "cookie", "rxcookie", "txcookie", "auth", "authorization",
+	"accesskey", "apikey", "authkey", "privkey", "sig", "osk", NULL };
+/* … or holds one of these, or ends in "-key" … */
+static const char *const secret_parts[] = { "password", "passwd", "passphrase", "token", "secret", "credential", "signature", NULL };
 /* … and is none of these, which name or switch something. */
 static const char *const harmless_names[] = { "password-secret", "key-secret", "cookie-secret", "passwordid", "secret-id", "secretid",
 	"token-file", "password-file", "secret-file", "no-password", NULL };
@@ -61,7 +66,7 @@ static bool name_secret(const struct cleaner *c, const char *text, size_t size)
 	for (const char *const *h = harmless_names; *h; h++)
 		if (ends_with(last, *h))
 			return false;
-	if (listed(secret_names, last) || (c->objects && !strcasecmp(last, "data")) || (c->fw_cfg && !strcasecmp(last, "string")))
+	if (listed(secret_names, last) || ends_with(last, "-key") || (c->objects && !strcasecmp(last, "data")) || (c->fw_cfg && !strcasecmp(last, "string")))
 		return true;
 	for (const char *const *p = secret_parts; *p; p++)
 		if (strcasestr(last, *p))
@@ -79,55 +84,97 @@ static bool is_switch(const char *text, size_t size)
 	return (size == 2 && !strncmp(text, "on", 2)) || (size == 3 && !strncmp(text, "off", 3));
 }
 
+/* Behind a run of backslashes; *ret = how many. */
+static const char *escapes(const char *p, const char *end, size_t *ret)
+{
+	const char *begin = p;
+
+	while (p < end && *p == '\\' && p - begin <= ESCAPES_MAX)
+		p++;
+	*ret = (size_t)(p - begin);
+	return p;
+}
+
+/* The quote that ends a string whose begin had `escape` backslashes, at most `max` bytes on; or NULL. */
+static const char *string_end(const char *p, const char *end, char quote, size_t escape, size_t max)
+{
+	size_t run = 0;
+
+	for (const char *begin = p; p < end && (size_t)(p - begin) < max; p++) {
+		if (*p == quote && run == escape)
+			return p;
+		run = *p == '\\' ? run + 1 : 0;
+	}
+	return NULL;
+}
+
+static const char *blanks(const char *p, const char *end)
+{
+	while (p < end && isspace((unsigned char)*p))
+		p++;
+	return p;
+}
+
+/* An object or an array, to behind its end; or to the end of the text. */
+static const char *nested_end(const char *p, const char *end)
+{
+	size_t depth = 0, run = 0;
+
+	for (; p < end; p++) {
+		if (*p == '"' || *p == '\'')
+			p = string_end(p + 1, end, *p, run, SIZE_MAX);
+		else if (*p == '{' || *p == '[')
+			depth++;
+		else if ((*p == '}' || *p == ']') && --depth == 0)
+			return p + 1;
+		if (!p)
+			break;
+		run = *p == '\\' ? run + 1 : 0;
+	}
+	return end;
+}
+
 /*
  * A quoted JSON name at `at` whose value is secret: appends up to and with the value's replacement. Quotes may be escaped
- * (JSON within a string of JSON): an end quote has the same number of backslashes as its begin. Returns bytes used, 0 = no.
+ * (JSON within a string of JSON): an end quote has the same number of backslashes as its begin. QEMU takes single quotes too, and
+ * a name written with \u may be any. Returns bytes used, 0 = no.
  */
 static size_t clean_json(const struct cleaner *c, const char *at, const char *end)
 {
-	const char *p = at, *name, *name_end, *value;
-	size_t escape;
+	size_t escape, run;
+	const char *name = escapes(at, end, &escape), *name_end, *value, *stop;
+	char quote = name < end ? *name : '\0';
 
-	while (p < end && *p == '\\')
-		p++;
-	escape = p - at;
-	if (p == end || *p != '"')
+	if ((quote != '"' && quote != '\'') || escape > ESCAPES_MAX)
 		return 0;
-	name = ++p;
-	while (p < end && is_name(*p))
-		p++;
-	name_end = p;
-	while (p < end && *p == '\\')
-		p++;
-	if (p == end || *p != '"' || (size_t)(p - name_end) != escape || !name_secret(c, name, name_end - name))
+	name_end = string_end(++name, end, quote, escape, NAME_MAX_BYTES);
+	if (!name_end)
 		return 0;
-	for (p++; p < end && isspace((unsigned char)*p); p++)
-		;
-	if (p == end || *p != ':')
+	value = blanks(name_end + 1, end);
+	if (value == end || *value != ':')
 		return 0;
-	for (p++; p < end && isspace((unsigned char)*p); p++)
-		;
-	value = p;
-	while (p < end && *p == '\\')
-		p++;
-	if (p < end && *p == '"' && (size_t)(p - value) == escape) {
-		size_t run = 0;
-
-		for (p++; p < end && (*p != '"' || run != escape); p++)
-			run = *p == '\\' ? run + 1 : 0;
-		buffer_append(c->out, at, value - at + escape + 1);
-		buffer_string(c->out, SECRETS_REMOVED);
-		if (p == end)
-			return p - at;
-		buffer_append(c->out, value, escape);
-		buffer_append(c->out, "\"", 1);
-		return p + 1 - at;
-	}
-	while (p < end && *p != ',' && *p != '}' && *p != ']')
-		p++;
+	if (!memmem(name, name_end - name, "\\u", 2) && !name_secret(c, name, name_end - name - escape))
+		return 0;
+	value = blanks(value + 1, end);
+	stop = escapes(value, end, &run);
 	buffer_append(c->out, at, value - at);
+	if (stop < end && (*stop == '"' || *stop == '\'') && run == escape) {
+		const char *last = string_end(stop + 1, end, *stop, escape, SIZE_MAX);
+
+		buffer_append(c->out, value, escape + 1);
+		buffer_string(c->out, SECRETS_REMOVED);
+		if (!last)
+			return end - at;
+		buffer_append(c->out, last - escape, escape + 1);
+		return last + 1 - at;
+	}
+	if (value < end && (*value == '{' || *value == '['))
+		stop = nested_end(value, end);
+	else
+		for (stop = value; stop < end && *stop != ',' && *stop != '}' && *stop != ']'; stop++)
+			;
 	buffer_string(c->out, SECRETS_REMOVED);
-	return p - at;
+	return stop - at;
 }
 
 /* "://user:password@": appends up to the '@' without the password. iSCSI writes user%password. Returns bytes used, 0 = no. */
@@ -175,21 +222,26 @@ static size_t clean_nested(const struct cleaner *c, char delimiter, const char *
 	return p - at;
 }
 
-/* Systemd's way to hand secrets to a guest in SMBIOS strings. */
-static size_t clean_credential(const struct cleaner *c, const char *at, const char *end)
+/*
+ * Systemd's ways to hand a guest what is its own, in SMBIOS strings: credentials, and more of the kernel's command line. Up to a
+ * quote, which is not its own, or the end.
+ */
+static size_t clean_systemd(const struct cleaner *c, const char *at, const char *end)
 {
-	static const char prefix[] = "io.systemd.credential";
-	const char *p;
+	static const char prefix[] = "io.systemd.";
+	const char *p, *stop;
 
-	if ((size_t)(end - at) < sizeof(prefix) - 1 || strncmp(at, prefix, sizeof(prefix) - 1))
+	if ((size_t)(end - at) < sizeof(prefix) - 1 || strncasecmp(at, prefix, sizeof(prefix) - 1))
 		return 0;
-	for (p = at; p < end && *p != '='; p++)
+	for (p = at; p < end && *p != '=' && p - at < SYSTEMD_NAME_MAX_BYTES; p++)
 		;
-	if (p == end)
+	if (p == end || *p != '=')
 		return 0;
+	for (stop = p + 1; stop < end && *stop != '"'; stop++)
+		;
 	buffer_append(c->out, at, p + 1 - at);
 	buffer_string(c->out, SECRETS_REMOVED);
-	return end - at;
+	return stop - at;
 }
 
 /* One element of a comma-separated list, or a whole argument. */
@@ -200,8 +252,8 @@ static void clean_element(const struct cleaner *c, const char *text, const char 
 	for (const char *p = text; p < end;) {
 		size_t used = 0;
 
-		if (p == text || strchr("?&:;|= ", before))
-			used = clean_credential(c, p, end);
+		if (p == text || strchr("?&:;|= [", before))
+			used = clean_systemd(c, p, end);
 		if (!used && (p == text || strchr("?&:;| ", before)))
 			used = clean_nested(c, before, p, end);
 		if (!used && *p == ':')
@@ -217,7 +269,7 @@ static void clean_element(const struct cleaner *c, const char *text, const char 
 
 static const char *quote_or(const char *text, const char *end)
 {
-	for (; text < end && *text != '"' && *text != '\\'; text++)
+	for (; text < end && *text != '"' && *text != '\'' && *text != '\\'; text++)
 		;
 	return text;
 }
@@ -230,8 +282,10 @@ static void clean_quoted(const struct cleaner *c, const char *text, const char *
 	for (const char *p = text; p < end;) {
 		size_t used = 0;
 
-		if (*p == '"' || *p == '\\')
+		if (*p == '"' || *p == '\'' || (*p == '\\' && before != '\\'))
 			used = clean_json(c, p, end);
+		if (!used && *p == 'i' && before && !is_name(before))
+			used = clean_systemd(c, p, end);
 		if (!used && before && strchr("?&:;|", before))
 			used = clean_nested(c, before, p, quote_or(p, end));
 		if (!used && *p == ':')
@@ -270,7 +324,7 @@ static void clean_value(const struct cleaner *c, const char *text)
 	struct buffer middle = BUFFER_INIT;
 	struct cleaner first = *c;
 
-	if (!strchr(text, '"')) {
+	if (!strpbrk(text, "\"'")) {
 		clean_list(c, text);
 		return;
 	}
@@ -293,32 +347,67 @@ static const char *option_name(const char *argument)
 	return argument + (argument[1] == '-' ? 2 : 1);
 }
 
+static bool is_opaque(const char *name)
+{
+	size_t size = strlen(name);
+
+	if (listed(opaque_options, name))
+		return true;
+	for (const char *const *o = opaque_options; *o; o++)
+		if (size >= ABBREVIATED_BYTES && !strncasecmp(*o, name, size))
+			return true;
+	return false;
+}
+
+/* A process that wrote its whole command line over its first argument: where the values of its options end is not known. */
+static bool clean_title(const char *argument, struct buffer *out)
+{
+	const char *options = strstr(argument, " -");
+
+	if (!options)
+		return false;
+	buffer_append(out, argument, options + 1 - argument);
+	buffer_string(out, SECRETS_REMOVED);
+	return true;
+}
+
 void secrets_clean(const char *previous, const char *argument, struct buffer *out)
 {
 	const char *option = option_name(previous), *own = option_name(argument);
 	struct cleaner c = { .out = out };
 	size_t own_size = own ? strcspn(own, "=,:") : 0;
 
+	if (!previous && clean_title(argument, out))
+		return;
+	if (option && !strchr(option, '=') && (is_opaque(option) || name_secret(&c, option, strlen(option)))) {
+		buffer_string(out, SECRETS_REMOVED);
+		return;
+	}
 	/* --option=value is an option and its value in one. */
 	if (own && own[own_size] == '=') {
 		char name[NAME_MAX_BYTES] = "";
 
 		if (own_size < sizeof(name))
 			memcpy(name, own, own_size);
-		if (listed(opaque_options, name) || name_secret(&c, own, own_size)) {
+		if (is_opaque(name) || name_secret(&c, own, own_size)) {
 			buffer_append(out, argument, own + own_size + 1 - argument);
 			buffer_string(out, SECRETS_REMOVED);
 			return;
 		}
-	}
-	if (option && !strchr(option, '=') && (listed(opaque_options, option) || name_secret(&c, option, strlen(option)))) {
-		buffer_string(out, SECRETS_REMOVED);
-		return;
+		c.objects = !strcmp(name, "object") || !strcmp(name, "set");
+		c.fw_cfg = !strcmp(name, "fw_cfg");
 	}
 	if (option) {
-		c.objects = !strcmp(option, "object") || !strcmp(option, "set");
-		c.fw_cfg = !strcmp(option, "fw_cfg");
+		c.objects |= !strcmp(option, "object") || !strcmp(option, "set");
+		c.fw_cfg |= !strcmp(option, "fw_cfg");
 		c.vnc = !strcmp(option, "vnc");
 	}
 	clean_value(&c, argument);
+}
+
+void secrets_clean_text(const char *text, struct buffer *out)
+{
+	const struct cleaner c = { .out = out };
+
+	clean_value(&c, text);
 }
