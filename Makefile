@@ -166,6 +166,18 @@ $(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
 $(BUILD)/tests/live/metricsdump: $(BUILD)/tests/live/metricsdump.o $(BUILD)/libserve.a $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(STORE_LIBS)
+# abidrift by other rules, linked instead of its own: a store goes from the one to the other and back.
+OTHER_RULES := cpuid ports memory pci msr numa
+OTHER_NUMBER := userspace/judge userspace/store/revision userspace/serve/side userspace/commands/version
+OTHER_OBJECTS := $(OTHER_NUMBER:%=$(BUILD)/other/%.o)
+$(OTHER_OBJECTS): $(BUILD)/other/%.o: %.c tests/stores/other_rules.h Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) $(ALL_CFLAGS) -include tests/stores/other_rules.h -c $< -o $@
+$(BUILD)/tests/stores/other_rules: $(OTHER_OBJECTS) $(BUILD)/tests/stores/other_rules.o $(MAIN_OBJECTS) $(LIBS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $(OTHER_RULES:%=-Wl,--wrap=%_derive) -o $@ $(OTHER_OBJECTS) $(BUILD)/tests/stores/other_rules.o \
+		$(filter-out $(OTHER_NUMBER:%=$(BUILD)/%.o),$(MAIN_OBJECTS)) $(call reverse,$(LIBS)) $(ALL_LIBS)
 $(BUILD)/tests/hosts/guest_kexec: tests/hosts/guest_kexec.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
@@ -194,7 +206,7 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
+tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
 
 # ---- what is installed. Manual pages and completion are made from what the program says of itself.
 bindir ?= $(prefix)/bin

@@ -128,6 +128,12 @@ static int revision_save(struct store *s, struct side *side, const struct guest_
 	return err;
 }
 
+/* A revision that an abidrift of other rules left reads by ours from now on: its digest is compared with others'. */
+static int revision_renew(struct store *s, struct side *side, struct error *e)
+{
+	return side->revision.normaliser == ABI_NORMALISER || !side->revision.facts_size ? 0 : revision_save(s, side, NULL, e);
+}
+
 static int revision_new(struct store *s, const struct judge_input *in, uint32_t *ret_revision, struct error *e)
 {
 	struct buffer text = BUFFER_INIT, facts = BUFFER_INIT, context = BUFFER_INIT;
@@ -390,13 +396,26 @@ static int hits_store(struct store *s, const json_t *diff, int64_t now)
 	return err;
 }
 
+/* The rules (ABI_NORMALISER) by which an open drift's keys and values were derived; only stored. */
+#define OPEN_RULES "normaliser"
+
+/* at: since when it is open. */
+static int drift_put(struct store *s, int64_t guest, const json_t *diff, const struct digest *is, int64_t at, struct error *e)
+{
+	json_t *marked = json_copy((json_t *)diff);
+	char *text = marked && json_object_set_new(marked, OPEN_RULES, json_integer(ABI_NORMALISER)) >= 0 ? json_dumps(marked, JSON_COMPACT) : NULL;
+	int err = text ? store_drift_set(s, guest, text, is, set_of(diff), at) : -ENOMEM;
+
+	free(text);
+	json_decref(marked);
+	return err < 0 ? store_failed(s, err, e) : 0;
+}
+
 /* Stores what is open now: with what is suppressed, or every view would have lost it. */
 static int drift_store(struct store *s, int64_t guest, const json_t *diff, const struct digest *is, int64_t now, struct error *e)
 {
-	char *text = is->text[0] ? json_dumps(diff, JSON_COMPACT) : NULL;
-	int err = is->text[0] && !text ? -ENOMEM : store_drift_set(s, guest, text, text ? is : NULL, set_of(diff), now);
+	int err = is->text[0] ? drift_put(s, guest, diff, is, now, e) : store_drift_set(s, guest, NULL, NULL, NULL, now);
 
-	free(text);
 	if (err >= 0)
 		err = hits_store(s, diff, now);
 	return err < 0 ? store_failed(s, err, e) : 0;
@@ -407,15 +426,10 @@ static int drift_refresh(struct store *s, int64_t guest, const json_t *diff, con
 			 struct error *e)
 {
 	const char *was = set_of(open), *now = set_of(diff);
-	char *text;
-	int err;
 
 	if (!is->text[0] || (was && now ? !strcmp(was, now) : was == now))
 		return 0;
-	text = json_dumps(diff, JSON_COMPACT);
-	err = text ? store_drift_set(s, guest, text, is, now, opened_at) : -ENOMEM;
-	free(text);
-	return err < 0 ? store_failed(s, err, e) : 0;
+	return drift_put(s, guest, diff, is, opened_at, e);
 }
 
 /* The history and the outbox hear of changes that count; of nothing, if none does and none did. hold: the outbox has to wait. */
@@ -493,12 +507,151 @@ static bool is_worse(const json_t *changes, const json_t *before)
 	return was && (changes_severity(changes) > changes_severity(before) || changes_verdict(changes) > was);
 }
 
+/* What a boot showed first, where it showed anything before `revision`; else *ret stays empty. */
+static int began_load(struct store *s, int64_t guest, uint32_t began, uint32_t revision, struct side *ret, struct error *e)
+{
+	int err = began && began != revision ? side_load(s, guest, began, ret, e) : 0;
+
+	return err == -ENOENT ? 0 : err; /* forgotten meanwhile: then nobody knows */
+}
+
+/* The same of a past fingerprint, with what was seen of the guest while it changed. */
+static int began_of_last(struct store *s, int64_t guest, uint32_t boot, const struct store_revision *last, struct side *ret,
+			 struct guest_facts **ret_facts, struct error *e)
+{
+	uint32_t began = 0;
+	int err = store_revision_began(s, guest, last->revision, boot, &began);
+
+	if (err < 0)
+		return store_failed(s, err, e);
+	err = began_load(s, guest, began, last->revision, ret, e);
+	if (err >= 0 && ret->revision.revision)
+		err = facts_parse(last->facts, last->facts_size, ret_facts, e);
+	return err;
+}
+
+/* What open drift is put into our words with. boot: the one that the guest is in. */
+struct judge_words {
+	const struct suppressions *rules;
+	uint32_t boot;
+	int64_t opened_at, now;
+};
+
+/* The newest revision against the baseline. */
+struct last_drift {
+	struct side base, last, began;
+	struct guest_facts *facts;
+	struct drift drift;
+	json_t *diff;
+};
+
+static void last_drift_release(struct last_drift *l)
+{
+	json_decref(l->diff);
+	drift_release(&l->drift);
+	facts_free(l->facts);
+	side_release(&l->base);
+	side_release(&l->last);
+	side_release(&l->began);
+}
+
+/* boot: the one that the guest is in. */
+static int last_drift_load(struct store *s, const struct store_guest *guest, uint32_t boot, const struct suppressions *suppress, int64_t now,
+			   struct last_drift *ret, struct error *e)
+{
+	struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
+	struct store_baseline baseline = { 0 };
+	int err = store_baseline_get(s, guest->row, &baseline);
+
+	if (err >= 0)
+		err = side_load(s, guest->row, baseline.revision, &ret->base, e);
+	if (err >= 0)
+		err = side_load(s, guest->row, 0, &ret->last, e);
+	if (err >= 0)
+		err = drift_compare(&ret->base.entries, &ret->base.context, &ret->last.entries, &ret->last.context, &options, &ret->drift);
+	if (err >= 0)
+		err = began_of_last(s, guest->row, boot, &ret->last.revision, &ret->began, &ret->facts, e);
+	if (err >= 0)
+		err = drift_judge(&ret->drift, &(struct drift_circumstances){ .from = &ret->base.context, .to = &ret->last.context,
+									      .now = &ret->last.entries,
+									      .boot_began = ret->began.revision.revision ? &ret->began.entries : NULL,
+									      .facts = ret->facts, .suppress = suppress, .guest = guest->id,
+									      .name = guest->name, .at = now });
+	if (err >= 0 && !(ret->diff = drift_json(&ret->drift, SEVERITY_NONE)))
+		err = -ENOMEM;
+	store_baseline_release(&baseline);
+	return err;
+}
+
+static bool noted_as_ours(const json_t *open)
+{
+	return json_integer_value(json_object_get(open, OPEN_RULES)) == (json_int_t)ABI_NORMALISER;
+}
+
+/* What was stored before rules were noted was derived by those of the revision that shows it. */
+static bool of_our_rules(const json_t *open, const struct store_revision *last)
+{
+	return noted_as_ours(open) || (!json_object_get(open, OPEN_RULES) && last->normaliser == ABI_NORMALISER);
+}
+
+/* Facets about which these entries say anything. */
+static unsigned facets_seen(const struct abi_entries *entries)
+{
+	unsigned seen = 0;
+
+	for (int f = 0; f < FACETS; f++)
+		seen |= entries->coverage[f].level == COVERAGE_NONE ? 0 : 1u << f;
+	return seen;
+}
+
+/*
+ * Open drift that an abidrift of other rules derived reads otherwise by ours, and nobody wants to be told of the same difference twice: it is
+ * put into our words first, the baseline against the newest revision, both derived anew. Where that is no difference any more, or a
+ * worse one, *open stays, to be told of as ever. *ret_stays: what of it no evidence can answer; a key of other rules would wait for ever.
+ */
+static int open_in_our_words(struct store *s, const struct store_guest *guest, const struct judge_words *words, json_t **open, struct digest *was,
+			     json_t **ret_stays, struct error *e)
+{
+	struct last_drift l = { .drift = DRIFT_INIT };
+	struct digest is;
+	json_t *changes;
+	int err = noted_as_ours(*open) ? -ENOENT : last_drift_load(s, guest, words->boot, words->rules, words->now, &l, e);
+
+	if (err == -ENOENT || (err >= 0 && of_our_rules(*open, &l.last.revision))) {
+		last_drift_release(&l);
+		return 0;
+	}
+	changes = json_object_get(l.diff, "changes");
+	if (err >= 0) {
+		unsigned seen = facets_seen(&l.last.entries);
+		bool differs = counted(changes) != 0;
+
+		*ret_stays = json_pack("{s:[]}", "changes");
+		carry_over(*ret_stays, *open, NULL, seen, words->rules, words->now);
+		drift_carry(l.diff, *open);
+		carry_over(l.diff, *open, NULL, seen, words->rules, words->now);
+		err = change_set_mark(l.diff);
+		if (err >= 0)
+			err = changes_digest(changes, &is);
+		if (err >= 0 && differs && !is_worse(changes, json_object_get(*open, "changes"))) {
+			err = drift_put(s, guest->row, l.diff, &is, words->opened_at, e);
+			if (err >= 0) {
+				json_decref(*open);
+				*open = json_incref(l.diff);
+				*was = is;
+			}
+		}
+	}
+	last_drift_release(&l);
+	return err;
+}
+
 /* Opens, changes or closes the guest's drift, with event and alert. life: the VM that shows it; NULL: none. */
 static int drift_follow(struct store *s, const struct store_guest *guest, const struct store_instance *life, json_t *diff,
 			const struct abi_entries *entries, unsigned judged, bool hold, const struct suppressions *rules, uint32_t revision, int64_t now,
 			struct judge_outcome *ret, struct error *e)
 {
-	json_t *changes = json_object_get(diff, "changes"), *open = NULL, *before = NULL, *after = NULL;
+	json_t *changes = json_object_get(diff, "changes"), *open = NULL, *stays = NULL, *before = NULL, *after = NULL;
 	struct digest was, is, was_told, is_told;
 	const char *host = life && life->host ? life->host : "";
 	struct maintenance window = { .holds = false };
@@ -507,12 +660,15 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	int64_t opened_at = 0;
 	int err = open_drift(s, guest->row, &open, &was, &opened_at, e);
 
+	/* A person who accepts or undoes looks at another baseline: that is told anyway. */
+	if (err >= 0 && open && entries)
+		err = open_in_our_words(s, guest, &(struct judge_words){ rules, life ? life->boot : 0, opened_at, now }, &open, &was, &stays, e);
 	if (err < 0)
-		return err;
+		goto out;
 	/* What this very VMM process, or the one that it took the guest over from, did while the guest ran it has done, however often it is reset. */
 	if (open && life && (opened_at >= life->began_at || life_goes_on(life_parse(life->life))))
 		drift_carry(diff, open);
-	carry_over(diff, open, entries, judged, rules, now);
+	carry_over(diff, stays ? stays : open, entries, judged, rules, now);
 	err = change_set_mark(diff);
 	if (err >= 0)
 		err = changes_digest(changes, &is);
@@ -543,6 +699,7 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 		err = events_count(s, json_object_get(after, "changes"), json_object_get(before, "changes"), e);
 out:
 	json_decref(open);
+	json_decref(stays);
 	json_decref(before);
 	json_decref(after);
 	return err;
@@ -634,8 +791,8 @@ static int revision_follow(struct store *s, const struct judge_input *in, uint32
 	} else {
 		in->instance->revision = last.revision.revision;
 		err = drift_grow(&last.entries, in->entries, &joined);
-		if (err >= 0 && joined)
-			err = revision_save(s, &last, in->facts, e);
+		if (err >= 0)
+			err = joined ? revision_save(s, &last, in->facts, e) : revision_renew(s, &last, e);
 		if (last.revision.revision == baseline)
 			ret->joined += joined;
 	}
@@ -715,14 +872,6 @@ static int blindness_follow(struct store *s, const struct store_guest *guest, co
 	return blind_follow(s, &is, &ret->alerted, e);
 }
 
-/* What a boot showed first, where it showed anything before `revision`; else *ret stays empty. */
-static int began_load(struct store *s, int64_t guest, uint32_t began, uint32_t revision, struct side *ret, struct error *e)
-{
-	int err = began && began != revision ? side_load(s, guest, began, ret, e) : 0;
-
-	return err == -ENOENT ? 0 : err; /* forgotten meanwhile: then nobody knows */
-}
-
 static int judge_locked(struct store *s, const struct judge_input *in, struct judge_outcome *ret, struct error *e)
 {
 	struct drift_options options = { .facets = in->judged, .same_guest = true };
@@ -745,6 +894,8 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 	}
 	if (err >= 0 && baseline) {
 		err = side_load(s, in->guest->row, baseline, &base, e);
+		if (err >= 0 && all)
+			err = revision_renew(s, &base, e);
 		if (err >= 0)
 			err = drift_compare(&base.entries, &base.context, in->entries, in->context, &options, &drift);
 		if (err >= 0)
@@ -809,74 +960,34 @@ int judge(struct store *s, const struct judge_input *in, struct judge_outcome *r
 	return 0;
 }
 
-/* The same of a past fingerprint, with what was seen of the guest while it changed. */
-static int began_of_last(struct store *s, int64_t guest, uint32_t boot, const struct store_revision *last, struct side *ret,
-			 struct guest_facts **ret_facts, struct error *e)
-{
-	uint32_t began = 0;
-	int err = store_revision_began(s, guest, last->revision, boot, &began);
-
-	if (err < 0)
-		return store_failed(s, err, e);
-	err = began_load(s, guest, began, last->revision, ret, e);
-	if (err >= 0 && ret->revision.revision)
-		err = facts_parse(last->facts, last->facts_size, ret_facts, e);
-	return err;
-}
-
 /* The newest revision against the baseline that is now: what the guest's drift, instances and alerts must say. */
 static int recheck(struct store *s, const struct store_guest *guest, const struct suppressions *suppress, int64_t now, struct error *e)
 {
-	struct drift_options options = { .facets = DRIFT_ALL_FACETS, .same_guest = true };
 	struct store_instance *items = NULL;
 	struct judge_outcome outcome = { 0 };
-	struct side base = { 0 }, last = { 0 }, began = { 0 };
-	struct guest_facts *facts = NULL;
-	struct drift drift = DRIFT_INIT;
-	struct store_baseline baseline = { 0 };
+	struct last_drift is = { .drift = DRIFT_INIT };
 	size_t count = 0;
-	json_t *diff = NULL;
-	int err = store_baseline_get(s, guest->row, &baseline);
+	int err = store_instances(s, guest->row, &items, &count);
 
 	if (err >= 0)
-		err = side_load(s, guest->row, baseline.revision, &base, e);
+		err = last_drift_load(s, guest, count ? items[0].boot : 0, suppress, now, &is, e);
 	if (err >= 0)
-		err = side_load(s, guest->row, 0, &last, e);
-	if (err >= 0)
-		err = drift_compare(&base.entries, &base.context, &last.entries, &last.context, &options, &drift);
-	if (err >= 0)
-		err = store_instances(s, guest->row, &items, &count);
-	if (err >= 0)
-		err = began_of_last(s, guest->row, count ? items[0].boot : 0, &last.revision, &began, &facts, e);
-	if (err >= 0)
-		err = drift_judge(&drift, &(struct drift_circumstances){ .from = &base.context, .to = &last.context, .now = &last.entries,
-									 .boot_began = began.revision.revision ? &began.entries : NULL, .facts = facts,
-									 .suppress = suppress, .guest = guest->id, .name = guest->name, .at = now });
-	if (err >= 0 && !(diff = drift_json(&drift, SEVERITY_NONE)))
-		err = -ENOMEM;
-	if (err >= 0)
-		err = drift_follow(s, guest, count ? &items[0] : NULL, diff, NULL, ALL_FACETS, false, suppress, last.revision.revision, now,
+		err = drift_follow(s, guest, count ? &items[0] : NULL, is.diff, NULL, ALL_FACETS, false, suppress, is.last.revision.revision, now,
 				   &outcome, e);
 	if (err >= 0 && count)
-		err = blindness_follow(s, guest, items[0].host ? items[0].host : "-", &drift, &last.entries, facts, true, "its baseline is another one now",
-				       now, &outcome, e);
+		err = blindness_follow(s, guest, items[0].host ? items[0].host : "-", &is.drift, &is.last.entries, is.facts, true,
+				       "its baseline is another one now", now, &outcome, e);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
 
 		if (items[i].running || i == 0) {
-			err = instance_conclude(&in, diff, true, drift_fell(&drift));
+			err = instance_conclude(&in, is.diff, true, drift_fell(&is.drift));
 			if (err >= 0)
 				err = store_instance_put(s, &items[i]);
 		}
 	}
 	store_instances_free(items, count);
-	json_decref(diff);
-	drift_release(&drift);
-	facts_free(facts);
-	side_release(&base);
-	side_release(&last);
-	side_release(&began);
-	store_baseline_release(&baseline);
+	last_drift_release(&is);
 	return err;
 }
 

@@ -139,10 +139,10 @@ def abidrift(*args, store=None, ok=(0,), **kw):
 
 class Monitor(Process):
     """pin: a folder of /sys/fs/bpf in which the kernel side outlives the monitor; who sets it removes it."""
-    def __init__(self, folder, *args, settle=SETTLE, store="state/abidrift.db", pin="off", **kw):
+    def __init__(self, folder, *args, settle=SETTLE, store="state/abidrift.db", pin="off", program=ABIDRIFT, **kw):
         self.folder, self.pin = folder, pin
         self.store = "sqlite:" + os.path.join(folder.path, store)
-        super().__init__([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", f"monitor.pin={pin}", *settle, *args], **kw)
+        super().__init__([program, "run", "--store", self.store, "--listen", "none", "--set", f"monitor.pin={pin}", *settle, *args], **kw)
         try:
             self.wait_line("^abidrift: ready")
         except AssertionError:

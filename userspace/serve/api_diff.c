@@ -70,6 +70,7 @@ static int compare_learning(struct store *s, const struct side *from, const stru
 		return error_set(e, -err, "%s", store_error(s));
 	open = json_stored(text);
 	free(text);
+	json_object_del(open, "normaliser"); /* the judge's own */
 	changes = json_object_get(open, "changes");
 	for (size_t i = 0; i < json_array_size(changes) && !counts; i++)
 		counts = that_counts(json_array_get(changes, i), min_severity);

@@ -279,6 +279,9 @@ int side_load(struct store *s, struct side *side, struct error *e)
 			return error_set(e, -err, "%s", store_error(s));
 	}
 	err = store_revision_entries(&side->revision, &side->entries, e);
+	/* Derived anew, it is another text, which has another digest. */
+	if (err >= 0 && side->revision.normaliser != ABI_NORMALISER)
+		fingerprint_digest(&side->entries, &side->revision.digest);
 	if (err >= 0)
 		err = context_of(side);
 	if (err < 0)
