@@ -255,7 +255,6 @@ static void a_keeper_that_cannot_open_its_store_says_why(void **state)
 	struct sandbox *box = *state;
 	struct error e = ERROR_INIT;
 	struct store *s = NULL;
-	struct kept k = { 0 };
 	int ends[2];
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
@@ -266,10 +265,6 @@ static void a_keeper_that_cannot_open_its_store_says_why(void **state)
 	assert_string_equal(e.text, "the moon is in the way");
 	close(ends[0]);
 	close(ends[1]);
-	/* And one that died is missed. */
-	k = keeper_start(box);
-	kill(k.pid, SIGKILL);
-	assert_int_equal(keeper_ended(&k), -1);
 }
 
 static void a_keeper_that_died_is_said_to_be_gone(void **state)
