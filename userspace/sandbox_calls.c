@@ -91,8 +91,6 @@ static const struct call calls[] = {
 	/* processes for what may hang: readers of guest memory and of files elsewhere; they are ended by force */
 	ONLY(clone, C, 0, NAMESPACES, 0), CALL(fork, C), CALL(vfork, C), CALL(wait4, C | M), CALL(waitid, C | M), ONLY(kill, C, 1, INT, SIGKILL),
 	ONLY(socketpair, C, 0, INT, AF_UNIX),
-	/* what stays pinned in its bpffs: folders are made, and old pins removed */
-	CALL(mkdir, C), CALL(mkdirat, C), CALL(rmdir, C), CALL(unlink, C), CALL(unlinkat, C),
 	/* guests' memory: to read */
 	CALL(process_vm_readv, C | R),
 

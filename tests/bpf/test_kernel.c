@@ -2,6 +2,7 @@
 /* What a user would lose: a guest that ran before abidrift, a slot of many, or news that nobody took. On VMs made here. */
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <linux/kvm.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -381,6 +382,97 @@ static void what_was_detached_is_attached_again(void **state)
 	close(kvm);
 }
 
+struct of_us {
+	struct observe_vm vm;
+	int count;
+};
+
+static int look_for_us(void *context, const struct observe_vm *seen)
+{
+	struct of_us *us = context;
+
+	if (seen->tgid == (uint32_t)getpid()) {
+		us->vm = *seen;
+		us->count++;
+	}
+	return 0;
+}
+
+/* Guests of others run on this host, too. */
+static int only_vm(struct kernel *k, struct observe_vm *ret)
+{
+	struct of_us us = { .count = 0 };
+
+	assert_int_equal(kernel_vms(k, look_for_us, &us), 0);
+	*ret = us.vm;
+	return us.count;
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+static struct kernel *pinned_new(const char *folder)
+{
+	const struct kernel_options options = { .facts = 8192, .ring_bytes = 1 << 16, .pin = folder };
+	struct error e = ERROR_INIT;
+	struct kernel *k = NULL;
+
+	if (kernel_new(&options, &k, &e) < 0)
+		fail_msg("%s", e.text);
+	return k;
+}
+
+/* A guest that comes, and one that is known already goes on under its name; of two that want one set, one works alone. */
+static void a_set_is_taken_over_by_one(void **state)
+{
+	char root[64], folder[96];
+	struct kernel *first, *second;
+	struct observe_vm seen, again;
+	int kvm = kvm_or_skip(), vm, vcpu;
+	void *memory;
+
+	(void)state;
+	if (access("/sys/fs/bpf", W_OK) < 0) {
+		close(kvm);
+		print_message("skipped: no BPF filesystem\n");
+		skip();
+	}
+	snprintf(root, sizeof(root), "/sys/fs/bpf/abidrift-test-%d", getpid());
+	snprintf(folder, sizeof(folder), "%s/0123456789abcdef", root);
+	first = pinned_new(folder);
+	assert_true(kernel_pinned(first));
+	assert_string_equal(kernel_notes(first), "");
+	second = pinned_new(folder);
+	assert_false(kernel_pinned(second));
+	assert_non_null(strstr(kernel_notes(second), "another abidrift works with"));
+	kernel_free(second);
+	kernel_free(first);
+
+	/* Nobody is there: the kernel side is. */
+	vm = vm_new(kvm, 1, &memory);
+	vcpu = vcpu_new(vm, 0);
+	first = pinned_new(folder);
+	assert_true(kernel_pinned(first));
+	assert_non_null(strstr(kernel_notes(first), "taken over"));
+	assert_int_equal(only_vm(first, &seen), 1);
+	assert_int_equal(seen.reason, OBSERVE_REASON_CREATED);
+	kernel_free(first);
+	first = pinned_new(folder);
+	assert_int_equal(only_vm(first, &again), 1);
+	assert_memory_equal(&seen, &again, sizeof(seen));
+	kernel_free(first);
+	munmap(memory, PAGE);
+	close(vcpu);
+	close(vm);
+	close(kvm);
+	assert_int_equal(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +483,7 @@ int main(void)
 		cmocka_unit_test(news_that_was_not_taken_comes_again),
 		cmocka_unit_test(a_window_can_be_told_for_any_vm),
 		cmocka_unit_test(what_cannot_be_seen_has_a_reason),
+		cmocka_unit_test(a_set_is_taken_over_by_one),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

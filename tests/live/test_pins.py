@@ -227,19 +227,20 @@ class Sets(Pins):
         # Another size than was asked for.
         self.end(self.pinned("--set", "monitor.ring=4096"))
         self.assertEqual(bpftool("map", "show", "pinned", folder + "/news")["max_entries"], 4096)
+        self.end(self.lost("map news"))
         # Foreign objects under our names.
         os.unlink(folder + "/vms")
         subprocess.run([BPFTOOL, "map", "create", folder + "/vms", "type", "hash", "key", "8", "value", "8", "entries", "4", "name", "foreign"],
                        check=True, timeout=30)
-        self.end(self.lost("map news"))
+        self.end(self.lost("map vms"))
 
-    def test_a_second_monitor_works_without_pins(self):
+    def test_sets_of_two_stores_do_not_meet(self):
         first = self.pinned()
-        # The same store by another way is refused by its lock; so another one with a folder of the same name.
         folder = self.folder_of_set()
         second = self.pinned(store="second/a.db")
         self.assertEqual(len(self.sets()), 2)
         self.assertTrue(os.path.exists(folder))
+        self.assertFalse(any("removed" in line for line in second.err))
         second.stop()
         first.stop()
         # Nobody works with it: the next one of another store takes it away.
@@ -249,8 +250,11 @@ class Sets(Pins):
 
     def test_folders_that_are_not_ours_are_not_used(self):
         def unpinned(why):
-            said = [line for line in self.pinned().err if "is not pinned" in line]
-            self.assertTrue(said and why in said[0], said)
+            monitor = self.pinned()
+            said = [line for line in monitor.err if "is not pinned" in line]
+            self.assertTrue(said and why in said[0], monitor.err)
+            monitor.stop()
+            self.assertFalse(any("goes on collecting" in line for line in monitor.err))
         os.mkdir(self.root, 0o700)
         os.chown(self.root, 65534, 65534)
         unpinned("belongs to somebody else")
