@@ -40,6 +40,8 @@
 #define PATIENCE 3
 #define PATIENT_FACETS (1u << FACET_PORTS | 1u << FACET_MMIO | 1u << FACET_MEMORY | 1u << FACET_PCI | 1u << FACET_PLACEMENT)
 #define READ_BYTES 65536
+/* Nothing to read for so long is progress too: the collector tells that. */
+#define QUIET_MS 1000
 #define SECOND_NS 1000000000
 /* A store that is only locked by others for less is no failure. */
 #define BUSY_TOLD_NS (10ll * SECOND_NS)
@@ -1641,6 +1643,7 @@ static int take_rules(struct analyst *a, const void *body, size_t bytes, struct 
 		a->rules = a->own_rules = rules;
 		a->rule_end = suppressions_next_end(a->rules, now_real(a));
 		rules_tell(a);
+		a->recheck |= a->synced; /* other rules than those that judged what is there */
 	}
 	return 0;
 }
@@ -1825,10 +1828,38 @@ static int take_synced(struct analyst *a, struct error *e)
 	return err;
 }
 
+/* Says what is another now; a value that is none leaves what was. */
+static void follow_ns(struct analyst *a, const void *body, size_t bytes, const char *key, uint64_t *value)
+{
+	const char *text = record_pair_get(body, bytes, key);
+	uint64_t ns;
+
+	if (!text || text_duration(text, &ns) < 0 || ns == *value)
+		return;
+	*value = ns;
+	say(a, 0, "%s is %s now", key, text);
+}
+
+static void follow_config(struct analyst *a, const void *body, size_t bytes)
+{
+	const char *baseline = record_pair_get(body, bytes, "monitor.baseline");
+	bool is_auto = baseline && !strcmp(baseline, "auto");
+
+	follow_ns(a, body, bytes, "monitor.settle", &a->options.settle_ns);
+	follow_ns(a, body, bytes, "monitor.settle_max", &a->options.settle_max_ns);
+	follow_ns(a, body, bytes, "store.keep", &a->options.keep_ns);
+	if (baseline && is_auto != a->options.baseline_auto)
+		say(a, 0, "monitor.baseline is %s now", baseline);
+	if (baseline)
+		a->options.baseline_auto = is_auto;
+}
+
 static int take_config(struct analyst *a, const void *body, size_t bytes, struct error *e)
 {
 	const char *memory = record_pair_get(body, bytes, "monitor.guest_memory");
 
+	if (a->options.follow_config)
+		follow_config(a, body, bytes);
 	a->reads_memory = memory && !strcmp(memory, "on");
 	return take_rules(a, body, bytes, e);
 }
@@ -1892,6 +1923,12 @@ int analyst_end(struct analyst *a, bool gone, struct error *e)
 	return err;
 }
 
+static void alive(const struct analyst *a)
+{
+	if (a->options.alive)
+		a->options.alive(a->options.context);
+}
+
 /* Feeds what is whole in `in`; what is not stays there. */
 static int feed_buffer(struct analyst *a, struct buffer *in, struct error *e)
 {
@@ -1918,6 +1955,7 @@ static int feed_buffer(struct analyst *a, struct buffer *in, struct error *e)
 		if (err < 0)
 			break;
 		done += size;
+		alive(a);
 	}
 	buffer_consume(in, done);
 	return err < 0 ? err : 0;
@@ -1932,13 +1970,15 @@ int analyst_run(struct analyst *a, int stream_fd, int stop_fd, struct error *e)
 
 	while (err >= 0) {
 		ssize_t got;
+		int some = poll(fds, 2, QUIET_MS);
 
-		if (poll(fds, 2, -1) < 0) {
-			if (errno == EINTR)
-				continue;
+		if (some < 0 && errno != EINTR) {
 			err = error_set(e, errno, "poll: %s", strerror(errno));
 			break;
 		}
+		alive(a);
+		if (some <= 0)
+			continue;
 		if (fds[1].revents)
 			break;
 		got = read(stream_fd, chunk, sizeof chunk);

@@ -15,15 +15,18 @@ struct store;
 struct suppressions;
 
 struct analyst_options {
-	uint64_t settle_ns, settle_max_ns; /* RECORD_CONFIG in the stream does not override: the config was read by the caller */
+	uint64_t settle_ns, settle_max_ns; /* until the stream says otherwise, with follow_config */
 	bool baseline_auto;
 	uint64_t keep_ns;           /* store.keep */
+	bool follow_config;         /* the stream's RECORD_CONFIG counts, also later: settle, settle_max, baseline, keep */
 	bool replay;                /* the end of the stream judges what has not settled; suppression rules are `suppress`, not the stream's */
 	const struct suppressions *suppress; /* borrowed; of a replay. NULL: none */
 	/* One human line for the operator (no newline), escaped for a terminal; level: 0 = event, 1 = warning. NULL: silent. */
 	void (*say)(void *context, int level, const char *line);
 	/* An alert was committed to the store (the messenger's door bell). NULL: none. */
 	void (*rang)(void *context);
+	/* analyst_run makes progress: something was read, or there is nothing to read. NULL: none. */
+	void (*alive)(void *context);
 	void *context;
 };
 

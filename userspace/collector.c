@@ -36,7 +36,7 @@
 #define PASS_RESERVE_BYTES (1u << 20)
 
 /* What an event of the loop is about; anything below is a process id. */
-enum event { EVENT_KERNEL = -1, EVENT_LISTEN = -2, EVENT_STOP = -3, EVENT_ANALYST = -4, EVENT_READER = -5 };
+enum event { EVENT_KERNEL = -1, EVENT_LISTEN = -2, EVENT_STOP = -3, EVENT_ANALYST = -4, EVENT_READER = -5, EVENT_RELOAD = -6 };
 
 struct collector {
 	const struct collector_options *options;
@@ -94,7 +94,7 @@ static int open_parts(struct collector *c, struct error *e)
 
 	if (err < 0)
 		return error_set(e, -err, "starting the reader of guest memory: %s", strerror(-err));
-	err = output_new(o->trace_fd, o->listen_fd, &c->output, e);
+	err = output_new(o->trace_fd, o->listen_fd, o->peer, &c->output, e);
 	if (err < 0)
 		return err;
 	c->contents = contents_new();
@@ -107,6 +107,8 @@ static int open_parts(struct collector *c, struct error *e)
 		err = watch(c, o->listen_fd, EPOLLIN, EVENT_LISTEN);
 	if (err >= 0 && o->stop_fd >= 0)
 		err = watch(c, o->stop_fd, EPOLLIN | EPOLLHUP, EVENT_STOP);
+	if (err >= 0 && o->reload)
+		err = watch(c, o->reload_fd, EPOLLIN, EVENT_RELOAD);
 	if (err >= 0 && c->reader)
 		err = reader_watch(c->reader, c->epoll_fd, (uint64_t)(int64_t)EVENT_READER);
 	if (err < 0)
@@ -114,9 +116,14 @@ static int open_parts(struct collector *c, struct error *e)
 	return 0;
 }
 
+static void describe_config(struct buffer *out, const char *const *pairs)
+{
+	for (; pairs && pairs[0] && pairs[1]; pairs += 2)
+		record_pair_put(out, pairs[0], pairs[1]);
+}
+
 static int begin(struct collector *c, struct error *e)
 {
-	const char *const *config = c->options->config;
 	int err = open_parts(c, e);
 
 	if (err < 0)
@@ -128,8 +135,7 @@ static int begin(struct collector *c, struct error *e)
 		c->discovery.vms.seed = tell_now();
 	host_describe(&c->host);
 	describe_coverage(c);
-	for (; config && config[0] && config[1]; config += 2)
-		record_pair_put(&c->config, config[0], config[1]);
+	describe_config(&c->config, c->options->config);
 	if (buffer_failed(&c->host) || buffer_failed(&c->coverage) || buffer_failed(&c->config))
 		return error_set(e, ENOMEM, "no memory for the description of this host");
 	if (c->options->duration_ns)
@@ -466,6 +472,23 @@ static void accept_analyst(struct collector *c)
 	stream_begin(c, OUTPUT_ANALYST);
 }
 
+/* Another configuration is the analyst's, and whoever reads the trace. What the collector itself takes from it waits for its next start. */
+static void reload(struct collector *c)
+{
+	const char *const *pairs = c->options->reload(c->options->context);
+	struct buffer config = BUFFER_INIT;
+
+	describe_config(&config, pairs);
+	if (!pairs || buffer_failed(&config) ||
+	    (config.size == c->config.size && (!config.size || !memcmp(config.data, c->config.data, config.size)))) {
+		buffer_release(&config);
+		return;
+	}
+	buffer_release(&c->config);
+	c->config = config;
+	tell_host(c->output, output_sinks(c->output), RECORD_CONFIG, &c->config);
+}
+
 /* An analyst says nothing, so what it could have written is left alone. */
 static void analyst_event(struct collector *c, uint32_t events)
 {
@@ -538,6 +561,9 @@ static int turn(struct collector *c)
 		case EVENT_STOP:
 			c->stop = true;
 			break;
+		case EVENT_RELOAD:
+			reload(c);
+			break;
 		case EVENT_READER:
 			break; /* readings_work looks */
 		case EVENT_ANALYST:
@@ -603,6 +629,8 @@ int collector_run(struct collector *c, uint64_t *ret_records, struct error *e)
 	while (err >= 0 && !c->stop) {
 		work(c);
 		err = flush(c, e);
+		if (c->options->alive)
+			c->options->alive(c->options->context);
 		if (err >= 0 && !c->stop) {
 			err = turn(c);
 			if (err < 0)

@@ -6,12 +6,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct collector;
 struct error;
 
 struct collector_options {
-	int listen_fd;       /* `run`: a listening Unix stream socket; every connection (peer uid 0 only) is an analyst: it gets the snapshot, then live. -1: none */
+	int listen_fd;       /* `run`: a listening Unix stream socket; a connection of uid 0, of our own or of `peer` is the analyst, if there is none: it gets the snapshot, then live. -1: none */
+	uid_t peer;          /* who else may be the analyst; 0 = nobody */
 	int trace_fd;        /* `record`: file opened for writing, becomes a trace; -1: none */
 	int stop_fd;         /* becomes readable (or hangs up): finish and return */
 	uint64_t duration_ns;/* `record`: end after so long; 0 = until stop_fd */
@@ -21,7 +23,10 @@ struct collector_options {
 	const char *pin;     /* as kernel_options; `record` never pins */
 	void (*ready)(void *context, size_t guests); /* the first sweep is done: how many guests it found (of those asked for); NULL */
 	void *context;
+	void (*alive)(void *context); /* at each turn of the loop; NULL */
 	const char *const *config; /* NULL-terminated "key", "value", …: handed on as RECORD_CONFIG */
+	int reload_fd;       /* readable: reload() empties it, and returns such pairs anew, borrowed until its next call, or NULL: as they are */
+	const char *const *(*reload)(void *context); /* NULL: reload_fd is not looked at */
 };
 
 /*

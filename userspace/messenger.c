@@ -162,13 +162,15 @@ static int64_t patience(const struct messenger *m)
 	return m->news ? 0 : left < LOOK_MS ? left : LOOK_MS;
 }
 
-static int work(struct messenger *m, struct error *e)
+static int work(struct messenger *m, const struct messenger_options *options, struct error *e)
 {
 	int err = 0;
 
 	m->news = true;
 	while (err >= 0 && !m->stopping) {
 		look(m);
+		if (options->alive)
+			options->alive(options->context);
 		if (m->news || notify_due(m->notify) <= now_ms())
 			err = deliver(m, e);
 		if (err >= 0)
@@ -202,7 +204,7 @@ int messenger_run(struct store *store, const struct messenger_options *options, 
 	watch_begin(&m.watch, options->blind_after_ns);
 	err = begin(&m, options, e);
 	if (err >= 0)
-		err = work(&m, e);
+		err = work(&m, options, e);
 	if (err >= 0 && m.lost)
 		err = error_set(e, ECHILD, "its %s is gone", m.lost);
 	http_end(options->http);

@@ -29,6 +29,8 @@ struct messenger_options {
 	int bell_fd; /* readable: there may be news in the outbox; -1: none (it looks every 500 ms anyway) */
 	struct messenger_attendant attendants[MESSENGER_ATTENDANTS];
 	uint64_t blind_after_ns; /* without a heartbeat of this host's monitor for so long, that is told */
+	void (*alive)(void *context); /* after each look; NULL */
+	void *context;
 	int stop_fd; /* readable or hung up: deliver what is there, return */
 };
 

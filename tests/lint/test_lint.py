@@ -60,7 +60,7 @@ LIBRARY_HEADERS = (
         "userspace/collect/reader.c",  # talks with the process that reads guests' memory, over a pair that it makes
         "userspace/collect/output.c",  # accepts the analyst on the descriptor that it inherits
         "userspace/sandbox_calls.c",   # names the families that are refused
-        "userspace/commands/prepare.c", "userspace/commands/service.",  # make that descriptor, and connect it before the analyst begins
+        "userspace/commands/prepare.c", "userspace/commands/service.", "userspace/commands/part_collector.c",  # make that descriptor, and connect it
     )),
 )
 # The kernel side's other headers are between the programs and who loads them.

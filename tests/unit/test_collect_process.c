@@ -180,7 +180,7 @@ static void test_a_slow_analyst_never_stops_the_collector_and_a_new_one_begins_a
 	int listen_fd = listener(&address), first, second;
 
 	(void)state;
-	assert_int_equal(output_new(-1, listen_fd, &o, &e), 0);
+	assert_int_equal(output_new(-1, listen_fd, 0, &o, &e), 0);
 	assert_int_equal(output_accept(o), 0);
 	assert_int_equal(output_room(o), (size_t)-1);
 	first = dial(&address);
@@ -191,6 +191,13 @@ static void test_a_slow_analyst_never_stops_the_collector_and_a_new_one_begins_a
 	}
 	assert_int_equal(output_room(o), 0);
 	assert_int_equal(output_sinks(o), OUTPUT_ANALYST);
+	/* One too many is refused, and takes nothing from the first; once that one has gone, the next is welcome, also before it was heard of. */
+	second = dial(&address);
+	assert_int_equal(output_accept(o), 0);
+	assert_int_equal(recv(second, &got, sizeof(got), 0), 0);
+	assert_int_equal(output_room(o), 0);
+	close(second);
+	close(first);
 	second = dial(&address);
 	assert_int_equal(output_accept(o), 1);
 	assert_int_equal(output_pending(o), 0);
@@ -208,7 +215,6 @@ static void test_a_slow_analyst_never_stops_the_collector_and_a_new_one_begins_a
 	output_put(o, OUTPUT_ANALYST, &h, NULL, 0, NULL, 0);
 	assert_int_equal(output_flush(o, &e), 0);
 	assert_int_equal(output_sinks(o), 0);
-	close(first);
 	output_free(o);
 	close(listen_fd);
 }

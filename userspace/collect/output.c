@@ -2,6 +2,7 @@
 #include "userspace/collect/output.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +29,14 @@ struct sink {
 struct output {
 	int listen_fd;
 	int analyst_fd;
+	uid_t peer;
 	struct trace_writer *trace;
 	uint64_t trace_records;
 	int trace_error;
 	struct sink to_trace, to_analyst;
 };
 
-int output_new(int trace_fd, int listen_fd, struct output **ret, struct error *e)
+int output_new(int trace_fd, int listen_fd, uid_t peer, struct output **ret, struct error *e)
 {
 	struct output *o = calloc(1, sizeof(*o));
 	int err;
@@ -43,6 +45,7 @@ int output_new(int trace_fd, int listen_fd, struct output **ret, struct error *e
 		return error_set(e, ENOMEM, "no memory for the output");
 	o->listen_fd = listen_fd;
 	o->analyst_fd = -1;
+	o->peer = peer;
 	if (trace_fd >= 0) {
 		err = trace_writer_new(trace_fd, &o->trace, e);
 		if (err < 0) {
@@ -88,15 +91,30 @@ int output_analyst_fd(const struct output *o)
 	return o->analyst_fd;
 }
 
-int output_accept(struct output *o)
+static bool may_connect(const struct output *o, int fd)
 {
 	struct ucred peer;
 	socklen_t size = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) >= 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid() || (o->peer && peer.uid == o->peer));
+}
+
+/* It may have gone, and we have not heard of it: its successor is quick. */
+static bool analyst_there(const struct output *o)
+{
+	struct pollfd p = { .fd = o->analyst_fd, .events = POLLRDHUP };
+
+	return o->analyst_fd >= 0 && poll(&p, 1, 0) == 0;
+}
+
+int output_accept(struct output *o)
+{
 	int fd = accept4(o->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return 0;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0 || (peer.uid != 0 && peer.uid != geteuid())) {
+	if (!may_connect(o, fd) || analyst_there(o)) {
 		close(fd);
 		return 0;
 	}

@@ -8,6 +8,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "userspace/stream/record.h"
 
@@ -16,16 +17,13 @@ struct output;
 
 enum output_sink { OUTPUT_TRACE = 1, OUTPUT_ANALYST = 2, OUTPUT_ALL = 3 };
 
-/* Takes over trace_fd (-1: none) on success; listen_fd (-1: none) stays the caller's. */
-int output_new(int trace_fd, int listen_fd, struct output **ret, struct error *e);
+/* Takes over trace_fd (-1: none) on success; listen_fd (-1: none) stays the caller's. peer: who may be the analyst beside root and our own user; 0 = nobody. */
+int output_new(int trace_fd, int listen_fd, uid_t peer, struct output **ret, struct error *e);
 void output_free(struct output *o); /* an unfinished trace stays INCOMPLETE */
 
 /* Sinks that take records now. */
 unsigned output_sinks(const struct output *o);
-/*
- * Takes a connection from listen_fd. 1 = there is a new analyst (a former one has been dropped), 0 = nobody, or one that
- * may not (neither root nor the collector's own user).
- */
+/* Takes a connection from listen_fd. 1 = there is a new analyst; 0 = nobody, one that may not, or one too many: those are closed. */
 int output_accept(struct output *o);
 int output_analyst_fd(const struct output *o); /* -1: none */
 void output_drop(struct output *o); /* the analyst has gone */

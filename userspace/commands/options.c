@@ -27,6 +27,8 @@ static const struct option_row {
 	{ "print-config", 0, KIND_FLAG, OPTION_PRINT_CONFIG, FIELD(print_config), NULL,
 	  "print all settings with their defaults and meaning, and end" },
 	{ "listen", 0, KIND_TEXT, OPTION_LISTEN, FIELD(listen), "ADDR", "where to serve HTTP, or none" },
+	{ "part", 0, KIND_TEXT, OPTION_PART, FIELD(part), "PART",
+	  "only collector, or analyst (with the messenger): as the two services do" },
 	{ "facet", 0, KIND_TEXT, OPTION_FACET, FIELD(facet), "F", "only this facet" },
 	{ "fingerprint", 0, KIND_FLAG, OPTION_FINGERPRINT, FIELD(fingerprint), NULL,
 	  "print the fingerprint text itself, to keep or to compare later" },

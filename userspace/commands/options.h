@@ -31,13 +31,14 @@ enum option_bit {
 	OPTION_GUEST = 1 << 14,
 	OPTION_OLDER = 1 << 15,
 	OPTION_VACUUM = 1 << 16,
+	OPTION_PART = 1 << 19,
 	OPTION_END = 1 << 20,
 	OPTION_COMMON = 1 << 30,
 };
 
 struct options {
 	/* NULL = not given */
-	const char *store, *config, *listen, *facet, *min_severity, *since, *change_set, *reason, *expires, *output, *duration, *guest, *older;
+	const char *store, *config, *listen, *facet, *min_severity, *since, *change_set, *reason, *expires, *output, *duration, *guest, *older, *part;
 	const char *color; /* auto always never; NULL = auto */
 	const char **sets; /* --set, in order */
 	size_t set_count;

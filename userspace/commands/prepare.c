@@ -7,7 +7,6 @@
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "userspace/base/config.h"
@@ -64,50 +63,27 @@ static int folder_make(const struct run *r, struct error *e)
 	return err;
 }
 
-/*
- * As the user who will work with it: is the folder open to it, is the store sound? In a process of its own, since that user
- * never comes back.
- */
-static void store_try(const struct run *r, int fd)
+/* As the user who will work with it, who never comes back: is the folder open to it, is the store sound? */
+static int store_try(const void *context, struct error *e)
 {
-	struct error e = ERROR_INIT;
+	const struct run *r = context;
 	struct store *store = NULL;
-	ssize_t put;
-	int err = privilege_drop(&r->user, &e);
+	int err = privilege_drop(&r->user, e);
 
 	if (err >= 0)
-		err = store_open(r->url, STORE_CREATE, &store, &e);
+		err = store_open(r->url, STORE_CREATE, &store, e);
 	store_close(store);
-	if (err < 0 && !*e.text)
-		error_set(&e, -err, "store %s: %s", r->url, strerror(-err));
-	put = err < 0 ? write(fd, e.text, strlen(e.text)) : 0;
-	_exit(err < 0 || put < 0 ? EXIT_FAILED : 0);
+	if (err < 0 && !*e->text)
+		error_set(e, -err, "store %s: %s", r->url, strerror(-err));
+	return err;
 }
 
 static int store_check_as_user(const struct run *r, struct error *e)
 {
-	char why[sizeof e->text] = "";
-	int report[2], status = 0;
-	ssize_t got;
-	pid_t pid;
+	struct error why = ERROR_INIT;
+	int err = service_apart(store_try, r, &why);
 
-	if (pipe2(report, O_CLOEXEC) < 0)
-		return error_set(e, errno, "pipe: %s", strerror(errno));
-	pid = fork();
-	if (pid == 0)
-		store_try(r, report[1]);
-	close(report[1]);
-	if (pid < 0) {
-		close(report[0]);
-		return error_set(e, errno, "fork: %s", strerror(errno));
-	}
-	got = read(report[0], why, sizeof why - 1);
-	close(report[0]);
-	waitpid(pid, &status, 0);
-	if (WIFEXITED(status) && !WEXITSTATUS(status))
-		return 0;
-	return error_set(e, EACCES, "%s (analyst and messenger run as %s, %u)", got > 0 ? why : "the store cannot be opened", r->user.name,
-			 (unsigned)r->user.uid);
+	return err < 0 ? error_set(e, EACCES, "%s (analyst and messenger run as %s, %u)", why.text, r->user.name, (unsigned)r->user.uid) : 0;
 }
 
 /* Two monitors on one store would each end the other's guests. */
@@ -137,7 +113,22 @@ static int store_prepare(struct run *r, struct error *e)
 	return err < 0 ? err : store_lock(r, e);
 }
 
-static int descriptors_make(struct run *r, struct error *e)
+/* Where the other service listens. */
+static int address_take(struct run *r, struct error *e)
+{
+	const char *path = getenv(COLLECTOR_VARIABLE);
+
+	if (!path || !*path)
+		path = COLLECTOR_SOCKET;
+	if (strlen(path) >= sizeof r->address.sun_path)
+		return error_set(e, ENAMETOOLONG, COLLECTOR_VARIABLE " %.100s…: has to be shorter", path);
+	r->address = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	memcpy(r->address.sun_path, path, strlen(path));
+	r->address_size = sizeof r->address;
+	return 0;
+}
+
+static int address_make(struct run *r, struct error *e)
 {
 	struct sockaddr_un any = { .sun_family = AF_UNIX };
 
@@ -147,11 +138,20 @@ static int descriptors_make(struct run *r, struct error *e)
 	if (r->listen_fd < 0 || bind(r->listen_fd, (const struct sockaddr *)&any, sizeof any.sun_family) < 0 ||
 	    listen(r->listen_fd, BACKLOG) < 0 || getsockname(r->listen_fd, (struct sockaddr *)&r->address, &r->address_size) < 0)
 		return error_set(e, errno, "cannot make the socket between collector and analyst: %s", strerror(errno));
-	r->bell_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	r->ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (r->bell_fd < 0 || r->ready_fd < 0)
-		return error_set(e, errno, "eventfd: %s", strerror(errno));
 	return 0;
+}
+
+static int descriptors_make(struct run *r, struct error *e)
+{
+	int *const bells[] = { &r->bell_fd, &r->ready_fd, &r->reload_fd };
+	int err = r->part == PART_ANALYST ? address_take(r, e) : address_make(r, e);
+
+	for (size_t i = 0; err >= 0 && i < sizeof bells / sizeof *bells; i++) {
+		*bells[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (*bells[i] < 0)
+			err = error_set(e, errno, "eventfd: %s", strerror(errno));
+	}
+	return err;
 }
 
 /* What somebody asked for has to be there; what nobody did is told, and done without. */
@@ -172,7 +172,7 @@ static int http_prepare(struct run *r, struct error *e)
 
 int prepare(struct run *r, struct error *e)
 {
-	int err = privilege_check("run", e);
+	int err = r->part == PART_ANALYST ? 0 : privilege_check("run", e);
 
 	if (err >= 0)
 		err = privilege_user(&r->user, e);

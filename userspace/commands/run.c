@@ -18,10 +18,43 @@
 
 static void ready(void *context)
 {
-	const struct run *r = context;
+	struct run *r = context;
 
 	output_note(r->options, "ready");
-	sd_notify(0, "READY=1");
+	r->notified = true;
+	sd_notify(0, "READY=1\nSTATUS=");
+}
+
+/* What cannot be read, or be worked with, changes nothing. */
+static bool reload(void *context)
+{
+	struct run *r = context;
+	struct config *config = NULL;
+	struct error e = ERROR_INIT;
+	int err;
+
+	if (r->notified)
+		sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)settings_monotonic() / 1000);
+	err = service_reread(r, r->part, &config, &e);
+	if (err >= 0 && (err = service_try(r, config, &e)) < 0)
+		config_free(config);
+	if (err >= 0)
+		err = service_take(r, config, &e);
+	if (err < 0) {
+		output_error(r->options, "%s; the settings stay as they were", *e.text ? e.text : strerror(-err));
+		return false;
+	}
+	output_note(r->options, "settings read again");
+	supervise_alive(r->reload_fd);
+	return true;
+}
+
+static void reloaded(void *context)
+{
+	const struct run *r = context;
+
+	if (r->notified)
+		sd_notify(0, "READY=1");
 }
 
 /* Whoever still waits for the collector to answer learns that it will not. */
@@ -30,14 +63,18 @@ static void stopping(void *context)
 	struct run *r = context;
 
 	sd_notify(0, "STOPPING=1");
-	close(r->listen_fd);
+	if (r->listen_fd >= 0)
+		close(r->listen_fd);
 	r->listen_fd = -1;
 }
 
 static int watch(struct run *r)
 {
-	struct supervision supervision = { .options = r->options, .context = r, .ready = ready, .stopping = stopping };
+	struct supervision supervision = { .options = r->options, .context = r, .ready = ready, .reload = reload, .reloaded = reloaded,
+					   .stopping = stopping };
+	const struct service *services;
 	struct error e = ERROR_INIT;
+	size_t count;
 	int err = prepare(r, &e);
 
 	if (err >= 0)
@@ -46,7 +83,8 @@ static int watch(struct run *r)
 		return output_error(r->options, "%s", *e.text ? e.text : strerror(-err));
 	output_note(r->options, "store %s", r->url);
 	supervision.ready_fd = r->ready_fd;
-	return supervise(services, services_count, &supervision);
+	services = services_of(r->part, &count);
+	return supervise(services, count, &supervision);
 }
 
 static int print_config(const struct run *r)
@@ -70,14 +108,25 @@ static int print_config(const struct run *r)
 	return output_json(r->options, model);
 }
 
+static int part_of(const struct options *o, enum part *ret)
+{
+	if (o->part && strcmp(o->part, "collector") && strcmp(o->part, "analyst"))
+		return output_error(o, "--part %.60s: has to be collector or analyst", o->part);
+	*ret = !o->part ? PART_ALL : !strcmp(o->part, "collector") ? PART_COLLECTOR : PART_ANALYST;
+	return 0;
+}
+
 int verb_run(const struct options *o)
 {
-	struct run r = { .options = o, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .http = HTTP_LISTENER_INIT };
+	struct run r = { .options = o, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .reload_fd = -1, .alive_fd = -1,
+			 .http = HTTP_LISTENER_INIT };
 	struct error e = ERROR_INIT;
-	int code = settings_load(o, &r.config, &e) < 0 ? output_error(o, "%s", e.text) : 0;
+	int code = part_of(o, &r.part);
 
+	if (!code && settings_load(o, &r.config, &e) < 0)
+		code = output_error(o, "%s", e.text);
 	if (!code)
-		code = o->print_config ? print_config(&r) : watch(&r);
+		code = o->print_config ? print_config(&r) : r.part == PART_COLLECTOR ? part_collector(&r) : watch(&r);
 	http_listener_close(&r.http);
 	free(r.pairs);
 	free(r.pin);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "userspace/analyst.h"
@@ -35,12 +36,20 @@ static int failed(const struct run *r, const char *who, const struct error *e, i
 	return output_error(r->options, "%s: %s", who, *e->text ? e->text : strerror(-err));
 }
 
+static void alive(void *context)
+{
+	const struct run *r = context;
+
+	supervise_alive(r->alive_fd);
+}
+
 static int collector_prepare(void *context, struct service_start *start, struct error *e)
 {
 	const struct run *r = context;
 
 	(void)e;
 	start->keep[0] = r->listen_fd;
+	start->keep[1] = r->reload_fd;
 	return 0;
 }
 
@@ -52,27 +61,46 @@ static void note_lines(const struct run *r, const char *lines)
 	}
 }
 
-static int collector_main(void *context, const struct service_start *start)
+void service_collector_options(const struct run *r, struct collector_options *ret)
 {
-	struct run *r = context;
-	struct error e = ERROR_INIT;
-	uint64_t records = 0;
-	struct collector_options options = {
-		.listen_fd = r->listen_fd,
+	*ret = (struct collector_options){
+		.listen_fd = -1,
 		.trace_fd = -1,
-		.stop_fd = start->stop_fd,
+		.stop_fd = -1,
+		.reload_fd = -1,
 		.quota = (uint32_t)config_number(r->config, "monitor.quota"),
 		.ring_bytes = (uint32_t)config_number(r->config, "monitor.ring"),
 		.guest_memory = !strcmp(config_get(r->config, "monitor.guest_memory"), "on"),
 		.pin = r->pin,
 		.config = r->pairs,
 	};
+}
+
+/* The supervisor read it before us, and said what there is to say. */
+static const char *const *collector_reload(void *context)
+{
+	struct run *r = context;
+	struct config *config = NULL;
+	struct error e = ERROR_INIT;
+	uint64_t rung;
+	ssize_t got = read(r->reload_fd, &rung, sizeof rung);
+
+	(void)got;
+	if (service_reread(r, PART_NONE, &config, &e) < 0 || service_take(r, config, &e) < 0)
+		return NULL;
+	return r->pairs;
+}
+
+int service_collect(const struct run *r, const struct collector_options *options)
+{
 	struct collector *collector = NULL;
+	struct error e = ERROR_INIT;
+	uint64_t records = 0;
 	int err = privilege_collector(&e);
 
 	/* Before it is shut in: pins are files. */
 	if (err >= 0)
-		err = collector_open(&options, &collector, &e);
+		err = collector_open(options, &collector, &e);
 	if (err >= 0)
 		note_lines(r, collector_notes(collector));
 	if (err >= 0)
@@ -87,18 +115,59 @@ static int collector_main(void *context, const struct service_start *start)
 	return 0;
 }
 
-/* We connect, being root, which is whom the collector talks to; the analyst inherits it and cannot do the same again. */
+static int collector_main(void *context, const struct service_start *start)
+{
+	struct run *r = context;
+	struct collector_options options;
+
+	r->alive_fd = start->alive_fd;
+	service_collector_options(r, &options);
+	options.listen_fd = r->listen_fd;
+	options.stop_fd = start->stop_fd;
+	options.reload_fd = r->reload_fd;
+	options.reload = collector_reload;
+	options.alive = alive;
+	options.context = r;
+	return service_collect(r, &options);
+}
+
+/* What we read comes from a process that may have taken the collector's name. */
+static int peer_check(int fd, struct error *e)
+{
+	struct ucred peer;
+	socklen_t size = sizeof peer;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0)
+		return error_set(e, errno, "analyst: who is the collector? %s", strerror(errno));
+	if (peer.uid != 0 && peer.uid != geteuid())
+		return error_set(e, EPERM, "analyst: the collector's socket is served by user %u, who is not root", (unsigned)peer.uid);
+	return 0;
+}
+
+/* The other service is away: it comes back, and we have begun all that we can. */
+static void collector_awaited(struct run *r)
+{
+	if (r->part != PART_ANALYST || r->notified)
+		return;
+	r->notified = true;
+	sd_notify(0, "READY=1\nSTATUS=waiting for the collector");
+}
+
+/* We connect: the analyst inherits it, and has no sockets of its own. */
 static int analyst_prepare(void *context, struct service_start *start, struct error *e)
 {
-	const struct run *r = context;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct run *r = context;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), err = 0;
 
 	if (fd < 0)
 		return error_set(e, errno, "analyst: socket: %s", strerror(errno));
-	if (connect(fd, (const struct sockaddr *)&r->address, r->address_size) < 0) {
-		int err = error_set(e, errno, "analyst: the collector does not answer: %s", strerror(errno));
-
+	if (connect(fd, (const struct sockaddr *)&r->address, r->address_size) < 0)
+		err = error_set(e, errno, "analyst: the collector does not answer: %s", strerror(errno));
+	if (err >= 0)
+		err = peer_check(fd, e);
+	if (err < 0) {
 		close(fd);
+		collector_awaited(r);
 		return err;
 	}
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
@@ -108,19 +177,11 @@ static int analyst_prepare(void *context, struct service_start *start, struct er
 	return 0;
 }
 
-static void ring(int fd)
-{
-	uint64_t one = 1;
-	ssize_t put = write(fd, &one, sizeof one);
-
-	(void)put; /* full: it rings already */
-}
-
 static void rang(void *context)
 {
 	const struct run *r = context;
 
-	ring(r->bell_fd);
+	supervise_alive(r->bell_fd);
 }
 
 static void said(void *context, int level, const char *line)
@@ -133,7 +194,7 @@ static void said(void *context, int level, const char *line)
 	else
 		output_note(r->options, "%s", ready ? line + strlen(READY_LINE) : line);
 	if (ready)
-		ring(r->ready_fd);
+		supervise_alive(r->ready_fd);
 }
 
 static int unprivileged(const struct run *r, const char *who)
@@ -155,6 +216,8 @@ static int analyst_main(void *context, const struct service_start *start)
 		.settle_max_ns = config_ns(r->config, "monitor.settle_max"),
 		.baseline_auto = !strcmp(config_get(r->config, "monitor.baseline"), "auto"),
 		.keep_ns = config_ns(r->config, "store.keep"),
+		.follow_config = true,
+		.alive = alive,
 		.say = said,
 		.rang = rang,
 		.context = r,
@@ -164,6 +227,7 @@ static int analyst_main(void *context, const struct service_start *start)
 	struct analyst *a = NULL;
 	int err;
 
+	r->alive_fd = start->alive_fd;
 	settings_pci_names();
 	if (unprivileged(r, "analyst"))
 		return EXIT_FAILED;
@@ -210,12 +274,13 @@ static int messenger_main(void *context, const struct service_start *start)
 	struct run *r = context;
 	struct attendants attendants = { ATTENDANT_INIT, ATTENDANT_INIT };
 	struct messenger_options options = { .store_url = r->url, .bell_fd = r->bell_fd, .stop_fd = start->stop_fd,
-					     .blind_after_ns = config_ns(r->config, "alerts.blind_after") };
+					     .blind_after_ns = config_ns(r->config, "alerts.blind_after"), .alive = alive, .context = r };
 	struct suppressions *rules = NULL;
 	struct error e = ERROR_INIT;
 	struct store *store = NULL;
 	int err = attendants_start(r, &attendants, &options, &e);
 
+	r->alive_fd = start->alive_fd;
 	/* Secrets are for root alone: they are read before rights are given up. */
 	if (err >= 0)
 		err = notify_load(r->config, &options.notify, &e);
@@ -245,10 +310,19 @@ static int messenger_main(void *context, const struct service_start *start)
 	return err < 0 ? failed(r, "messenger", &e, err) : 0;
 }
 
-const struct service services[] = {
-	{ "collector", false, false, collector_prepare, collector_main },
-	{ "analyst", true, false, analyst_prepare, analyst_main },
-	{ "messenger", false, true, messenger_prepare, messenger_main },
-};
+const struct service *services_of(enum part part, size_t *ret_count)
+{
+	static const struct service all[] = {
+		{ .name = "collector", .prepare = collector_prepare, .main = collector_main },
+		{ .name = "analyst", .follows = true, .prepare = analyst_prepare, .main = analyst_main },
+		{ .name = "messenger", .keeps_stdout = true, .renews = true, .prepare = messenger_prepare, .main = messenger_main },
+	};
+	/* The collector does not end with us, so the analyst is told. */
+	static const struct service apart[] = {
+		{ .name = "analyst", .prepare = analyst_prepare, .main = analyst_main },
+		{ .name = "messenger", .keeps_stdout = true, .renews = true, .prepare = messenger_prepare, .main = messenger_main },
+	};
 
-const size_t services_count = sizeof services / sizeof *services;
+	*ret_count = part == PART_ALL ? sizeof all / sizeof *all : sizeof apart / sizeof *apart;
+	return part == PART_ALL ? all : apart;
+}

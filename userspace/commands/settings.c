@@ -145,12 +145,22 @@ int settings_pin(const struct config *config, const char *store_path, char **ret
 	return 0;
 }
 
-int64_t settings_now(void)
+static int64_t clock_ns(clockid_t clock)
 {
 	struct timespec now;
 
-	clock_gettime(CLOCK_REALTIME, &now);
+	clock_gettime(clock, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+int64_t settings_now(void)
+{
+	return clock_ns(CLOCK_REALTIME);
+}
+
+int64_t settings_monotonic(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 void settings_pci_names(void)

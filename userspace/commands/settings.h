@@ -27,6 +27,8 @@ int settings_store(const struct options *o, enum store_mode mode, struct store *
 int settings_pin(const struct config *config, const char *store_path, char **ret, struct error *e);
 /* CLOCK_REALTIME, ns. */
 int64_t settings_now(void);
+/* CLOCK_MONOTONIC, ns. */
+int64_t settings_monotonic(void);
 /* Lets PCI ids be named, where this host has the list of names. */
 void settings_pci_names(void);
 

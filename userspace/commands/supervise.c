@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,13 +28,24 @@
 #define WORKED_MS 10000
 /* How long the end of one process may take: to end by itself, then to end when told. */
 #define PATIENCE_MS 4000
+/* Without progress for so long, a process hangs. Before its first step it may have a large store to migrate. */
+#define HANGS_MS 30000
+#define HANGS_FIRST 10
+/* Looks at who rang, in that time. */
+#define LOOKS 6
 
 struct child {
 	const struct service *service;
 	pid_t pid; /* 0 = does not run */
 	int stop_fd; /* our end; -1 = told already */
-	int64_t began_ms, again_ms;
+	int alive_fd; /* both ends */
+	int64_t began_ms, again_ms, rang_ms;
+	int64_t end_ms; /* is being renewed, and has to have ended by then; 0 = is not */
 	int delay_ms;
+	bool began; /* rang at least once */
+	bool fed; /* rang since the watchdog was last fed */
+	bool killed; /* by us: it hung */
+	char said[256]; /* why it cannot be started */
 };
 
 struct supervisor {
@@ -40,7 +53,9 @@ struct supervisor {
 	struct child children[8];
 	size_t count;
 	int signal_fd;
-	bool ready, stop, hurry;
+	int64_t look_ms, hangs_ms;
+	bool watchdog; /* systemd wants to be fed */
+	bool ready, stop, hurry, reload, reloading;
 	int code;
 };
 
@@ -62,6 +77,14 @@ void supervise_bind(void)
 		_exit(EXIT_FAILED);
 }
 
+void supervise_alive(int alive_fd)
+{
+	uint64_t one = 1;
+	ssize_t put = write(alive_fd, &one, sizeof one);
+
+	(void)put; /* full: it rings already */
+}
+
 /* ---- in the new process */
 
 static int by_number(const void *a, const void *b)
@@ -71,9 +94,9 @@ static int by_number(const void *a, const void *b)
 
 static void close_others(const struct service_start *start)
 {
-	int keep[SERVICE_KEEP_MAX + 3] = { STDERR_FILENO, start->stop_fd, start->own_fd };
+	int keep[SERVICE_KEEP_MAX + 4] = { STDERR_FILENO, start->stop_fd, start->alive_fd, start->own_fd };
 	unsigned from = 0;
-	size_t count = 3;
+	size_t count = 4;
 
 	for (size_t i = 0; i < SERVICE_KEEP_MAX && start->keep[i] >= 0; i++)
 		keep[count++] = start->keep[i];
@@ -143,9 +166,12 @@ static int child_fork(struct supervisor *v, struct child *c, struct service_star
 {
 	int stop[2];
 
-	if (pipe2(stop, O_CLOEXEC) < 0)
-		return error_set(e, errno, "%s: pipe: %s", c->service->name, strerror(errno));
+	if (c->alive_fd < 0)
+		c->alive_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (c->alive_fd < 0 || pipe2(stop, O_CLOEXEC) < 0)
+		return error_set(e, errno, "%s: eventfd or pipe: %s", c->service->name, strerror(errno));
 	start->stop_fd = stop[0];
+	start->alive_fd = c->alive_fd;
 	fflush(NULL);
 	c->pid = fork();
 	if (c->pid == 0)
@@ -157,24 +183,31 @@ static int child_fork(struct supervisor *v, struct child *c, struct service_star
 		return error_set(e, errno, "%s: fork: %s", c->service->name, strerror(errno));
 	}
 	c->stop_fd = stop[1];
-	c->began_ms = now_ms();
+	c->began_ms = c->rang_ms = now_ms();
+	c->began = c->killed = false;
+	c->said[0] = 0;
 	return 0;
 }
 
 static void child_start(struct supervisor *v, struct child *c)
 {
-	struct service_start start = { -1, -1, { -1, -1, -1, -1 } };
+	struct service_start start = { .stop_fd = -1, .alive_fd = -1, .own_fd = -1 };
 	struct error e = ERROR_INIT;
-	int err = c->service->prepare ? c->service->prepare(v->s->context, &start, &e) : 0;
+	int err;
 
+	for (size_t i = 0; i < SERVICE_KEEP_MAX; i++)
+		start.keep[i] = -1;
+	err = c->service->prepare ? c->service->prepare(v->s->context, &start, &e) : 0;
 	if (err >= 0)
 		err = child_fork(v, c, &start, &e);
 	if (start.own_fd >= 0)
 		close(start.own_fd);
 	if (err < 0) {
-		int64_t delay = child_later(c);
-
-		output_error(v->s->options, "%s; trying again in %lld ms", e.text, (long long)delay);
+		child_later(c);
+		/* Once: what has to come first may take its time. */
+		if (strncmp(c->said, e.text, sizeof c->said - 1))
+			output_error(v->s->options, "%s; trying again until it works", e.text);
+		snprintf(c->said, sizeof c->said, "%s", e.text);
 	}
 }
 
@@ -190,15 +223,20 @@ static void how_it_ended(int status, char *room, size_t size)
 
 static void child_ended(struct supervisor *v, struct child *c, int status)
 {
-	bool failed = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILED;
+	bool failed = WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILED, renewed = c->end_ms != 0;
 	char how[96];
 
 	c->pid = 0;
+	c->end_ms = 0;
 	if (c->stop_fd >= 0)
 		close(c->stop_fd);
 	c->stop_fd = -1;
 	if (v->stop)
 		return;
+	if (renewed && !failed) {
+		c->again_ms = 0;
+		return;
+	}
 	if (failed && !v->ready) {
 		v->code = EXIT_FAILED;
 		v->stop = true;
@@ -226,6 +264,11 @@ static void take_signals(struct supervisor *v)
 	while (read(v->signal_fd, &info, sizeof info) == (ssize_t)sizeof info) {
 		if (info.ssi_signo == SIGCHLD)
 			continue;
+		/* The kernel's own means that the terminal is gone. */
+		if (info.ssi_signo == SIGHUP && info.ssi_code != SI_KERNEL) {
+			v->reload = true;
+			continue;
+		}
 		v->hurry = v->stop;
 		v->stop = true;
 	}
@@ -309,23 +352,146 @@ static int signals_take(struct supervisor *v)
 	return v->signal_fd < 0 ? -errno : 0;
 }
 
+/* ---- who makes progress */
+
+static void hangs(const struct supervisor *v, struct child *c, int64_t now)
+{
+	int64_t patience = c->began ? v->hangs_ms : HANGS_FIRST * v->hangs_ms;
+
+	if (c->killed || now - c->rang_ms < patience)
+		return;
+	c->killed = true;
+	output_error(v->s->options, "%s makes no progress since %lld s; ending it by force", c->service->name, (long long)(now - c->rang_ms) / 1000);
+	kill(c->pid, SIGKILL);
+}
+
+/* Who rang since the last look; who did not for too long is ended. Returns when to look again. */
+static int64_t look(struct supervisor *v)
+{
+	int64_t now = now_ms();
+	bool all = true, away = now > v->look_ms + v->hangs_ms / 2;
+	uint64_t rung;
+
+	if (now < v->look_ms)
+		return v->look_ms - now;
+	v->look_ms = now + v->hangs_ms / LOOKS;
+	for (size_t i = 0; i < v->count; i++) {
+		struct child *c = &v->children[i];
+
+		if (away)
+			c->rang_ms = now; /* we did not run ourselves, so maybe nobody did: a frozen cgroup, a host that slept */
+		if (c->alive_fd >= 0 && read(c->alive_fd, &rung, sizeof rung) == (ssize_t)sizeof rung && c->pid) {
+			c->rang_ms = now;
+			c->began = c->fed = true;
+		} else if (c->pid) {
+			hangs(v, c, now);
+		}
+		/* In its pause, or not yet at its first step: no reason to end all. */
+		all &= c->fed || !c->pid || (!c->began && !c->killed);
+	}
+	if (v->watchdog && all) {
+		sd_notify(0, "WATCHDOG=1");
+		for (size_t i = 0; i < v->count; i++)
+			v->children[i].fed = false;
+	}
+	return v->look_ms - now;
+}
+
+static void look_begin(struct supervisor *v)
+{
+	uint64_t usec = 0;
+
+	v->watchdog = sd_watchdog_enabled(0, &usec) > 0;
+	v->look_ms = now_ms();
+	v->hangs_ms = v->watchdog && usec / 2000 < HANGS_MS ? (int64_t)usec / 2000 : HANGS_MS;
+}
+
+/* ---- another configuration */
+
+static void reload(struct supervisor *v)
+{
+	int64_t now = now_ms();
+
+	v->reload = false;
+	v->reloading = true;
+	if (!v->s->reload(v->s->context))
+		return;
+	for (size_t i = 0; i < v->count; i++) {
+		struct child *c = &v->children[i];
+
+		if (!c->service->renews)
+			continue;
+		c->again_ms = 0; /* also one that could not work with what it had */
+		c->delay_ms = DELAY_FIRST_MS;
+		if (!c->pid || c->stop_fd < 0)
+			continue;
+		close(c->stop_fd);
+		c->stop_fd = -1;
+		c->end_ms = now + PATIENCE_MS;
+	}
+}
+
+/* When to look again at those who are to end, -1 = there is none. */
+static int64_t renew(struct supervisor *v)
+{
+	int64_t now = now_ms(), next = -1;
+
+	for (size_t i = 0; i < v->count; i++) {
+		struct child *c = &v->children[i];
+
+		if (!c->end_ms || c->killed)
+			continue;
+		if (now >= c->end_ms) {
+			c->killed = true;
+			output_error(v->s->options, "%s does not end; ending it by force", c->service->name);
+			kill(c->pid, SIGKILL);
+		} else if (next < 0 || c->end_ms - now < next) {
+			next = c->end_ms - now;
+		}
+	}
+	return next;
+}
+
+static void reloaded(struct supervisor *v)
+{
+	for (size_t i = 0; i < v->count; i++)
+		if (v->children[i].end_ms)
+			return;
+	v->reloading = false;
+	v->s->reloaded(v->s->context);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 int supervise(const struct service *services, size_t count, const struct supervision *s)
 {
 	struct supervisor v = { .s = s, .count = count };
 
 	supervisor_pid = getpid();
 	for (size_t i = 0; i < count; i++)
-		v.children[i] = (struct child){ .service = &services[i], .stop_fd = -1, .delay_ms = DELAY_FIRST_MS };
+		v.children[i] = (struct child){ .service = &services[i], .stop_fd = -1, .alive_fd = -1, .delay_ms = DELAY_FIRST_MS };
+	look_begin(&v);
 	if (signals_take(&v) < 0)
 		return output_error(s->options, "signalfd: %s", strerror(errno));
 	while (!v.stop) {
-		int64_t next = start_due(&v);
+		int64_t next;
 
-		wait_for(&v, next);
+		if (v.reload)
+			reload(&v);
+		next = sooner(start_due(&v), renew(&v));
+		if (v.reloading)
+			reloaded(&v);
+		wait_for(&v, sooner(next, look(&v)));
 	}
 	s->stopping(s->context);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		child_stop(&v, &v.children[i]);
+		if (v.children[i].alive_fd >= 0)
+			close(v.children[i].alive_fd);
+	}
 	close(v.signal_fd);
 	return v.code;
 }
