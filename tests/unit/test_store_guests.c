@@ -108,7 +108,7 @@ static void an_ambiguous_guest_is_told_its_candidates(void **state)
 	refuse(s, "6f1e", -EEXIST, &e);
 	/* Many: eight at most, and how many there are more. */
 	for (int i = 0; i < 30; i++) {
-		char id[16];
+		char id[24];
 		snprintf(id, sizeof(id), "many-%02d", i);
 		assert_int_equal(store_guest_put(s, id, NULL, NULL, false, NULL), 0);
 	}

@@ -412,7 +412,7 @@ static int by_gpa(const void *va, const void *vb)
 
 int facts_slots_set(struct guest_facts *f, const void *slots, size_t count, bool complete)
 {
-	struct record_slot *copy = malloc(count ? count * sizeof(*copy) : 1);
+	struct record_slot *copy = calloc(count ? count : 1, sizeof(*copy));
 
 	if (!copy)
 		return -ENOMEM;

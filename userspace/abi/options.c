@@ -151,6 +151,8 @@ bool property_among(const struct property *p, const char *names)
 	while (*at == ' ' && at[1]) {
 		const char *name = at + 1, *end = strchr(name, ' ');
 
+		if (!end)
+			break;
 		if ((size_t)(end - name) == p->name_size && memcmp(name, p->text, p->name_size) == 0)
 			return true;
 		at = end;

@@ -87,10 +87,11 @@ static struct span whole(void)
 static bool find_line(struct span in, const char *prefix, struct span *ret_name, struct span *ret_below)
 {
 	size_t prefix_size = strlen(prefix), indent = strspn(prefix, "\t");
-	const char *at = in.text, *end = in.text + in.size, *line;
+	const char *at = in.text, *end, *line;
 
 	if (!in.text)
 		return false;
+	end = in.text + in.size;
 	while (true) {
 		at = memmem(at, (size_t)(end - at), prefix, prefix_size);
 		if (!at)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "userspace/base/error.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,6 +27,7 @@ static void make_printable(char *text)
 	}
 }
 
+#undef error_set
 int error_set(struct error *e, int code, const char *format, ...)
 {
 	/* Kept apart until done: an argument may be e->text itself, where a caller says more about an error. */
@@ -39,5 +42,5 @@ int error_set(struct error *e, int code, const char *format, ...)
 		make_printable(text);
 		memcpy(e->text, text, strlen(text) + 1);
 	}
-	return -abs(code);
+	return code == 0 || code == INT_MIN ? -EIO : -abs(code);
 }

@@ -13,7 +13,18 @@ struct error {
 
 #define ERROR_INIT { "" }
 
-/* Sets the text (control bytes become '?') and returns -code, so that it ends a function: return error_set(e, EINVAL, "..."). */
+/* Sets the text (control bytes become '?') and returns -code, so that it ends a function: return error_set(e, EINVAL, "..."). An errno
+   that was not set is an error all the same: -EIO. */
 int error_set(struct error *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* So that a checker that looks at one file knows too: what error_set() gave is an error. */
+static inline int error_is(int err)
+{
+	if (err >= 0)
+		__builtin_unreachable();
+	return err;
+}
+
+#define error_set(...) error_is(error_set(__VA_ARGS__))
 
 #endif

@@ -88,10 +88,15 @@ static int option_store(const struct option_row *row, const char *value, struct 
 {
 	char *field = (char *)o + row->offset;
 
-	switch (row->kind) {
-	case KIND_FLAG:
+	if (row->kind == KIND_FLAG) {
 		*(bool *)field = true;
 		return 0;
+	}
+	if (!value)
+		return error_set(e, EINVAL, "--%s needs a value (%s)", row->name, row->argument);
+	switch (row->kind) {
+	case KIND_FLAG:
+		break;
 	case KIND_COLOR:
 		if (strcmp(value, "auto") && strcmp(value, "always") && strcmp(value, "never"))
 			return error_set(e, EINVAL, "--color %.60s: has to be auto, always or never", value);

@@ -184,10 +184,13 @@ static int compare_context(const struct context *from, const struct context *to,
 	size_t f = 0, t = 0;
 	int r = 0;
 
-	while (r >= 0 && (f < from->count || t < to->count)) {
+	while (r >= 0) {
 		const struct context_factor *a = f < from->count ? &from->items[f] : NULL, *b = t < to->count ? &to->items[t] : NULL;
-		int order = !a ? 1 : !b ? -1 : strcmp(a->factor, b->factor);
+		int order;
 
+		if (!a && !b)
+			break;
+		order = !a ? 1 : !b ? -1 : strcmp(a->factor, b->factor);
 		r = add_factor(d, order <= 0 ? a->factor : b->factor, order <= 0 ? a->value : NULL, order >= 0 ? b->value : NULL);
 		f += order <= 0;
 		t += order >= 0;

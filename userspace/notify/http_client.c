@@ -461,8 +461,11 @@ void http_client_free(struct http_client *c)
 {
 	if (!c)
 		return;
-	while (c->calls)
-		call_free(c->calls);
+	for (struct http_call *call = c->calls, *next; call; call = next) {
+		next = call->next;
+		call->link = NULL; /* the list goes as a whole */
+		call_free(call);
+	}
 	curl_multi_cleanup(c->multi);
 	sd_event_source_disable_unref(c->timer);
 	sd_event_unref(c->loop);
