@@ -206,7 +206,8 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-build: fuzz-build $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
+tests-programs: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
+tests-build: fuzz-build tests-programs
 
 # ---- what is installed. Manual pages and completion are made from what the program says of itself.
 bindir ?= $(prefix)/bin
@@ -278,6 +279,40 @@ deb:
 test-packages:
 	@packaging/install-deps packages
 	@tests/packages/run
+# ---- lint: each checker file by file, so that it looks again only at what changed
+LINT_SOURCES := $(wildcard userspace/*.c userspace/*/*.c userspace/*/*/*.c)
+LINT_STEMS := $(LINT_SOURCES:%.c=$(BUILD)/lint/%)
+LINT_CFLAGS := -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DABIDRIFT_VERSION='"$(VERSION)"' -I. -I$(BUILD) -O1
+# Leaks are for clang-tidy, LeakSanitizer and valgrind: GCC 12 loses sight of what is put into an element of an array.
+ANALYZER := -fanalyzer -Wno-analyzer-malloc-leak -Werror
+$(BUILD)/lint/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  ANALYSE $<"
+	$(Q)$(CC) $(LINT_CFLAGS) $(ANALYZER) -MMD -MP -c $< -o $@
+$(LINT_STEMS:%=%.o): | $(BUILD)/bpf/abidrift.skel.h
+$(BUILD)/lint/%.tidy: $(BUILD)/lint/%.o .clang-tidy
+	@echo "  TIDY    $*.c"
+	$(Q)out=$$(clang-tidy --quiet $*.c -- $(LINT_CFLAGS) 2>/dev/null) || { echo "$$out"; false; }
+	@touch $@
+CPPCHECK_SOURCES := userspace
+lint-cppcheck:
+	@mkdir -p $(BUILD)/lint/cppcheck
+	@echo "  CPPCHECK"
+	$(Q)cppcheck --quiet --error-exitcode=1 --std=c11 --enable=warning,performance,portability --template=gcc -I. -I$(BUILD) \
+		--include=tests/lint/cppcheck.h --suppressions-list=tests/lint/cppcheck.suppressions --cppcheck-build-dir=$(BUILD)/lint/cppcheck $(CPPCHECK_SOURCES)
+SHELL_SCRIPTS = $(shell git -c safe.directory='*' ls-files -co --exclude-standard | xargs -d '\n' grep -lsE '^\#! ?/bin/(ba|da)?sh')
+lint-shell:
+	@echo "  SHELL"
+	$(Q)shellcheck $(SHELL_SCRIPTS)
+lint-analyzer: $(LINT_STEMS:%=%.o)
+lint-tidy: $(LINT_STEMS:%=%.tidy)
+# All but clang-tidy, which takes minutes; tests/lint asks for these.
+lint-quick: lint-shell lint-cppcheck lint-analyzer
+lint: deps
+	@$(MAKE) --no-print-directory all lint-quick lint-tidy
+	@tests/run lint
+
+.PHONY: tests-programs test-sanitized test-valgrind lint lint-quick lint-shell lint-cppcheck lint-analyzer lint-tidy
 
 deps:
 	@packaging/install-deps
@@ -287,6 +322,24 @@ run: deps
 test: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/run
+# Everything that can be, once more under ASan, LeakSanitizer and UBSan. Fuzz targets are always.
+SANITIZED_TESTS ?= unit bpf replay live.test_cli live.test_run live.test_faults live.test_http live.test_metrics live.test_outbox live.test_webhook \
+	live.test_command live.test_journal live.test_syslog live.test_hostile live.test_micro live.test_held live.test_rules live.test_guest_memory
+test-sanitized: deps
+	@$(MAKE) --no-print-directory DEV=1 tests-programs
+	@BUILD=build/dev ABIDRIFT_CHECKED=1 tests/run $(SANITIZED_TESTS)
+# The same programs under valgrind, which sees reads of what nobody wrote.
+VALGRIND := valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite,indirect --show-leak-kinds=definite,indirect \
+	--suppressions=tests/valgrind.supp
+VALGRIND_TESTS ?= unit replay live.test_cli
+$(BUILD)/valgrind/abidrift: Makefile
+	@mkdir -p $(@D)
+	@ln -sfn ../tests $(@D)/tests
+	@printf '#!/bin/sh\nexec %s --log-file="$$ABIDRIFT_REPORTS/valgrind.%%p" %s "$$@"\n' '$(VALGRIND)' '$(CURDIR)/$(BUILD)/abidrift' >$@
+	@chmod +x $@
+test-valgrind: deps
+	@$(MAKE) --no-print-directory tests-programs $(BUILD)/valgrind/abidrift
+	@BUILD=$(BUILD)/valgrind ABIDRIFT_CHECKED='$(VALGRIND)' tests/run $(VALGRIND_TESTS)
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo

@@ -15,6 +15,12 @@
 
 /* More than a root folder has; what is beyond cannot be read. */
 #define PLACES 64
+/* Sanitizers write their reports where the tests look, and trace their own process to find what leaked. */
+#ifdef __SANITIZE_ADDRESS__
+#define CONFINED 0
+#else
+#define CONFINED 1
+#endif
 
 struct places {
 	struct landlock_path list[PLACES];
@@ -80,9 +86,12 @@ static void whole_root(struct places *p)
 
 static int confine(unsigned process, const char *store_path, struct error *e)
 {
-	struct places *p = calloc(1, sizeof *p);
+	struct places *p;
 	int err;
 
+	if (!CONFINED)
+		return 0;
+	p = calloc(1, sizeof *p);
 	if (!p)
 		return error_set(e, ENOMEM, "out of memory");
 	store_place(p, store_path, process & (SANDBOX_ANALYST | SANDBOX_KEEPER) ? LANDLOCK_KEEP : LANDLOCK_LOOK);
@@ -96,12 +105,12 @@ static int confine(unsigned process, const char *store_path, struct error *e)
 
 int sandbox_collector(struct error *e)
 {
-	return sandbox_calls(SANDBOX_COLLECTOR, e);
+	return CONFINED ? sandbox_calls(SANDBOX_COLLECTOR, e) : 0;
 }
 
 int sandbox_reader(void)
 {
-	return sandbox_calls(SANDBOX_READER, NULL);
+	return CONFINED ? sandbox_calls(SANDBOX_READER, NULL) : 0;
 }
 
 int sandbox_analyst(const char *store_path, struct error *e)
@@ -126,5 +135,5 @@ int sandbox_server(const char *store_path, struct error *e)
 
 int sandbox_runner(struct error *e)
 {
-	return sandbox_calls(SANDBOX_RUNNER, e);
+	return CONFINED ? sandbox_calls(SANDBOX_RUNNER, e) : 0;
 }

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import unittest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -66,7 +67,33 @@ LIBRARY_HEADERS = (
 # The kernel side's other headers are between the programs and who loads them.
 PRIVATE_KERNEL_HEADERS = ("userspace/collect/kernel_parts.h",)
 
-BANNED_CALLS = ("strcpy", "strcat", "sprintf", "vsprintf", "gets", "strtok", "system", "popen")
+# Name -> why nobody calls it. In the tests by what is written there, in userspace also by what the objects ask the linker for.
+BANNED = {
+    **dict.fromkeys(("strcpy", "strcat", "sprintf", "vsprintf", "gets", "wcscpy", "wcscat"), "knows no end of its room: snprintf, buffer_*"),
+    **dict.fromkeys(("alloca", "strdupa", "strndupa"), "its room is easily wrong: snprintf, buffer_*, strdup"),
+    **dict.fromkeys(("atoi", "atol", "atoll", "atof"), "tells no error: text_u64, strtol"),
+    **dict.fromkeys(("strtok", "asctime", "ctime", "localtime", "gmtime", "readdir_r", "inet_ntoa"),
+                    "answers in what all share: the one with _r, or inet_ntop"),
+    **dict.fromkeys(("system", "popen", "wordexp", "execlp", "execvp", "execvpe", "posix_spawnp"), "a shell, or PATH, decides what runs: execve"),
+    **dict.fromkeys(("mktemp", "tmpnam", "tempnam"), "another one may make that name first: mkstemp, O_EXCL"),
+    **dict.fromkeys(("rand", "srand", "random", "srandom", "drand48", "lrand48"), "can be guessed: getrandom"),
+    **dict.fromkeys(("gethostbyname", "gethostbyaddr", "getservbyname", "inet_addr"), "knows no IPv6 and no error: getaddrinfo"),
+    **dict.fromkeys(("setjmp", "longjmp", "siglongjmp", "__sigsetjmp", "_setjmp"), "leaves without clearing up"),
+    **dict.fromkeys(("dlopen", "dlsym"), "runs code that nobody linked"),
+    **dict.fromkeys(("vfork",), "shares the parent's memory: fork"),
+}
+# A test's own arguments, and a library that stands before another one.
+TESTS_MAY = ("atoi", "dlsym")
+# By the symbol, in userspace: who may ask the kernel for what. Beside the rooms whose work it is, why.
+PLACES_OF_CALLS = (
+    ("sockets", ("socket", "connect", "bind", "listen", "accept", "accept4", "socketpair"), (
+        "serve/", "notify/", "commands/",
+        "collect/reader.o", "collect/output.o",  # see LIBRARY_HEADERS
+    )),
+    ("new processes", ("fork", "clone"), ("commands/", "notify/runner.o", "collect/reader.o", "collect/files.o")),
+    ("new programs", ("execve", "execv", "execl", "execveat", "fexecve", "posix_spawn"), ("notify/runner.o",)),
+    ("others' memory", ("process_vm_readv", "process_vm_writev", "ptrace"), ("collect/guest_memory.o",)),
+)
 LONGEST_FUNCTION = 80
 # In pieces, so that this file does not hold them.
 BANNED_WORDS = tuple(re.compile(p) for p in (
@@ -220,9 +247,10 @@ class Lint(unittest.TestCase):
         self.clean(found)
 
     def test_banned_calls_are_absent(self):
-        call = re.compile(r"(?<![\w.>])(" + "|".join(BANNED_CALLS) + r")\s*\(")
-        self.clean([f"{path}:{number}: {m[1]}" for path in c_files("bpf/", "userspace/", "tests/")
-                    for number, line in enumerate(code_of(text(path)).split("\n"), 1) for m in call.finditer(line)])
+        call = re.compile(r"(?<![\w.>])(?:__builtin_)?(" + "|".join(BANNED) + r")\s*\(")
+        self.clean([f"{path}:{number}: {m[1]}: {BANNED[m[1]]}" for path in c_files("bpf/", "userspace/", "tests/")
+                    for number, line in enumerate(code_of(text(path)).split("\n"), 1) for m in call.finditer(line)
+                    if not (path.startswith("tests/") and m[1] in TESTS_MAY)])
 
     def test_banned_words_are_absent(self):
         self.clean([f"{path}:{number}: {m[0]}" for path in files() if not is_data(path)
@@ -255,6 +283,47 @@ class Objects(unittest.TestCase):
     @staticmethod
     def nm(*args):
         return subprocess.run(["nm", *args], capture_output=True, text=True, check=True).stdout
+
+    def asked(self, *objects):
+        """(object, symbol) that each one leaves to the linker; of a checked or versioned one, its plain name."""
+        for line in self.nm("-A", "-u", *objects).split("\n"):
+            if line:
+                o, name = line.rsplit(" U ", 1) if " U " in line else line.rsplit(" w ", 1)
+                yield o.strip().rstrip(":"), re.sub(r"^(__isoc\d+_)?(?:__(\w+)_chk|(\w+))$", lambda m: m[2] or m[3], name.split("@")[0])
+
+    def userspace(self):
+        self.objects()
+        found = sorted(glob.glob(os.path.join(BUILD, "userspace", "**", "*.o"), recursive=True))
+        return [o for o in found if os.path.exists(os.path.join(ROOT, os.path.relpath(o, BUILD)[:-1] + "c"))]
+
+    def banned(self, *objects):
+        return [f"{os.path.relpath(o, BUILD)}: {name}: {BANNED[name]}" for o, name in self.asked(*objects) if name in BANNED]
+
+    def test_no_object_asks_for_a_banned_call(self):
+        self.assertEqual(self.banned(*self.userspace()), [])
+
+    def test_a_banned_call_is_seen_in_an_object(self):
+        """Also where a macro or the compiler's checked variants hide it."""
+        self.objects()
+        with tempfile.TemporaryDirectory() as folder:
+            o = os.path.join(folder, "bad.o")
+            subprocess.run(["gcc", "-O2", "-D_FORTIFY_SOURCE=2", "-x", "c", "-c", "-o", o, "-"], check=True, text=True, input="""
+                #include <stdio.h>
+                #include <stdlib.h>
+                #include <string.h>
+                #define hidden(to, from) strcat(to, from)
+                char room[8];
+                int bad(const char *text) { hidden(room, text); return sprintf(room, "%s%d", text, atoi(text)) + system(text); }
+            """)
+            self.assertEqual({line.split(": ")[1] for line in self.banned(o)} - {"strtol"}, {"strcat", "sprintf", "system"} | ({"atoi"} if "atoi" in self.nm("-u", o) else set()))
+
+    def test_each_call_is_made_where_the_design_says(self):
+        found = []
+        for o, name in self.asked(*self.userspace()):
+            where = os.path.relpath(o, os.path.join(BUILD, "userspace"))
+            found += [f"{where}: {name}: {what} belong to {' '.join(places)}" for what, names, places in PLACES_OF_CALLS
+                      if name in names and not where.startswith(places)]
+        self.assertEqual(found, [])
 
     def test_pure_rooms_ask_nothing_of_the_world(self):
         own, found = set(), []

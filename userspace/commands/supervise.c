@@ -5,6 +5,9 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/lsan_interface.h>
+#endif
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -138,6 +141,17 @@ static void child_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+/* At _exit nobody looks for leaks; and only one who may be traced can be looked at. */
+static int child_leaks(int code)
+{
+#ifdef __SANITIZE_ADDRESS__
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	if (__lsan_do_recoverable_leak_check())
+		return EXIT_FAILED;
+#endif
+	return code;
+}
+
 static void child_go(const struct supervisor *v, const struct service *service, const struct service_start *start)
 {
 	int code;
@@ -148,7 +162,7 @@ static void child_go(const struct supervisor *v, const struct service *service, 
 	supervise_bind();
 	code = service->main(v->s->context, start);
 	fflush(NULL);
-	_exit(code);
+	_exit(child_leaks(code));
 }
 
 /* ---- in the supervisor */
