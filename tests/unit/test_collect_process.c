@@ -90,6 +90,80 @@ static void test_a_process_that_has_ended_is_never_another_one(void **state)
 	process_release(&p);
 }
 
+/* In /tmp/…: in/file, its mate outside, and links. `to` NULL: a folder. */
+static void tree_make(const char *top)
+{
+	static const struct { const char *path, *to; } links[] = {
+		{ "in", NULL }, { "in/usr", NULL }, { "in/usr/share", NULL }, { "in/plain", "usr/share/file" }, { "in/whole", "/usr/share/file" },
+		{ "in/out", "../../../outside" }, { "in/out2", "/../outside" }, { "in/loop", "loop" }, { "in/usr/back", "../.././usr//share" },
+		{ "in/long", "usr/share/../../usr/share/../../plain" },
+	};
+	static const char *const files[] = { "in/usr/share/file", "outside" };
+	char path[256];
+
+	for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+		snprintf(path, sizeof(path), "%s/%s", top, links[i].path);
+		assert_int_equal(links[i].to ? symlink(links[i].to, path) : mkdir(path, 0755), 0);
+	}
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		FILE *f;
+
+		snprintf(path, sizeof(path), "%s/%s", top, files[i]);
+		f = fopen(path, "w");
+		assert_non_null(f);
+		fclose(f);
+	}
+}
+
+/* A VMM in a root of its own must not have us read and digest what lies outside, nor miss what lies in it. */
+static void test_a_path_of_a_vmm_is_resolved_within_its_root(void **state)
+{
+	static const struct { const char *path; int expected; } rows[] = {
+		{ "/usr/share/file", 0 }, { "usr/share/file", 0 }, { "//usr/./share//file", 0 }, { "/../../usr/share/file", 0 }, { "/plain", 0 },
+		{ "/whole", 0 }, { "/usr/back/file", 0 }, { "/long", 0 }, { "/out", -ENOENT }, { "/out2", -ENOENT }, { "/../outside", -ENOENT },
+		{ "/loop", -ELOOP }, { "/usr/share/file/x", -ENOTDIR }, { "/usr", -ENOEXEC }, { "", -ENOEXEC }, { "/none/../plain", -ENOENT },
+	};
+	char top[] = "/tmp/abidrift-test-XXXXXX", command[64];
+	int ready[2];
+	pid_t child;
+
+	(void)state;
+	if (geteuid() != 0) {
+		print_message("skip: needs root\n");
+		skip();
+	}
+	assert_non_null(mkdtemp(top));
+	tree_make(top);
+	assert_int_equal(pipe(ready), 0);
+	child = fork();
+	if (child == 0) {
+		char in[64];
+
+		snprintf(in, sizeof(in), "%s/in", top);
+		if (chroot(in) < 0 || chdir("/") < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	assert_int_equal(read(ready[0], command, 1), 1);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int fd = files_open_as(child, rows[i].path);
+
+		if (fd < 0 ? fd != rows[i].expected : rows[i].expected != 0)
+			fail_msg("%s: %d, not %d", rows[i].path, fd, rows[i].expected);
+		if (fd >= 0)
+			close(fd);
+	}
+	/* Links of /proc lead to any file of any process. */
+	assert_int_equal(files_open_as(getpid(), "/proc/self/exe"), -ELOOP);
+	kill(child, SIGKILL);
+	waitpid(child, NULL, 0);
+	close(ready[0]);
+	snprintf(command, sizeof(command), "rm -r %s", top);
+	assert_int_equal(system(command), 0);
+}
+
 static void test_a_changed_firmware_file_gets_a_new_digest_and_a_pipe_none(void **state)
 {
 	static const char abc[] = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
@@ -225,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_a_vmm_is_described_by_its_process),
 		cmocka_unit_test(test_a_file_that_cannot_be_read_is_an_error_and_keeps_no_reader),
 		cmocka_unit_test(test_a_process_that_has_ended_is_never_another_one),
+		cmocka_unit_test(test_a_path_of_a_vmm_is_resolved_within_its_root),
 		cmocka_unit_test(test_a_changed_firmware_file_gets_a_new_digest_and_a_pipe_none),
 		cmocka_unit_test(test_the_version_of_qemu_is_found_without_running_it),
 		cmocka_unit_test(test_a_slow_analyst_never_stops_the_collector_and_a_new_one_begins_at_one),

@@ -4,7 +4,8 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
+#include <limits.h>
+#include <linux/magic.h>
 #include <openssl/evp.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +15,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -22,6 +24,8 @@
 #include "userspace/base/buffer.h"
 
 #define CHUNK_BYTES 65536u
+#define WAY_FOLDERS_MAX 128u
+#define WAY_LINKS_MAX 40u /* as the kernel */
 #define REMEMBERED 128u
 #define NOTES_MAX_BYTES 65536u
 #define PROGRAM_HEADERS_MAX 256u
@@ -102,22 +106,94 @@ static int reopen_regular(int handle)
 	return fd < 0 ? -errno : fd;
 }
 
+/* On the way to a file: the folders from the root on, and what of the path is left. */
+struct way {
+	int folders[WAY_FOLDERS_MAX];
+	unsigned depth; /* of folders; [0] is the root */
+	unsigned links;
+	char rest[PATH_MAX];
+};
+
+static void way_back(struct way *w, unsigned depth)
+{
+	while (w->depth > depth)
+		close(w->folders[--w->depth]);
+}
+
+/* A link's target stands for it. Those of /proc lead out of any root. */
+static int way_link(struct way *w, int link, const char *left)
+{
+	char target[PATH_MAX];
+	struct statfs fs;
+	ssize_t n = readlinkat(link, "", target, sizeof(target));
+	size_t size = strlen(left) + 1;
+
+	if (n < 0 || fstatfs(link, &fs) < 0)
+		return -errno;
+	if (++w->links > WAY_LINKS_MAX || fs.f_type == PROC_SUPER_MAGIC)
+		return -ELOOP;
+	if ((size_t)n + 1 + size > sizeof(w->rest))
+		return -ENAMETOOLONG;
+	memmove(w->rest + n + 1, left, size);
+	memcpy(w->rest, target, (size_t)n);
+	w->rest[n] = '/';
+	if (target[0] == '/')
+		way_back(w, 1);
+	return 0;
+}
+
+/* The first name of what is left. */
+static int way_step(struct way *w)
+{
+	size_t slashes = strspn(w->rest, "/"), size = strcspn(w->rest + slashes, "/");
+	char name[NAME_MAX + 1], left[PATH_MAX];
+	struct stat st;
+	int fd, err = 0;
+
+	if (size > NAME_MAX || w->depth == WAY_FOLDERS_MAX)
+		return -ENAMETOOLONG;
+	memcpy(name, w->rest + slashes, size);
+	name[size] = '\0';
+	memcpy(left, w->rest + slashes + size, strlen(w->rest + slashes + size) + 1);
+	memcpy(w->rest, left, strlen(left) + 1);
+	if (!strcmp(name, "..") && w->depth > 1)
+		way_back(w, w->depth - 1);
+	if (!size || !strcmp(name, ".") || !strcmp(name, ".."))
+		return 0;
+	fd = openat(w->folders[w->depth - 1], name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		err = -errno;
+	else if (S_ISLNK(st.st_mode))
+		err = way_link(w, fd, left);
+	else
+		w->folders[w->depth++] = fd;
+	if (err < 0 || S_ISLNK(st.st_mode))
+		close(fd);
+	return err;
+}
+
+/* Step by step, since the collector's sandbox has no openat2: whether one opens to write cannot be seen from outside. */
 int files_open_as(int pid, const char *path)
 {
-	struct open_how how = { .flags = O_PATH | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	char root[64];
-	int root_fd, handle, fd;
+	struct way w = { .depth = 0 };
+	int err = 0;
 
-	snprintf(root, sizeof(root), "/proc/%d/root", pid);
-	root_fd = open(root, O_PATH | O_CLOEXEC | O_DIRECTORY);
-	if (root_fd < 0)
+	if (strlen(path) >= sizeof(w.rest))
+		return -ENAMETOOLONG;
+	snprintf(w.rest, sizeof(w.rest), "/proc/%d/root", pid);
+	w.folders[0] = open(w.rest, O_PATH | O_CLOEXEC | O_DIRECTORY);
+	if (w.folders[0] < 0)
 		return -errno;
-	handle = syscall(SYS_openat2, root_fd, path, &how, sizeof(how));
-	fd = handle < 0 ? -errno : reopen_regular(handle);
-	if (handle >= 0)
-		close(handle);
-	close(root_fd);
-	return fd;
+	w.depth = 1;
+	memcpy(w.rest, path, strlen(path) + 1);
+	while (err >= 0 && w.rest[0])
+		err = way_step(&w);
+	if (err >= 0)
+		err = reopen_regular(w.folders[w.depth - 1]);
+	way_back(&w, 0);
+	return err;
 }
 
 struct contents *contents_new(void)
