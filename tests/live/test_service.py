@@ -5,6 +5,7 @@ that does not take effect, an analyst that is anybody."""
 import json
 import os
 import pwd
+import re
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ import subprocess
 import threading
 import unittest
 
-from harness import ABIDRIFT, Live, abidrift, wait_for
+from harness import ABIDRIFT, ROOT, Folder, Live, abidrift, wait_for
 from test_run import alive, children, status
 
 FOUR = "bpf,perfmon,sys_ptrace,dac_read_search"
@@ -117,6 +118,36 @@ class Service(Live):
 
     def see(self, vmm):
         wait_for("the guest in ls", lambda: self.seen(vmm))
+
+
+class Units(unittest.TestCase):
+    """The unit files: what they leave open is what somebody who takes a process over gets."""
+    WORST = 1.5
+
+    def unit(self, name):
+        with open(os.path.join(ROOT, "packaging", "systemd", name)) as f:
+            return f.read().replace("@bindir@", "/usr/bin")
+
+    @unittest.skipUnless(shutil.which("systemd-analyze"), "systemd is not installed")
+    def test_little_is_left_open(self):
+        folder = Folder()
+        self.addCleanup(folder.close)
+        for name in ("abidrift", "abidrift-collector"):
+            path = folder.file(name + ".service")
+            with open(path, "w") as f:
+                f.write(self.unit(name + ".service.in"))
+            done = subprocess.run(["systemd-analyze", "security", "--offline=yes", "--no-pager", f"--threshold={self.WORST * 10:.0f}", path],
+                                  capture_output=True, text=True)
+            found = re.search(r"exposure level for \S+: ([\d.]+)", done.stdout)
+            self.assertTrue(found, done.stdout + done.stderr)
+            self.assertLessEqual(float(found[1]), self.WORST, done.stdout)
+
+    def test_they_meet_at_the_socket_and_the_collector_has_the_four(self):
+        listen = re.search(r"(?m)^ListenStream=(.*)$", self.unit("abidrift-collector.socket"))[1]
+        with open(os.path.join(ROOT, "userspace", "commands", "service.h")) as f:
+            self.assertIn(f'#define COLLECTOR_SOCKET "{listen}"', f.read())
+        self.assertEqual(re.search(r"(?m)^CapabilityBoundingSet=(.*)$", self.unit("abidrift-collector.service.in"))[1].lower().split(), ["cap_" + c for c in FOUR.split(",")])
+        self.assertIn("CapabilityBoundingSet=\n", self.unit("abidrift.service.in"))
 
 
 class Rights(Service):
