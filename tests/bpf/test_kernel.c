@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -473,6 +474,44 @@ static void a_set_is_taken_over_by_one(void **state)
 	assert_int_equal(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
 }
 
+/* Another monitor starts, and ends. */
+static void another_starts(const char *folder)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid == 0) {
+		kernel_free(pinned_new(folder));
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
+static void a_set_whose_collector_is_started_again_is_not_left_behind(void **state)
+{
+	char root[64], ours[96], theirs[96];
+	int held;
+
+	(void)state;
+	if (!kernel || access("/sys/fs/bpf", W_OK) < 0) {
+		print_message("skipped: BPF is refused, or there is no BPF filesystem\n");
+		skip();
+	}
+	snprintf(root, sizeof(root), "/sys/fs/bpf/abidrift-test-%d", getpid());
+	snprintf(ours, sizeof(ours), "%s/0123456789abcdef", root);
+	snprintf(theirs, sizeof(theirs), "%s/fedcba9876543210", root);
+	held = kernel_pins_hold(ours);
+	assert_true(held >= 0);
+	kernel_free(pinned_new(ours));
+	another_starts(theirs);
+	assert_int_equal(access(ours, F_OK), 0);
+	close(held);
+	another_starts(theirs);
+	assert_int_not_equal(access(ours, F_OK), 0);
+	assert_int_equal(nftw(root, remove_one, 8, FTW_DEPTH | FTW_PHYS), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -484,6 +523,7 @@ int main(void)
 		cmocka_unit_test(a_window_can_be_told_for_any_vm),
 		cmocka_unit_test(what_cannot_be_seen_has_a_reason),
 		cmocka_unit_test(a_set_is_taken_over_by_one),
+		cmocka_unit_test(a_set_whose_collector_is_started_again_is_not_left_behind),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);

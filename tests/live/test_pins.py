@@ -168,6 +168,22 @@ class Gap(Pins):
         self.assertEqual(pci_of(monitor, before), known)
 
 
+    def test_a_device_that_comes_meanwhile_is_drift(self):
+        monitor = self.pinned()
+        guest = self.qemu(MACHINE, *NIC)
+        monitor.settled(guest.name)
+        self.end(monitor)
+        guest.command("device_add", driver="virtio-rng-pci", id="rng", addr="5")
+        guest.command("system_reset")
+        wait_for("SeaBIOS to place its BARs",
+                 lambda: re.search(r"device   5, function 0:(?:(?!Bus ).)*BAR\d: [^\n]* at 0x(?!f{8})[1-9a-f]", guest.hmp("info pci"), re.S))
+        monitor = self.pinned()
+        state = monitor.settled(guest.name, boot=2)
+        self.assertEqual((state["boot"], state["state"], state["coverage"]["pci"]), (2, "drift", "complete"))
+        gained = [c["key"] for c in monitor.diff(guest.name)["changes"] if c["facet"] == "pci" and c["change"] == "gained"]
+        self.assertIn("0000:00:05.0/id", gained)
+
+
 class Sets(Pins):
     def test_five_restarts_leave_one_set_and_its_end_leaves_nothing(self):
         def ours():

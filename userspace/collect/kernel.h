@@ -28,6 +28,11 @@ void kernel_free(struct kernel *k);
 
 /* What people should know about the pins: lines, "" = nothing. Valid as long as k. */
 const char *kernel_notes(const struct kernel *k);
+/*
+ * Whoever starts collectors again holds their set, too: it is nobody's while one of them is being replaced, and must not be taken for
+ * one that was left behind. A descriptor to keep open, or -1: there is nothing to hold.
+ */
+int kernel_pins_hold(const char *folder);
 /* The kernel side goes on without us. */
 bool kernel_pinned(const struct kernel *k);
 

@@ -234,6 +234,37 @@ static int set_open(int root, const char *name, char *why, size_t size)
 	return -1;
 }
 
+/* Apart from the lock of a collector: locks of the two kinds do not see each other. */
+static bool is_held(int fd)
+{
+	struct flock l = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	return fcntl(fd, F_OFD_GETLK, &l) == 0 && l.l_type != F_UNLCK;
+}
+
+int kernel_pins_hold(const char *folder)
+{
+	struct flock l = { .l_type = F_RDLCK, .l_whence = SEEK_SET };
+	char *root = strdup(folder), *slash = root ? strrchr(root, '/') : NULL, why[200] = "";
+	int above = -1, fd = -1;
+
+	if (slash) {
+		*slash = 0;
+		above = root_open(root, why, sizeof(why));
+	}
+	/* Why not is said by the collector, which meets the same. */
+	if (above >= 0 && (mkdirat(above, slash + 1, 0700) == 0 || errno == EEXIST))
+		fd = openat(above, slash + 1, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &l) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	if (above >= 0)
+		close(above);
+	free(root);
+	return fd;
+}
+
 struct others {
 	const struct pins *pins;
 	struct buffer *notes;
@@ -252,7 +283,7 @@ static bool remove_other(void *context, const char *name)
 	fd = openat(p->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return true;
-	if (is_ours(fd, 0077) && flock(fd, LOCK_EX | LOCK_NB) == 0 && set_wipe(fd) == 0 && unlinkat(p->root_fd, name, AT_REMOVEDIR) == 0)
+	if (is_ours(fd, 0077) && !is_held(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0 && set_wipe(fd) == 0 && unlinkat(p->root_fd, name, AT_REMOVEDIR) == 0)
 		buffer_printf(o->notes, "removed the kernel side of a store that no abidrift works with (%.*s/%s)\n",
 			      (int)(strrchr(p->folder, '/') - p->folder), p->folder, name);
 	close(fd);

@@ -11,6 +11,7 @@
 
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
+#include "userspace/collect/kernel.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/service.h"
@@ -182,6 +183,8 @@ int prepare(struct run *r, struct error *e)
 		err = store_prepare(r, e);
 	if (err >= 0)
 		err = settings_pin(r->config, r->url + strlen(URL_SCHEME), &r->pin, e);
+	if (err >= 0 && r->pin && r->part == PART_ALL)
+		r->pin_fd = kernel_pins_hold(r->pin);
 	if (err >= 0)
 		err = descriptors_make(r, e);
 	if (err >= 0)

@@ -118,7 +118,7 @@ static int part_of(const struct options *o, enum part *ret)
 
 int verb_run(const struct options *o)
 {
-	struct run r = { .options = o, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .reload_fd = -1, .alive_fd = -1,
+	struct run r = { .options = o, .pin_fd = -1, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .reload_fd = -1, .alive_fd = -1,
 			 .http = HTTP_LISTENER_INIT };
 	struct error e = ERROR_INIT;
 	int code = part_of(o, &r.part);
@@ -130,6 +130,8 @@ int verb_run(const struct options *o)
 	http_listener_close(&r.http);
 	free(r.pairs);
 	free(r.pin);
+	if (r.pin_fd >= 0)
+		close(r.pin_fd);
 	free(r.url);
 	config_free(r.config);
 	return code;

@@ -36,6 +36,7 @@ struct run {
 	struct privilege_user user;
 	char *url; /* with an absolute path: the processes do not depend on a working directory */
 	char *pin; /* folder of the kernel side that outlives us; NULL = it does not */
+	int pin_fd; /* holds it while a collector is started again; -1: there is nothing to hold */
 	int lock_fd; /* on the store's file: one monitor per store */
 	int listen_fd; /* the collector's; -1: it is another service's */
 	int reload_fd; /* the collector hears that the configuration is to be read again */
