@@ -478,7 +478,7 @@ static int write_in_vain(struct sandbox *box, int from, int to)
 	char url[160];
 	struct store *s = NULL;
 	struct error e = ERROR_INIT;
-	if (store_open(box->url, STORE_WRITE, &s, &e) != -EACCES || !strstr(e.text, "cannot write in the folder"))
+	if (store_open(box->url, STORE_WRITE, &s, &e) != -EACCES || !strstr(e.text, "may read it, but not change it"))
 		return 1;
 	snprintf(url, sizeof(url), "sqlite:%s/new.db", box->folder);
 	if (store_open(url, STORE_CREATE, &s, &e) != -EACCES || !strstr(e.text, box->folder))

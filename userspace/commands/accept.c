@@ -159,7 +159,7 @@ static int accept_set(const struct options *o, struct store *store, const struct
 	struct error e = ERROR_INIT;
 	struct judge_decided *items = NULL;
 	size_t count = 0;
-	char room[32], *id = NULL;
+	char room[PERSON_BYTES], *id = NULL;
 	json_t *model = NULL;
 	int err = store_change_set_find(store, o->change_set, o->undo, &id, &e);
 
@@ -196,7 +196,7 @@ int verb_accept(const struct options *o)
 	struct side side = SIDE_INIT;
 	struct store_baseline baseline = { 0 };
 	struct suppressions *rules = NULL;
-	char room[32];
+	char room[PERSON_BYTES];
 	json_t *model = NULL;
 	int64_t expires;
 	int code, err = usage_check(o, &expires, &e);

@@ -41,7 +41,7 @@ static int window_change(struct store *store, const struct options *o, uint64_t 
 {
 	struct maintenance before;
 	struct utsname name;
-	char room[32];
+	char room[PERSON_BYTES];
 	int64_t now = settings_now();
 	int err = store_begin(store);
 

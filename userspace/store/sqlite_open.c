@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -229,9 +231,30 @@ static void unmake_file(const char *path)
 		unlink(path);
 }
 
+/* Who may read and no more, as a member of the group does, is told who may, not which mode of which file is in the way. */
+static int refuse_reader(struct store *s)
+{
+	const struct passwd *user;
+	char owner[64];
+	struct stat st;
+
+	if (s->mode == STORE_READ || geteuid() == 0 || stat(s->path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_uid == geteuid() ||
+	    faccessat(AT_FDCWD, s->path, R_OK, AT_EACCESS) < 0 || faccessat(AT_FDCWD, s->path, W_OK, AT_EACCESS) == 0)
+		return 0;
+	user = getpwuid(st.st_uid);
+	if (user)
+		snprintf(owner, sizeof(owner), "%s", user->pw_name);
+	else
+		snprintf(owner, sizeof(owner), "#%u", (unsigned)st.st_uid);
+	return error_set(&s->error, EACCES, "store %s: user %u may read it, but not change it; user %s may, and root: try again with sudo -u %s", s->path,
+			 (unsigned)geteuid(), owner, owner);
+}
+
 static int open_path(struct store *s, bool *ret_made)
 {
-	int err = store_path_folder(s->path, s->mode != STORE_READ, &s->error);
+	int err = refuse_reader(s);
+	if (!err)
+		err = store_path_folder(s->path, s->mode != STORE_READ, &s->error);
 	if (err < 0)
 		return err;
 	int found = store_path_probe(s->path, &s->setup, &s->error);

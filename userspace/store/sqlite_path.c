@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,6 +50,19 @@ int store_path_from_url(const char *url, char **ret, struct error *e)
 	return 0;
 }
 
+/* The service's folder is open to its group: whom it is closed to has to be told of that, not to open it. */
+static int folder_refuse(const char *path, const char *folder, const struct stat *st, int why, struct error *e)
+{
+	const struct group *group = st->st_mode & S_IXGRP && st->st_gid ? getgrgid(st->st_gid) : NULL;
+
+	if (group)
+		return error_set(e, why, "store %s: the folder %s is closed to user %u (%s); its group %s may read: usermod -aG %s USER, or name another "
+				 "store with --store",
+				 path, folder, (unsigned)geteuid(), strerror(why), group->gr_name, group->gr_name);
+	return error_set(e, why, "store %s: the folder %s is closed to user %u (%s); open it with chmod or chgrp, or name another store with --store", path,
+			 folder, (unsigned)geteuid(), strerror(why));
+}
+
 static int folder_reachable(const char *path, const char *folder, struct error *e)
 {
 	struct stat st;
@@ -61,10 +75,7 @@ static int folder_reachable(const char *path, const char *folder, struct error *
 	if (!S_ISDIR(st.st_mode))
 		return error_set(e, ENOTDIR, "store %s: %s is not a folder", path, folder);
 	if (faccessat(AT_FDCWD, folder, X_OK, AT_EACCESS) < 0)
-		return error_set(e, errno,
-				 "store %s: the folder %s is closed to user %u (%s); open it with chmod or chgrp, or name another store "
-				 "with --store",
-				 path, folder, (unsigned)geteuid(), strerror(errno));
+		return folder_refuse(path, folder, &st, errno, e);
 	return 0;
 }
 
