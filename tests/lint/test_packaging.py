@@ -284,9 +284,9 @@ class Installed(unittest.TestCase):
         cls.make("install", cls.root, "/usr")
 
     @staticmethod
-    def make(target, root, prefix):
+    def make(target, root, prefix, *more):
         build = [f"BUILD={os.environ['BUILD']}"] if "BUILD" in os.environ else []
-        done = subprocess.run(["make", "-s", target, f"DESTDIR={root}", f"prefix={prefix}", *build], cwd=ROOT, capture_output=True, text=True,
+        done = subprocess.run(["make", "-s", target, f"DESTDIR={root}", f"prefix={prefix}", *more, *build], cwd=ROOT, capture_output=True, text=True,
                               env={k: v for k, v in os.environ.items() if not k.startswith("MAKE")})
         if done.returncode:
             raise AssertionError(done.stdout[-2000:] + done.stderr[-2000:])
@@ -442,10 +442,62 @@ class Alone(unittest.TestCase):
         self.assertFalse([f for f in features if f.startswith("sink.")])
 
 
+@unittest.skipUnless(shutil.which("dpkg-buildpackage") and shutil.which("dh") and shutil.which("lintian"), "dpkg-dev, debhelper or lintian is not installed")
 class Debian(unittest.TestCase):
+    """The packages, made of what is built already. `make test-packages` builds them as they are built for others, and installs them."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = Folder()
+        cls.addClassCleanup(cls.folder.close)
+        with open(os.path.join(ROOT, "packaging", "debian", "rules")) as f:
+            where = re.search(r"(?m)^WHERE := (.*)", f.read())[1].split()
+        Installed.make("install", cls.folder.file("installed"), *[w.removeprefix("prefix=") for w in where])
+        done = subprocess.run([os.path.join(ROOT, "packaging", "make-deb"), cls.folder.file("deb"), cls.folder.file("installed")], capture_output=True, text=True)
+        if done.returncode:
+            raise AssertionError(done.stdout[-3000:] + done.stderr[-3000:])
+        cls.packages = {os.path.basename(p).split("_")[0]: p for p in done.stdout.split()}
+
     def test_the_changelog_is_of_this_version(self):
         version = re.search(r"(?m)^VERSION := (\S+)", open(os.path.join(ROOT, "Makefile")).read())[1]
         self.assertRegex(open(os.path.join(ROOT, "packaging", "debian", "changelog")).readline(), rf"^abidrift \({re.escape(version)}\) ")
+
+    def test_lintian_has_nothing_to_say(self):
+        done = subprocess.run(["lintian", "--allow-root", "--tag-display-limit", "0", "--fail-on", "error,warning", *self.packages.values()], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+
+    def test_packages_hold_what_make_install_brings(self):
+        self.assertEqual(set(self.packages), {"abidrift", "abidrift-dashboards"})
+        held = {}
+        for name, path in self.packages.items():
+            listed = subprocess.run(["dpkg-deb", "--contents", path], capture_output=True, text=True, check=True).stdout
+            for line in listed.splitlines():
+                mode, owner, _, _, _, file, *_ = line.split()
+                self.assertEqual(owner, "root/root", line)
+                if mode[0] != "d":
+                    held[re.sub(r"\.gz$", "", file.removeprefix("./"))] = name
+        installed = Installed.files(self.folder.file("installed"))
+        # Debian has these of its own for each package.
+        added = {f"usr/share/doc/{name}/{file}" for name in self.packages for file in ("changelog", "copyright")}
+        self.assertEqual(sorted(set(held) - added), installed)
+        self.assertEqual({f for f, name in held.items() if name == "abidrift-dashboards"} - added, {f for f in installed if f.startswith("usr/share/abidrift/dashboards/")})
+
+    def test_settings_are_kept_units_started_and_nothing_left_behind(self):
+        control = self.folder.file("control")
+        subprocess.run(["dpkg-deb", "--control", self.packages["abidrift"], control], check=True)
+        said = {name: open(os.path.join(control, name)).read() for name in os.listdir(control)}
+        self.assertEqual(said["conffiles"].split(), ["/etc/abidrift/abidrift.conf"])
+        for unit in Installed.units():
+            name = unit.replace(".", r"\.")
+            if "[Install]" in open(os.path.join(self.folder.file("installed"), "lib/systemd/system", unit)).read():
+                self.assertRegex(said["postinst"], rf"deb-systemd-helper enable '{name}'")
+            if unit.endswith(".service"):
+                self.assertRegex(said["postinst"], rf"(?s)_dh_action=restart.*deb-systemd-invoke \$_dh_action .*'{name}'")
+            self.assertRegex(said["prerm"], rf"deb-systemd-invoke stop .*'{name}'")
+        self.assertIn("abidrift.conf", said["postinst"])
+        for name in ("postinst", "prerm", "postrm"):
+            done = subprocess.run(["sh", "-n", os.path.join(control, name)], capture_output=True, text=True)
+            self.assertEqual((done.returncode, done.stderr), (0, ""), name)
 
 
 if __name__ == "__main__":
