@@ -493,6 +493,8 @@ class Debian(unittest.TestCase):
                 self.assertRegex(said["postinst"], rf"deb-systemd-helper enable '{name}'")
             if unit.endswith(".service"):
                 self.assertRegex(said["postinst"], rf"(?s)_dh_action=restart.*deb-systemd-invoke \$_dh_action .*'{name}'")
+            else:
+                self.assertNotRegex(said["postinst"], rf"_dh_action=restart.*\n.*'{name}'", "a restart would cut off who is connected")
             self.assertRegex(said["prerm"], rf"deb-systemd-invoke stop .*'{name}'")
         self.assertIn("abidrift.conf", said["postinst"])
         for name in ("postinst", "prerm", "postrm"):
