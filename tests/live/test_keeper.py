@@ -112,6 +112,21 @@ class Keeper(Sinks):
             for what in (bare, raw):
                 self.assertFalse(memory_holds(pids[name], what), name)
 
+    def test_nobody_but_the_messenger_keeps_the_password_of_a_url(self):
+        """The others look into guests, or write what came from them."""
+        hook = self.receiver()
+        password = "pw" + os.urandom(12).hex()
+        config = self.file("abidrift.conf", f"[webhook]\nurl = {hook.url().replace('://', f'://user:{password}@')}\n[command]\nrun = {self.script}\n[journal]\nenable = off\n")
+        m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--config", config, *self.SOON])
+        m.wait_line("^abidrift: ready$")
+        self.put("g", 1)
+        sent = wait_for("the webhook's", lambda: hook.requests)[0].headers["authorization"]
+        self.assertEqual(base64.b64decode(sent.split()[1]).decode(), f"user:{password}")
+        pids = {**children(m.pid), **self.attendants(m)}
+        self.assertTrue(memory_holds(pids.pop("messenger"), password.encode()), "this test does not find what is there")
+        for name in ("collector", "analyst", "keeper", "runner"):
+            self.assertFalse(memory_holds(pids[name], password.encode()), name)
+
     def test_whoever_is_killed_no_alert_is_lost(self):
         hook = self.receiver()
         m = self.monitor_of(f"command.run={self.script}", f"webhook.url={hook.url()}", "journal.enable=off")

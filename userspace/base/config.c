@@ -131,12 +131,31 @@ static void rule_release(struct config_rule *r)
 	free(r->place);
 }
 
+/* Nor in memory that is given back. */
+static void secret_free(char *text)
+{
+	if (text)
+		explicit_bzero(text, strlen(text));
+	free(text);
+}
+
+void config_forget_secrets(struct config *c)
+{
+	for (size_t i = 0; i < ROWS; i++) {
+		if (!c->masked[i])
+			continue;
+		secret_free(c->values[i]);
+		c->values[i] = c->masked[i];
+		c->masked[i] = NULL;
+	}
+}
+
 void config_free(struct config *c)
 {
 	if (!c)
 		return;
 	for (size_t i = 0; i < ROWS; i++) {
-		free(c->values[i]);
+		secret_free(c->values[i]);
 		free(c->masked[i]);
 	}
 	for (size_t i = 0; i < c->rule_count; i++)
@@ -350,7 +369,7 @@ static int value_set(struct config *c, const char *key, const char *value, struc
 		free(copy);
 		return error_set(e, ENOMEM, "out of memory");
 	}
-	free(c->values[row - rows]);
+	secret_free(c->values[row - rows]);
 	free(c->masked[row - rows]);
 	c->values[row - rows] = copy;
 	c->masked[row - rows] = masked;
@@ -578,6 +597,7 @@ static char *reading_line(char *room, int size, void *context)
 			reading_section(r, text + 1, name);
 	}
 	memcpy(room, text, length + 1);
+	explicit_bzero(line, allocated);
 	free(line);
 	return room;
 }
@@ -604,6 +624,7 @@ static int reading_pair(void *context, const char *section, const char *name, co
 int config_read(struct config *c, const char *path, struct error *e)
 {
 	struct reading r = { .config = c, .path = path };
+	char text[BUFSIZ];
 	struct stat st;
 	int line;
 
@@ -614,6 +635,8 @@ int config_read(struct config *c, const char *path, struct error *e)
 		fclose(r.file);
 		return error_set(e, EISDIR, "cannot read the configuration %s: it is a folder", path);
 	}
+	/* The library's own would be given back with passwords in it. */
+	setvbuf(r.file, text, _IOFBF, sizeof text);
 	line = ini_parse_stream(reading_line, &r, reading_pair, &r);
 	if (!r.failed_line && ferror(r.file)) {
 		reading_failed(&r, -EIO, "cannot be read");
@@ -626,6 +649,7 @@ int config_read(struct config *c, const char *path, struct error *e)
 		reading_failed(&r, -ENOMEM, "out of memory");
 	}
 	fclose(r.file);
+	explicit_bzero(text, sizeof text);
 	return r.failed_line || r.code ? error_set(e, -r.code, "%s", r.failed.text) : 0;
 }
 

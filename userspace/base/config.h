@@ -23,6 +23,8 @@ struct error;
 /* All keys at their defaults. NULL: out of memory. */
 struct config *config_new(void);
 void config_free(struct config *c);
+/* Who needs no sink's password has none: of URLs with one, only what people are shown of it is left. Reading leaves no copies. */
+void config_forget_secrets(struct config *c);
 /* path NULL: CONFIG_FILE, which need not exist. Else that file, which must. Then every *.conf of the folder PATH.d, if there is one. */
 int config_load(struct config *c, const char *path, struct error *e);
 /* One file only. */

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/privilege.h"
@@ -30,7 +31,7 @@ struct duty {
 	const struct privilege_user *user;
 	const char *store_url;
 	int patience_ms;
-	const struct config *config;
+	struct config *config; /* its copy of it there loses what is secret */
 };
 
 /* ---- there */
@@ -54,6 +55,7 @@ static void go(const struct duty *duty, int fd, pid_t parent)
 
 	prctl(PR_SET_NAME, duty->name, 0, 0, 0);
 	signal(SIGPIPE, SIG_IGN);
+	config_forget_secrets(duty->config);
 	if (err >= 0 && duty->user)
 		err = privilege_drop(duty->user, &e);
 	/* After the change of user, with which the kernel forgets it. */
@@ -125,14 +127,14 @@ static int start(const struct duty *duty, struct attendant *ret, struct error *e
 	return 0;
 }
 
-int attendant_keeper(const char *store_url, int patience_ms, const struct privilege_user *user, struct attendant *ret, struct error *e)
+int attendant_keeper(struct config *c, const char *store_url, int patience_ms, const struct privilege_user *user, struct attendant *ret, struct error *e)
 {
-	const struct duty duty = { .name = "keeper", .main = keeper_main, .user = user, .store_url = store_url, .patience_ms = patience_ms };
+	const struct duty duty = { .name = "keeper", .main = keeper_main, .user = user, .config = c, .store_url = store_url, .patience_ms = patience_ms };
 
 	return start(&duty, ret, e);
 }
 
-int attendant_runner(const struct config *c, const struct privilege_user *user, struct attendant *ret, struct error *e)
+int attendant_runner(struct config *c, const struct privilege_user *user, struct attendant *ret, struct error *e)
 {
 	const struct duty duty = { .name = "runner", .main = runner_main, .user = user, .config = c };
 

@@ -21,9 +21,9 @@ struct attendant {
 #define ATTENDANT_INIT { 0, -1, -1 }
 
 /* user: whom they become; NULL: nobody else. -errno with e. */
-int attendant_keeper(const char *store_url, int patience_ms, const struct privilege_user *user, struct attendant *ret, struct error *e);
+int attendant_keeper(struct config *c, const char *store_url, int patience_ms, const struct privilege_user *user, struct attendant *ret, struct error *e);
 /* Only if the configuration has a command to run; else *ret stays. */
-int attendant_runner(const struct config *c, const struct privilege_user *user, struct attendant *ret, struct error *e);
+int attendant_runner(struct config *c, const struct privilege_user *user, struct attendant *ret, struct error *e);
 /* Hangs up and waits for its end. */
 void attendant_end(struct attendant *a);
 

@@ -95,6 +95,8 @@ static const char *const *reload(void *context)
 	tell(p, text);
 	err = service_reread(p->run, PART_COLLECTOR, &config, &e);
 	if (err >= 0)
+		config_forget_secrets(config);
+	if (err >= 0)
 		err = service_take(p->run, config, &e);
 	if (err < 0)
 		output_error(p->run->options, "%s; the settings stay as they were", e.text);
@@ -159,6 +161,7 @@ int part_collector(struct run *r)
 	uint64_t usec = 0;
 	int err = privilege_check("run --part collector", &e), code;
 
+	config_forget_secrets(r->config);
 	if (err >= 0 && !(r->pairs = config_stream_pairs(r->config)))
 		err = error_set(&e, ENOMEM, "out of memory");
 	if (err >= 0)

@@ -86,7 +86,10 @@ static const char *const *collector_reload(void *context)
 	ssize_t got = read(r->reload_fd, &rung, sizeof rung);
 
 	(void)got;
-	if (service_reread(r, PART_NONE, &config, &e) < 0 || service_take(r, config, &e) < 0)
+	if (service_reread(r, PART_NONE, &config, &e) < 0)
+		return NULL;
+	config_forget_secrets(config);
+	if (service_take(r, config, &e) < 0)
 		return NULL;
 	return r->pairs;
 }
@@ -121,6 +124,7 @@ static int collector_main(void *context, const struct service_start *start)
 	struct collector_options options;
 
 	r->alive_fd = start->alive_fd;
+	config_forget_secrets(r->config);
 	service_collector_options(r, &options);
 	options.listen_fd = r->listen_fd;
 	options.stop_fd = start->stop_fd;
@@ -228,6 +232,7 @@ static int analyst_main(void *context, const struct service_start *start)
 	int err;
 
 	r->alive_fd = start->alive_fd;
+	config_forget_secrets(r->config);
 	settings_pci_names();
 	if (unprivileged(r, "analyst"))
 		return EXIT_FAILED;
@@ -260,7 +265,7 @@ struct attendants {
 /* Before this process knows any secret, and may not start others any more. */
 static int attendants_start(const struct run *r, struct attendants *a, struct messenger_options *options, struct error *e)
 {
-	int err = attendant_keeper(r->url, MESSENGER_PATIENCE_MS, &r->user, &a->keeper, e);
+	int err = attendant_keeper(r->config, r->url, MESSENGER_PATIENCE_MS, &r->user, &a->keeper, e);
 
 	if (err >= 0)
 		err = attendant_runner(r->config, &r->user, &a->runner, e);
