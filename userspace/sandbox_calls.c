@@ -45,11 +45,16 @@ struct call {
 static const struct call calls[] = {
 	/* what is open: descriptors were given, or opened by the rules below */
 	CALL(read, EVERY), CALL(readv, EVERY), CALL(pread64, EVERY), CALL(preadv, EVERY), CALL(write, EVERY), CALL(writev, EVERY),
-	CALL(close, EVERY), CALL(close_range, EVERY), CALL(lseek, EVERY), CALL(fstat, EVERY), CALL(fcntl, EVERY), CALL(dup, EVERY), CALL(dup2, EVERY),
+	CALL(close, EVERY), CALL(close_range, EVERY), CALL(lseek, EVERY), CALL(fstat, EVERY), CALL(dup, EVERY), CALL(dup2, EVERY),
 	CALL(dup3, EVERY), CALL(pipe, EVERY), CALL(pipe2, EVERY), CALL(poll, EVERY), CALL(ppoll, EVERY), CALL(select, C | STORE),
 	CALL(pselect6, C | STORE), CALL(epoll_create1, C | STORE), CALL(epoll_ctl, C | STORE), CALL(epoll_wait, C | STORE),
 	CALL(epoll_pwait, C | STORE), CALL(epoll_pwait2, C | STORE), CALL(eventfd2, C | STORE), CALL(timerfd_create, C | STORE),
 	CALL(timerfd_settime, C | STORE), CALL(timerfd_gettime, C | STORE), CALL(signalfd4, C | STORE),
+	/* not F_SETOWN and F_SETSIG, which have the kernel send any signal to anybody */
+	ONLY(fcntl, EVERY, 1, INT, F_DUPFD), ONLY(fcntl, EVERY, 1, INT, F_DUPFD_CLOEXEC), ONLY(fcntl, EVERY, 1, INT, F_GETFD),
+	ONLY(fcntl, EVERY, 1, INT, F_SETFD), ONLY(fcntl, EVERY, 1, INT, F_GETFL), ONLY(fcntl, EVERY, 1, INT, F_SETFL),
+	ONLY(fcntl, EVERY, 1, INT, F_GETLK), ONLY(fcntl, EVERY, 1, INT, F_SETLK), ONLY(fcntl, EVERY, 1, INT, F_SETLKW),
+	ONLY(fcntl, M, 1, INT, F_ADD_SEALS), ONLY(fcntl, M, 1, INT, F_GET_SEALS),
 	/* is it a terminal, how much is there to read or still to send; nothing that changes a device (TIOCSTI types into a terminal) */
 	ONLY(ioctl, EVERY, 1, INT, TCGETS), ONLY(ioctl, C | STORE, 1, INT, TIOCGWINSZ), ONLY(ioctl, C | STORE, 1, INT, FIONREAD),
 	ONLY(ioctl, C | STORE, 1, INT, FIONBIO), ONLY(ioctl, M, 1, INT, SIOCOUTQ),
@@ -69,7 +74,8 @@ static const struct call calls[] = {
 	CALL(uname, EVERY), CALL(sysinfo, EVERY), CALL(getrusage, EVERY), CALL(getrlimit, EVERY), CALL(umask, EVERY),
 	ONLY(prlimit64, EVERY, 0, INT, 0),
 	/* fewer rights are always allowed */
-	CALL(capset, C), CALL(setrlimit, C), CALL(seccomp, C), ONLY(prctl, C, 0, INT, PR_CAPBSET_DROP), ONLY(prctl, C, 0, INT, PR_CAP_AMBIENT), ONLY(prctl, EVERY, 0, INT, PR_SET_NO_NEW_PRIVS), ONLY(prctl, EVERY, 0, INT, PR_GET_NO_NEW_PRIVS),
+	CALL(capset, C), CALL(setrlimit, C), CALL(seccomp, C), ONLY(prctl, C, 0, INT, PR_CAPBSET_DROP), ONLY(prctl, C, 0, INT, PR_CAP_AMBIENT),
+	ONLY(prctl, EVERY, 0, INT, PR_SET_NO_NEW_PRIVS), ONLY(prctl, EVERY, 0, INT, PR_GET_NO_NEW_PRIVS),
 	ONLY(prctl, EVERY, 0, INT, PR_SET_NAME), ONLY(prctl, EVERY, 0, INT, PR_GET_NAME), ONLY(prctl, EVERY, 0, INT, PR_SET_PDEATHSIG),
 	ONLY(prctl, EVERY, 0, INT, PR_GET_DUMPABLE), ONLY(prctl, EVERY, 0, INT, PR_CAPBSET_READ),
 #ifdef PR_SET_VMA

@@ -179,6 +179,8 @@ static int nobody_may(const struct place *p)
 	REFUSED(syscall(SYS_chmod, "/tmp", 0777));
 	REFUSED(syscall(SYS_pidfd_send_signal, 0, 0, NULL, 0));
 	REFUSED(syscall(SYS_pidfd_getfd, 0, 0, 0));
+	REFUSED(fcntl(0, F_SETOWN, getppid()));
+	REFUSED(fcntl(0, F_SETSIG, SIGTERM));
 	REFUSED(kill(getppid(), 0));
 	REFUSED(kill(getppid(), SIGTERM));
 	REFUSED(syscall(SYS_tgkill, getppid(), getppid(), 0));
@@ -248,6 +250,8 @@ static int collects(const struct place *p)
 	REFUSED(open(p->outside, O_RDWR));
 	REFUSED(open(p->outside, O_RDONLY | O_TRUNC));
 	REFUSED(open(p->fresh, O_RDONLY | O_CREAT, 0600));
+	REFUSED(unlink(p->outside));
+	REFUSED(mkdir("/tmp/abidrift-new", 0700));
 	REFUSED(open("/tmp", O_TMPFILE | O_RDWR, 0600));
 	REFUSED(syscall(SYS_clone, CLONE_NEWNS | SIGCHLD, NULL, NULL, NULL, 0));
 	REFUSED(socketpair(AF_INET, SOCK_STREAM, 0, ends));

@@ -147,10 +147,11 @@ static int record(const struct options *o, const struct config *config, uint64_t
 		options.stop_fd = end_signals(e);
 		err = options.stop_fd;
 	}
-	if (err >= 0)
-		err = sandbox_collector(e);
 	if (err >= 0) {
 		err = collector_open(&options, &collector, e);
+		/* Guests are not looked at before, and where this fails the empty file can still be taken away. */
+		if (err >= 0)
+			err = sandbox_collector(e);
 		if (err >= 0)
 			err = collector_run(collector, ret_records, e);
 		collector_free(collector);
