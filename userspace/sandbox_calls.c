@@ -93,7 +93,7 @@ static const struct call calls[] = {
 	CALL(fchmod, A | K), CALL(unlink, A | K), CALL(unlinkat, A | K), CALL(flock, C | A | K),
 
 	/* the collector: BPF, who the VMMs are, and its end of the stream */
-	CALL(bpf, C), CALL(perf_event_open, C), CALL(memfd_create, C), CALL(pidfd_open, C | R), CALL(accept4, C | M), CALL(accept, C | M),
+	CALL(bpf, C), CALL(memfd_create, C), CALL(pidfd_open, C | R), CALL(accept4, C | M), CALL(accept, C | M),
 	/* processes for what may hang: readers of guest memory and of files elsewhere; they are ended by force */
 	ONLY(clone, C, 0, NAMESPACES, 0), CALL(fork, C), CALL(vfork, C), CALL(wait4, C | M), CALL(waitid, C | M), ONLY(kill, C, 1, INT, SIGKILL),
 	ONLY(socketpair, C, 0, INT, AF_UNIX),
