@@ -5,10 +5,13 @@ import ctypes
 import json
 import os
 import re
+import shutil
+import signal
 import subprocess
 import unittest
+import urllib.request
 
-from harness import BUILD, ROOT, abidrift, wait_for
+from harness import ABIDRIFT, BUILD, ROOT, abidrift, wait_for
 from test_run import Run, children, status
 
 INJECT = os.path.join(BUILD, "tests", "live", "inject")
@@ -74,6 +77,45 @@ class Attacker:
         got = self.call("bind", fd, "x:0200" + "00" * 2 + "7f000001" + "00" * 8, 16)
         self.call("close", fd)
         return [got]
+
+
+# What is refused in ordinary work, and should be.
+EXPECTED = (
+    r"setuid\(0\)",                                  # are privileges really gone?
+    r"prctl\(PR_CAPBSET_DROP, ",                     # by who has no right to; the others hold without
+    r"prlimit64\(0, RLIMIT_MEMLOCK, ",               # older kernels need it to load BPF programs, and then loading says so
+    r"openat\(.*-(wal|shm)\", O_RDWR\|O_CREAT",      # SQLite asks for more than a reader has, and then for less
+)
+
+
+@unittest.skipUnless(shutil.which("strace"), "strace is not installed")
+class Ordinary(Run):
+    def test_nothing_is_refused_that_ordinary_work_needs(self):
+        log, hook = self.folder.file("refused"), self.folder.file("hook")
+        with open(hook, "w") as f:
+            f.write("#!/bin/sh\ncat >/dev/null\n")
+        os.chmod(hook, 0o755)
+        m = self.process(["strace", "-f", "-qq", "-e", "signal=none", "-e", "status=failed", "-o", log, ABIDRIFT, "run", "--store", self.store,
+                          "--listen", "127.0.0.1:0", "--set", "monitor.pin=off", "--set", f"command.run={hook}", "--set", "webhook.url=http://localhost:9/x",
+                          "--set", "monitor.settle=1s", "--set", "monitor.settle_max=10s"])
+        port = re.search(r"http://([0-9.:]+)", m.wait_line("^abidrift: listening on"))[1]
+        m.wait_line("^abidrift: ready$")
+        guest = self.qemu("q35", "-device", "virtio-rng-pci")
+        m.wait_line(re.escape(guest.name) + ": fingerprinted")
+        self.alert()
+        m.wait_line('"type":"resolved"', "out")
+        for path in ("metrics", "api/v1/guests"):
+            with urllib.request.urlopen(f"http://{port}/{path}", timeout=30) as answer:
+                self.assertEqual(answer.status, 200)
+        guest.stop()
+        m.wait_line(re.escape(guest.name) + ": gone")
+        supervisor = children(m.pid).popitem()[1]
+        os.kill(supervisor, signal.SIGTERM)
+        m.child.wait(60)
+        with open(log, errors="replace") as f:
+            refused = {line.split(None, 1)[1].strip() for line in f if re.search(r" = -1 (EPERM|EACCES|ENOSYS)", line)}
+        self.assertTrue(any("setuid(0)" in r for r in refused), "strace saw nothing")
+        self.assertEqual([r for r in sorted(refused) if not any(re.search(e, r) for e in EXPECTED)], [])
 
 
 class Attack(Run):
