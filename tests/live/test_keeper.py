@@ -148,6 +148,16 @@ class Keeper(Sinks):
             self.assertRegex(said, rf"messenger: .*{name}.* is gone")
         self.assertEqual([r for r in ("command,given_up", "webhook,given_up") if self.count(r)], [])
 
+    def test_a_keeper_that_is_killed_at_the_very_start_ends_no_monitor(self):
+        m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "journal.enable=off"])
+        keeper = wait_for("the keeper", lambda: children(children(m.pid)["messenger"]).get("keeper") if "messenger" in children(m.pid) else None)
+        os.kill(keeper, signal.SIGKILL)
+        m.wait_line("messenger ended; starting it again")
+        wait_for("another messenger at work", lambda: self.sql("SELECT 1 FROM sinks WHERE sink = 'stdout'"))
+        put = self.put("g", 1)
+        m.wait_line(put, "out")
+        self.assertEqual(m.stop(), 0)
+
     def test_none_outlives_a_monitor_that_is_killed(self):
         m = self.monitor_of(f"command.run={self.script}", "journal.enable=off")
         pids = self.attendants(m)

@@ -312,7 +312,10 @@ static int messenger_main(void *context, const struct service_start *start)
 	/* The keeper last: who writes puts the store's log in order when nobody reads any more. */
 	attendant_end(&attendants.runner);
 	attendant_end(&attendants.keeper);
-	return err < 0 ? failed(r, "messenger", &e, err) : 0;
+	if (err < 0)
+		failed(r, "messenger", &e, err);
+	/* That somebody killed one of them is no reason not to begin. */
+	return err >= 0 || err == -ECHILD || err == -EPIPE ? 0 : EXIT_FAILED;
 }
 
 const struct service *services_of(enum part part, size_t *ret_count)
