@@ -23,7 +23,9 @@ ALL_CFLAGS = -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -DABIDRIFT_VERSION='"$(VERSION
 	-fstack-protector-strong -fPIE $(CPPFLAGS) $(CFLAGS) -MMD -MP
 ifdef DEV
 BUILD := build/dev
-CFLAGS := -O1 -g -Werror -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+# UBSan traps, so that ASan, which knows where reports go, tells of it too.
+# At -O1 GCC guesses less of lengths: cut texts are looked at in the other build.
+CFLAGS := -O1 -g -Werror -Wno-error=format-truncation -fsanitize=address,undefined -fsanitize-undefined-trap-on-error -fno-omit-frame-pointer
 endif
 LDFLAGS += -pie -Wl,-z,relro,-z,now
 BPF_CFLAGS := -target bpf -D__TARGET_ARCH_x86 -O2 -g -Wall -Wextra -Wno-unused-parameter -I. -Ibpf -mcpu=v2 \

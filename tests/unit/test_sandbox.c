@@ -97,6 +97,16 @@ static void place_remove(const struct place *p)
 }
 
 /* In a process of its own, that never gets out again. Returns its exit status. */
+#ifdef __SANITIZE_ADDRESS__
+#define NEED_CONFINEMENT()                                           \
+	do {                                                         \
+		print_message("skip: a sanitized build is not confined\n"); \
+		skip();                                              \
+	} while (0)
+#else
+#define NEED_CONFINEMENT() ((void)0)
+#endif
+
 static int within(const struct place *p, int (*confine)(const char *, struct error *), int (*act)(const struct place *))
 {
 	struct error e = ERROR_INIT;
@@ -277,6 +287,7 @@ static void test_who_keeps_a_store_has_only_that(void **state)
 	int analyst, keeper;
 
 	(void)state;
+	NEED_CONFINEMENT();
 	if (landlock_handled((int)syscall(444, NULL, 0, 1)).bytes == 0) {
 		print_message("skip: this kernel has no Landlock\n");
 		skip();
@@ -296,6 +307,7 @@ static void test_the_collector_only_looks(void **state)
 	int status;
 
 	(void)state;
+	NEED_CONFINEMENT();
 	place_make(&p);
 	status = within(&p, collector_confine, collects);
 	place_remove(&p);
@@ -308,6 +320,7 @@ static void test_a_command_may_what_its_user_may_but_for_others_memory(void **st
 	int status;
 
 	(void)state;
+	NEED_CONFINEMENT();
 	place_make(&p);
 	status = within(&p, runner_confine, runs_a_command);
 	place_remove(&p);

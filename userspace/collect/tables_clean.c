@@ -40,7 +40,7 @@ static size_t clean_strings(struct cleaned *c, const uint8_t *table, size_t byte
 			return 0;
 		buffer_clear(&c->text);
 		secrets_clean_text(text, &c->text);
-		c->changed |= c->text.size != size || memcmp(c->text.data, text, size);
+		c->changed |= c->text.size != size || (size && memcmp(c->text.data, text, size));
 		buffer_append(&c->table, c->text.data, c->text.size);
 		buffer_append(&c->table, "", 1);
 		at += size + 1;
