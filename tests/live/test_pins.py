@@ -52,6 +52,11 @@ class Pins(Live):
     def links(self):
         return sorted(n for n in os.listdir(self.folder_of_set()) if n.startswith("link_"))
 
+    def dropped(self):
+        """News that found the ring full, as the kernel side counts them."""
+        first = bpftool("map", "lookup", "pinned", self.folder_of_set() + "/counters", "key", "0", "0", "0", "0")
+        return sum(int.from_bytes(bytes(int(b, 16) for b in v["value"]), "little") for v in first["values"])
+
     def end(self, monitor, sig=signal.SIGKILL):
         monitor.stop(sig)
         # What it pinned is there, and nobody holds it.
@@ -103,6 +108,30 @@ class Gap(Pins):
             for m in (oracle, monitor):
                 m.stop()
             shutil.rmtree(self.root)
+
+    def test_a_full_ring_meanwhile_is_no_loss_and_refused_facts_are(self):
+        monitor = self.pinned("--set", "monitor.ring=4096", "--set", "monitor.quota=300")
+        vmm = self.guest()
+        self.do(vmm, "cpuid 0 0")
+        monitor.settled(vmm.ids[0])
+        self.end(monitor)
+        # More than the ring holds (39 news), then more pages than the quota.
+        ports = range(0x1000, 0x10c8)
+        for first in range(0, len(ports), 20):
+            self.do(vmm, "repeat 3 " + "; ".join(f"in {port:#x} 1" for port in ports[first:first + 20]))
+        for first in range(0, 400, 20):
+            self.do(vmm, "; ".join(f"mmio-read {0xc0000000 + 0x1000 * page:#x} 4" for page in range(first, first + 20)))
+        before = self.dropped()
+        self.assertGreater(before, 400)
+        monitor = self.pinned("--set", "monitor.ring=4096", "--set", "monitor.quota=300")
+        self.assertTrue(any(GOES_ON in line for line in monitor.err), monitor.err)
+        monitor.wait_line("more mmio facts than its quota holds: 100 were refused")
+        known = wait_for("all ports", lambda: (seen := entries(monitor.fingerprint(vmm.ids[0]))).get(("ports", f"{ports[-1]:#06x}/r8")) and seen)
+        self.assertEqual([p for p in ports if known.get(("ports", f"{p:#06x}/r8")) != "absent"], [])
+        self.assertEqual(len(boots(monitor, vmm.ids[0])), 1)
+        # A ring as small as this is full of other guests' news, too.
+        for told in (int(m[1]) for line in list(monitor.err) if (m := re.search(r"news ring was full (\d+) times", line))):
+            self.assertLessEqual(told, self.dropped() - before)
 
     def test_a_reset_meanwhile_is_one_boot(self):
         oracle, monitor = self.oracle(), self.pinned()
