@@ -170,7 +170,17 @@ class Drifted(Cli):
         db.execute("UPDATE contents SET bytes = x'00' WHERE row = (SELECT text FROM revisions LIMIT 1)")
         db.commit()
         db.close()
-        self.assertIn("damaged", self.error("store", "check"))
+        done = self.run_it("store", "check", code=2)
+        self.assertRegex(done.out, r"^contents \d+ are not what was stored\n$")
+        self.assertRegex(done.err, r"^abidrift: store .*s\.db: it is damaged \(1 finding\).*\.recover.*\n$")
+        # All that is wrong is told, a line each.
+        db = sqlite3.connect(told["path"])
+        db.execute("UPDATE guests SET revisions = 0")
+        db.commit()
+        db.close()
+        told = json.loads(self.run_it("store", "check", "--json", code=2).out)
+        self.assertEqual((told["ok"], len(told["findings"])), (False, 3), told)
+        self.assertEqual(self.run_it("store", "check", code=2).out.splitlines(), told["findings"])
         self.assertIn("not whole", self.error("store", "backup", self.folder.file("copy.db"), "--json"))
         self.assertEqual(glob.glob(self.folder.file("copy.db*")), [])
 

@@ -21,6 +21,7 @@ struct care {
 	enum store_mode mode;
 	int (*model)(const struct options *o, struct store *s, json_t **ret, struct error *e);
 	void (*text)(const json_t *model, struct buffer *out);
+	int (*code)(const struct options *o, const json_t *model); /* of what was printed; none: 0 */
 };
 
 static int store_said(struct store *s, int err, struct error *e)
@@ -96,29 +97,54 @@ static json_int_t rows_of(const json_t *tables, const char *name)
 
 /* ---- check */
 
-static int check_model(const struct options *o, struct store *s, json_t **ret, struct error *e)
+/* Rows of damaged tables may not be countable: what is found is told without them. */
+static int check_sizes(struct store *s, bool whole, json_t *model, struct error *e)
 {
 	struct store_rows *tables = NULL;
 	size_t count = 0;
 	json_t *size = NULL;
-	int err = store_check(s, e);
+	int err = whole ? store_said(s, store_tables(s, &tables, &count), e) : 0;
 
-	(void)o;
-	if (err >= 0)
-		err = store_said(s, store_tables(s, &tables, &count), e);
 	if (err >= 0)
 		err = size_model(s, &size, e);
 	if (err >= 0)
-		*ret = json_pack("{s:s, s:b, s:i, s:o, s:o}", "path", store_path(s), "ok", 1, "format", STORE_FORMAT, "size", size, "tables",
-				 rows_json(tables, count));
+		err = json_object_set_new(model, "size", size) < 0 || json_object_set_new(model, "tables", rows_json(tables, count)) < 0
+			      ? error_set(e, ENOMEM, "out of memory")
+			      : 0;
 	store_rows_free(tables, count);
+	return err;
+}
+
+static int check_model(const struct options *o, struct store *s, json_t **ret, struct error *e)
+{
+	json_t *model, *list = json_array();
+	char **findings = NULL;
+	size_t count = 0;
+	int err = store_said(s, store_findings(s, &findings, &count), e);
+
+	(void)o;
+	for (size_t i = 0; err >= 0 && i < count; i++)
+		json_array_append_new(list, json_string(findings[i]));
+	store_findings_free(findings, count);
+	model = json_pack("{s:s, s:b, s:i, s:o}", "path", store_path(s), "ok", count == 0, "format", STORE_FORMAT, "findings", list);
+	if (err >= 0)
+		err = model ? check_sizes(s, !count, model, e) : error_set(e, ENOMEM, "out of memory");
+	if (err >= 0)
+		*ret = model;
+	else
+		json_decref(model);
 	return err;
 }
 
 static void check_text(const json_t *model, struct buffer *out)
 {
-	const json_t *tables = json_object_get(model, "tables");
+	const json_t *tables = json_object_get(model, "tables"), *finding;
+	size_t i;
 
+	if (!json_is_true(json_object_get(model, "ok"))) {
+		json_array_foreach(json_object_get(model, "findings"), i, finding) buffer_printf(out, "%s\n", json_string_value(finding));
+		return;
+	}
 	output_member(out, model, "path");
 	buffer_printf(out, ": whole\n  file      format %lld, ", (long long)number(model, "format"));
 	size_text(json_object_get(model, "size"), out);
@@ -126,6 +152,17 @@ static void check_text(const json_t *model, struct buffer *out)
 	buffer_printf(out, "  rows      %lld in %zu tables; each refers to rows that are there\n", (long long)rows_sum(tables), json_array_size(tables));
 	buffer_printf(out, "  contents  %lld fingerprints, facts and contexts; each is what its SHA-256 says\n",
 		      (long long)rows_of(tables, "contents"));
+}
+
+/* Findings are on standard output; this says that there are some, and what to do. */
+static int check_code(const struct options *o, const json_t *model)
+{
+	size_t count = json_array_size(json_object_get(model, "findings"));
+
+	if (!count)
+		return 0;
+	return output_error(o, "store %s: it is damaged (%zu finding%s); stop abidrift and save the file, then try: sqlite3 FILE .recover, or bring back a backup",
+			    output_string(model, "path"), count, count == 1 ? "" : "s");
 }
 
 /* ---- backup */
@@ -247,9 +284,9 @@ static void prune_text(const json_t *model, struct buffer *out)
 }
 
 static const struct care cares[] = {
-	{ "check", 1, false, STORE_READ, check_model, check_text },
-	{ "backup", 2, false, STORE_READ, backup_model, backup_text },
-	{ "prune", 1, true, STORE_WRITE, prune_model, prune_text },
+	{ "check", 1, false, STORE_READ, check_model, check_text, check_code },
+	{ "backup", 2, false, STORE_READ, backup_model, backup_text, NULL },
+	{ "prune", 1, true, STORE_WRITE, prune_model, prune_text, NULL },
 };
 
 static int care_find(const struct options *o, const struct care **ret, struct error *e)
@@ -276,7 +313,7 @@ int verb_store(const struct options *o)
 	const struct care *care = NULL;
 	struct store *store = NULL;
 	json_t *model = NULL;
-	int code, err = care_find(o, &care, &e);
+	int code, told, err = care_find(o, &care, &e);
 
 	if (err >= 0)
 		err = settings_store(o, care->mode, &store, &e);
@@ -285,12 +322,15 @@ int verb_store(const struct options *o)
 	store_close(store);
 	if (err < 0)
 		return output_error(o, "%s", e.text);
-	if (!model || o->json)
-		return output_json(o, model);
+	told = care->code ? care->code(o, model) : 0;
+	if (!model || o->json) {
+		code = output_json(o, model);
+		return code > told ? code : told;
+	}
 	if (!o->quiet)
 		care->text(model, &text);
 	code = output_text(o, &text);
 	buffer_release(&text);
 	json_decref(model);
-	return code;
+	return code > told ? code : told;
 }

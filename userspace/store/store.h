@@ -409,7 +409,10 @@ int store_vacuum(struct store *s);
  * its name; mode 0640. Killed in between, it leaves a file `path`.XXXXXX.
  */
 int store_backup(struct store *s, const char *path, struct error *e);
-/* PRAGMA integrity_check and the store's own rules. */
+/* PRAGMA integrity_check and the store's own rules. -EBADMSG: it is not whole; the error tells the first finding. */
 int store_check(struct store *s, struct error *e);
+/* The same, all that is found: a line each, at most 100 or so. None: it is whole. */
+int store_findings(struct store *s, char ***ret, size_t *ret_count);
+void store_findings_free(char **texts, size_t count);
 
 #endif
