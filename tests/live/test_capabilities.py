@@ -82,8 +82,8 @@ class Capabilities(Live):
         os.chmod(out, 0o777)
         return As(self, prefix, out)
 
-    def refused(self, prefix):
-        done = subprocess.run([*prefix, ABIDRIFT, "record", "-o", self.folder.file("refused")], capture_output=True, text=True, timeout=60)
+    def refused(self, prefix, verb=None):
+        done = subprocess.run([*prefix, ABIDRIFT, *(verb or ["record", "-o", self.folder.file("refused")])], capture_output=True, text=True, timeout=60)
         self.assertEqual((done.returncode, done.stdout, done.stderr.count("\n")), (2, "", 1), done.stderr)
         self.assertFalse(os.path.exists(self.folder.file("refused")))
         return done.stderr
@@ -125,6 +125,8 @@ class Capabilities(Live):
                 self.assertIn(f"record needs CAP_{name.upper()} to load", line)
                 self.assertNotIn(others[0], line)
         self.assertIn("record needs CAP_BPF and CAP_PERFMON to load", self.refused(root_with(["sys_ptrace"])))
+        self.assertIn("run needs CAP_BPF to load", self.refused(root_with(without("bpf")), ["run"]))
+        self.assertIn("run --part collector needs CAP_PERFMON to load", self.refused(root_with(without("perfmon")), ["run", "--part", "collector"]))
 
     def loses_memory(self, name, reason):
         guest = self.guest()
