@@ -332,7 +332,7 @@ static void clean_value(const struct cleaner *c, const char *text)
 	clean_quoted(&first, text, text + strlen(text));
 	if (text[0] == '{' || text[0] == '[')
 		buffer_append(c->out, middle.data, middle.size);
-	else if (!buffer_failed(&middle))
+	else if (middle.data && !buffer_failed(&middle))
 		clean_list(c, middle.data);
 	if (buffer_failed(&middle))
 		c->out->failed = true;
