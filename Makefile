@@ -281,6 +281,8 @@ deb:
 test-packages:
 	@packaging/install-deps packages
 	@tests/packages/run
+test-service: deps $(BUILD)/abidrift
+	@tests/service/run
 # ---- lint: each checker file by file, so that it looks again only at what changed
 LINT_SOURCES := $(wildcard userspace/*.c userspace/*/*.c userspace/*/*/*.c)
 LINT_STEMS := $(LINT_SOURCES:%.c=$(BUILD)/lint/%)
@@ -367,5 +369,5 @@ alarms: deps
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages static stage install uninstall deb test-packages fuzz-build tests-build clean
+.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages static stage install uninstall deb test-packages test-service fuzz-build tests-build clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -102,6 +102,7 @@ BANNED_WORDS = tuple(re.compile(p) for p in (
 ))
 SLEEPS = {
     "tests/live/harness.py": (1, "wait_for: the one place that polls"),
+    "tests/service/inside.py": (1, "wait_for: as that of harness.py, which is not there"),
     "tests/bench/system.py": (2, "measures over a time"),
     "tests/bench/reach.py": (1, "measures over a time"),
     "tests/bench/reading_cost.c": (1, "ten readings a second"),
