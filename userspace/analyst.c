@@ -36,6 +36,8 @@
 #define TABLES_QUIET_NS 200000000ull
 #define POLL_NS 500000000ull
 #define PRUNE_NS 3600000000000ull
+/* Not while a host's guests are all new to us; and not so late that one that is restarted often never does. */
+#define PRUNE_FIRST_NS 60000000000ull
 /* Firmware of a host on which many guests start at once can rest in its midst: of a bus scan that is not over the end is waited for. */
 #define PATIENCE 3
 #define PATIENT_FACETS (1u << FACET_PORTS | 1u << FACET_MMIO | 1u << FACET_MEMORY | 1u << FACET_PCI | 1u << FACET_PLACEMENT)
@@ -92,7 +94,8 @@ struct analyst {
 	char *host, *boot_id;
 	uint64_t now_ns;         /* stream time, CLOCK_MONOTONIC */
 	int64_t realtime_offset; /* CLOCK_REALTIME - CLOCK_MONOTONIC */
-	uint64_t polled_ns, pruned_ns;
+	uint64_t polled_ns, prune_ns; /* prune_ns: when to forget next */
+	bool pruning;                 /* there is more to forget */
 	int64_t expiry; /* when the next accepted baseline expires, as far as the store was read; INT64_MAX = none */
 	const struct suppressions *rules; /* NULL: none */
 	struct suppressions *own_rules;   /* those of the stream */
@@ -1744,6 +1747,20 @@ static int window_follow(struct analyst *a, struct error *e)
 	return 0;
 }
 
+/* Of a long history only so much at a time: guests do not wait for what is forgotten. */
+static int history_prune(struct analyst *a, struct error *e)
+{
+	int64_t before = now_real(a) - (int64_t)a->options.keep_ns;
+	int err;
+
+	if (!a->options.keep_ns || a->now_ns < a->prune_ns)
+		return 0;
+	err = store_prune_some(a->store, before, &a->pruning);
+	if (!a->pruning)
+		a->prune_ns = a->now_ns + (a->options.keep_ns < PRUNE_NS ? a->options.keep_ns : PRUNE_NS);
+	return err < 0 ? store_failed(a, err, e) : 0;
+}
+
 int analyst_poll(struct analyst *a, struct error *e)
 {
 	int changed = store_changed(a->store), err = 0;
@@ -1759,15 +1776,8 @@ int analyst_poll(struct analyst *a, struct error *e)
 		err = window_follow(a, e);
 	if (err >= 0 && a->recheck)
 		err = instances_follow(a, false, e);
-	if (err >= 0 && a->now_ns - a->pruned_ns > PRUNE_NS) {
-		size_t rows;
-
-		a->pruned_ns = a->now_ns;
-		if (a->options.keep_ns && (uint64_t)now_real(a) > a->options.keep_ns)
-			err = store_prune(a->store, now_real(a) - (int64_t)a->options.keep_ns, &rows);
-		if (err < 0 && !e->text[0])
-			store_failed(a, err, e);
-	}
+	if (err >= 0)
+		err = history_prune(a, e);
 	return err < 0 ? store_trouble(a, err, e) : 0;
 }
 
@@ -1877,8 +1887,8 @@ static int take_tick(struct analyst *a, const void *body, bool hello, struct err
 	a->hello |= hello;
 	if (hello) {
 		a->rule_end = suppressions_next_end(a->rules, now_real(a));
-		if (!a->pruned_ns)
-			a->pruned_ns = a->now_ns;
+		if (!a->prune_ns)
+			a->prune_ns = a->now_ns + (a->options.keep_ns < PRUNE_FIRST_NS ? a->options.keep_ns : PRUNE_FIRST_NS);
 		return 0;
 	}
 	err = instances_follow(a, false, e);

@@ -160,3 +160,26 @@ class Readers(Live):
             self.assertEqual(done.returncode, code, (user, done.stdout[-300:], done.stderr))
             if not code:
                 self.assertIn("guests", json.loads(done.stdout))
+
+
+class Retention(Live):
+    """What is older than store.keep goes while the monitor runs; what a guest is compared with, and what is open, stays."""
+    def test_the_monitor_forgets(self):
+        monitor = self.monitor("--set", "store.keep=2s")
+        guest, other = self.qemu("pc-i440fx-7.2"), self.qemu("pc-i440fx-7.2")
+        events = lambda of: [e["type"] for e in monitor.json("history", of.name)["events"]]
+        monitor.settled(guest.name)
+        monitor.settled(other.name)
+        wait_for("its first events to be forgotten", lambda: not events(guest))
+        now = monitor.guest(guest.name)
+        self.assertEqual((now["state"], now["baseline"]["revision"], monitor.diff(guest.name)["changes"]), ("same", 1, []))
+        guest.command("device_add", driver="virtio-rng-pci", id="rng")
+        guest.command("system_reset")   # its firmware looks at the bus
+        wait_for("the device to be told", lambda: "drift" in events(guest))
+        monitor.settled(guest.name, boot=now["boot"] + 1)
+        other.command("system_reset")
+        wait_for("the other's reset to be forgotten", lambda: monitor.guest(other.name)["boot"] > 1 and not events(other))
+        self.assertIn("drift", events(guest))
+        self.assertEqual(monitor.guest(guest.name)["state"], "drift")
+        self.assertTrue(monitor.changes(guest.name))
+        self.assertFalse([line for line in monitor.err if "store " in line and "failed" in line])

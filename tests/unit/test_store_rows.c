@@ -708,6 +708,38 @@ static void pruning_forgets_history_but_no_baseline_and_no_open_drift(void **sta
 	store_close(s);
 }
 
+/* Guests' alerts do not wait for a long history to be forgotten. */
+static void a_long_history_is_forgotten_by_and_by(void **state)
+{
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	bool more = true;
+	size_t rows = 0;
+	store_close(s);
+	tell(box->path, "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500) INSERT INTO events (at, type) SELECT n, 'boot' FROM n;"
+			"INSERT INTO maintenance (begins_at, ends_at, by, closed_at) VALUES (1, 2, 'ann', 3);");
+	s = open_store(box->url, STORE_WRITE);
+	for (int left = 2500 - STORE_PRUNE_ROWS; left > 0; left -= STORE_PRUNE_ROWS) {
+		assert_int_equal(store_prune_some(s, 2501, &more), 0);
+		assert_true(more);
+		assert_int_equal(ask(box->path, "SELECT count(*) FROM events"), left);
+		assert_int_equal(ask(box->path, "SELECT count(*) FROM maintenance"), 1);
+	}
+	assert_int_equal(store_prune_some(s, 2501, &more), 0);
+	assert_false(more);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events") + ask(box->path, "SELECT count(*) FROM maintenance"), 0);
+	store_close(s);
+
+	tell(box->path, "WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 2500) INSERT INTO events (at, type) SELECT n, 'boot' FROM n;");
+	s = open_store(box->url, STORE_WRITE);
+	assert_int_equal(store_prune(s, 2500, &rows), 0);
+	assert_int_equal(rows, 2499);
+	assert_int_equal(store_prune_some(s, 0, &more), 0);
+	assert_false(more);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events"), 1);
+	store_close(s);
+}
+
 /* Not timed; but a thousand transactions instead of one would be felt. */
 static void a_thousand_guests_fit_into_one_transaction(void **state)
 {
@@ -754,6 +786,7 @@ int main(void)
 		STORE_TEST(a_transaction_is_all_or_nothing),
 		STORE_TEST(a_reader_sees_whole_commits_while_the_writer_writes),
 		STORE_TEST(pruning_forgets_history_but_no_baseline_and_no_open_drift),
+		STORE_TEST(a_long_history_is_forgotten_by_and_by),
 		STORE_TEST(a_thousand_guests_fit_into_one_transaction),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

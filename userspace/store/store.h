@@ -379,8 +379,13 @@ int store_suppression_hit(struct store *s, const char *rule, uint64_t changes, u
 /* Rules that ever hid anything, by name. */
 int store_suppressions(struct store *s, struct store_suppression **ret, size_t *ret_count);
 
-/* Deletes history older than `before` (not baselines, not open drift, nor what they refer to). */
+/* How much is forgotten in one transaction, for which other writers wait: about a tenth of a second. */
+#define STORE_PRUNE_ROWS 1000
+
+/* Deletes history older than `before` (not baselines, not open drift, nor what they refer to), in as many transactions as it takes. */
 int store_prune(struct store *s, int64_t before, size_t *ret_rows);
+/* One of these transactions. *ret_more: it was not enough. */
+int store_prune_some(struct store *s, int64_t before, bool *ret_more);
 
 /* How many rows of a table. */
 struct store_rows {
