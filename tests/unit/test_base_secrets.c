@@ -74,6 +74,7 @@ static void test_no_odd_form_gets_a_secret_past(void **state)
 		{ "-device", "isa-applesmc,osk=letmein", "isa-applesmc,osk=<removed>" },
 		{ "--platform", "uuid=u,oem_strings=[io.systemd.credential:a=letmein,b]", "uuid=u,oem_strings=[io.systemd.credential:a=<removed>,b]" },
 		{ "--platform", "oem_strings=[\"io.systemd.credential:a=let,me\",\"b\"]", "oem_strings=[\"io.systemd.credential:a=<removed>\",\"b\"]" },
+		{ "--disk", "[\"a\",password=letmein,b=\"c\"]", "[\"a\",password=<removed>,b=\"c\"]" },
 		{ "-smbios", "type=11,value=io.systemd.stub.kernel-cmdline-extra=luks=letmein", "type=11,value=io.systemd.stub.kernel-cmdline-extra=<removed>" },
 		{ "-smbios", "type=1,serial=ds=nocloud;s=http://u:letmein@h/", "type=1,serial=ds=nocloud;s=http://u:<removed>@h/" },
 		{ "--param", "rd.luks.key=letmein", "<removed>" },

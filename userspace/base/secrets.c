@@ -286,7 +286,7 @@ static void clean_quoted(const struct cleaner *c, const char *text, const char *
 			used = clean_json(c, p, end);
 		if (!used && *p == 'i' && before && !is_name(before))
 			used = clean_systemd(c, p, end);
-		if (!used && before && strchr("?&:;|", before))
+		if (!used && before && strchr("?&:;|,[ ", before))
 			used = clean_nested(c, before, p, quote_or(p, end));
 		if (!used && *p == ':')
 			used = clean_url(c, p, end);
