@@ -10,10 +10,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import threading
 import unittest
 
 from harness import ABIDRIFT, ROOT, Folder, Live, abidrift, wait_for
+from test_cli import QUICK, UUID, drifted
 from test_run import alive, children, status
 
 FOUR = "bpf,perfmon,sys_ptrace,dac_read_search"
@@ -90,9 +92,9 @@ class Service(Live):
         process.notify = notify
         return process
 
-    def collector(self, **kw):
+    def collector(self, pin="off", **kw):
         return self.begin(["setpriv", "--inh-caps", "-all", "--bounding-set", "-all," + ",".join("+" + c for c in FOUR.split(",")), ABIDRIFT, "run",
-                           "--part", "collector", "--config", self.config, "--set", "monitor.pin=off"], LISTEN_FDS="1", **kw)
+                           "--part", "collector", "--config", self.config, "--set", f"monitor.pin={pin}"], LISTEN_FDS="1", **kw)
 
     def analyst(self, *more, **kw):
         a = self.begin(["setpriv", "--reuid", str(self.user.pw_uid), "--regid", str(self.user.pw_gid), "--clear-groups", "--no-new-privs", "--inh-caps", "-all",
@@ -112,9 +114,11 @@ class Service(Live):
         vmm.wait_line("^op done", "out")
         return vmm
 
+    def guests(self):
+        return json.loads(abidrift("ls", "--json", store=self.store).stdout)["guests"]
+
     def seen(self, vmm):
-        names = json.loads(abidrift("ls", "--json", store=self.store).stdout)["guests"]
-        return any(g["id"].startswith(f"anon-{vmm.pid}-") and g["running"] for g in names)
+        return any(g["id"].startswith(f"anon-{vmm.pid}-") and g["running"] for g in self.guests())
 
     def see(self, vmm):
         wait_for("the guest in ls", lambda: self.seen(vmm))
@@ -222,8 +226,42 @@ class Endurance(Service):
         self.assertEqual(children(a.pid)["messenger"], kept["messenger"])
         self.assertIsNone(a.child.poll())
         # Both guests are one boot each: the gap made none.
-        history = json.loads(abidrift("ls", "--json", store=self.store).stdout)["guests"]
+        history = self.guests()
         self.assertEqual({g["boot"] for g in history if g["running"] and any(g["id"].startswith(f"anon-{v.pid}-") for v in (first, second))}, {1})
+
+    def test_no_alert_is_lost_or_told_twice_while_a_collector_is_away(self):
+        trace = drifted().write(self.folder.file("t.trace"))
+        abidrift("replay", trace, *QUICK, store=self.store, ok=(1,))
+        shutil.chown(self.folder.file("state/s.db"), self.user.pw_uid, self.user.pw_gid)
+        c, a = self.both()
+        c.stop(signal.SIGKILL)
+        abidrift("accept", UUID, store=self.store)
+        a.wait_line('"type":"resolved"', "out")
+        again = self.collector()
+        again.notify.wait("READY=1")
+        abidrift("accept", UUID, "--undo", store=self.store)
+        a.wait_line('"type":"drift"', "out")
+        a.stop()
+        mine = [x for x in map(json.loads, a.out) if x["guest"]["uuid"] == UUID]
+        self.assertEqual([x["type"] for x in mine], ["resolved", "drift"])
+
+    def test_what_guests_do_while_the_service_is_away_is_known(self):
+        pins = tempfile.mkdtemp(prefix="abidrifttest", dir="/sys/fs/bpf")
+        self.addCleanup(shutil.rmtree, pins)
+        vmm = self.guest()
+        c, a = self.collector(pin=pins), self.analyst()
+        a.notify.wait("READY=1")
+        self.see(vmm)
+        c.stop(signal.SIGKILL)
+        self.assertEqual(os.listdir(pins), ["service"])
+        vmm.write("repeat 5 in 0x700 1\n")
+        wait_for("op done", lambda: sum(line.startswith("op done") for line in vmm.out) >= 2)
+        again = self.collector(pin=pins)
+        again.wait_line("went on collecting: taken over from")
+        guest = next(g for g in self.guests() if g["id"].startswith(f"anon-{vmm.pid}-"))
+        wait_for("the port", lambda: "ports 0x0700" in abidrift("show", guest["id"], "--fingerprint", store=self.store, ok=(0, 2)).stdout)
+        again.stop()
+        again.wait_line("goes on collecting; rm -r")
 
     def test_the_analyst_begins_without_a_collector_and_waits_for_it(self):
         os.unlink(self.path)
