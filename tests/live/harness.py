@@ -66,7 +66,7 @@ class Folder:
 def unpinned(argv):
     """A monitor's kernel side ends with it, unless a test says otherwise: what outlives a test would meet the next one."""
     for i in range(len(argv) - 1):
-        if argv[i] == ABIDRIFT and argv[i + 1] == "run" and not any(str(a).startswith("monitor.pin=") for a in argv):
+        if os.path.basename(str(argv[i])).startswith("abidrift") and argv[i + 1] == "run" and not any(str(a).startswith("monitor.pin=") for a in argv):
             return [*argv[:i + 2], "--set", "monitor.pin=off", *argv[i + 2:]]
     return argv
 
