@@ -221,7 +221,7 @@ static void child_start(struct supervisor *v, struct child *c)
 		/* Once: what has to come first may take its time. */
 		if (strncmp(c->said, e.text, sizeof c->said - 1))
 			output_error(v->s->options, "%s; trying again until it works", e.text);
-		snprintf(c->said, sizeof c->said, "%s", e.text);
+		snprintf(c->said, sizeof c->said, "%.*s", (int)sizeof c->said - 1, e.text);
 	}
 }
 
