@@ -148,6 +148,17 @@ class Keeper(Sinks):
             self.assertRegex(said, rf"messenger: .*{name}.* is gone")
         self.assertEqual([r for r in ("command,given_up", "webhook,given_up") if self.count(r)], [])
 
+    def test_a_keeper_that_hangs_does_not_outlive_its_messenger(self):
+        """It may hold the store's lock."""
+        m = self.monitor_of(f"command.run={self.script}", "journal.enable=off")
+        pids = self.attendants(m)
+        for pid in pids.values():
+            os.kill(pid, signal.SIGSTOP)
+        self.kill_messenger(m)
+        wait_for("their end", lambda: not any(alive(pid) for pid in pids.values()))
+        put = self.put("g", 1)
+        wait_for("the alert", lambda: put in self.told())
+
     def test_a_keeper_that_is_killed_at_the_very_start_ends_no_monitor(self):
         m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "journal.enable=off"])
         keeper = wait_for("the keeper", lambda: children(children(m.pid)["messenger"]).get("keeper") if "messenger" in children(m.pid) else None)

@@ -137,6 +137,7 @@ static void child_signals(void)
 	signal(SIGTERM, SIG_IGN);
 	signal(SIGHUP, SIG_IGN);
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTTOU, SIG_IGN); /* not in the terminal's foreground, and it writes there */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -156,6 +157,7 @@ static void child_go(const struct supervisor *v, const struct service *service, 
 {
 	int code;
 
+	setpgid(0, 0);
 	child_signals();
 	child_descriptors(service, start);
 	prctl(PR_SET_NAME, service->name, 0, 0, 0);
@@ -196,6 +198,7 @@ static int child_fork(struct supervisor *v, struct child *c, struct service_star
 		close(stop[1]);
 		return error_set(e, errno, "%s: fork: %s", c->service->name, strerror(errno));
 	}
+	setpgid(c->pid, c->pid); /* both do: whoever is first */
 	c->stop_fd = stop[1];
 	c->began_ms = c->rang_ms = now_ms();
 	c->began = c->killed = false;
@@ -262,12 +265,23 @@ static void child_ended(struct supervisor *v, struct child *c, int status)
 	output_note(v->s->options, "%s %s; starting it again in %lld ms", c->service->name, how, (long long)child_later(c));
 }
 
+/* flags: WNOHANG, or 0. With all that it started and left: it may be shut in so far that its death cannot end them. */
+static bool child_reap(pid_t pid, int flags, int *ret_status)
+{
+	siginfo_t info = { 0 };
+
+	if (waitid(P_PID, (id_t)pid, &info, WEXITED | WNOWAIT | flags) < 0 || info.si_pid != pid)
+		return false;
+	kill(-pid, SIGKILL);
+	return waitpid(pid, ret_status, 0) == pid;
+}
+
 static void reap(struct supervisor *v)
 {
 	int status;
 
 	for (size_t i = 0; i < v->count; i++)
-		if (v->children[i].pid > 0 && waitpid(v->children[i].pid, &status, WNOHANG) == v->children[i].pid)
+		if (v->children[i].pid > 0 && child_reap(v->children[i].pid, WNOHANG, &status))
 			child_ended(v, &v->children[i], status);
 }
 
@@ -349,7 +363,7 @@ static void child_stop(struct supervisor *v, struct child *c)
 	if (!v->hurry)
 		output_error(v->s->options, "%s does not end; ending it by force", c->service->name);
 	kill(c->pid, SIGKILL);
-	waitpid(c->pid, &status, 0);
+	child_reap(c->pid, 0, &status);
 	c->pid = 0;
 }
 
