@@ -26,6 +26,9 @@
 #define EVERY (C | R | STORE)
 
 #define OPEN_WRITES ((unsigned)(O_ACCMODE | O_CREAT | O_TRUNC | (O_TMPFILE & ~O_DIRECTORY)))
+/* No bit of these: nothing to run, least of all as another user. The kernel looks at the last 12 only. */
+#define NEW_FILE_LACKS 07111u
+#define MODE_LACKS (07777u & ~0640u)
 #define NAMESPACES ((unsigned)(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET))
 #define THREAD ((unsigned)(CLONE_THREAD | CLONE_VM | CLONE_SIGHAND))
 #define INT 0xffffffffu
@@ -83,14 +86,15 @@ static const struct call calls[] = {
 #endif
 
 	/* files to look at. Who must not write opens none for it; of the others Landlock and the store's folder bound it */
-	ONLY(open, C | R | M, 1, OPEN_WRITES, O_RDONLY), ONLY(openat, C | R | M, 2, OPEN_WRITES, O_RDONLY), CALL(open, A | K), CALL(openat, A | K),
+	ONLY(open, C | R | M, 1, OPEN_WRITES, O_RDONLY), ONLY(openat, C | R | M, 2, OPEN_WRITES, O_RDONLY),
+	ONLY(open, A | K, 2, NEW_FILE_LACKS, 0), ONLY(openat, A | K, 3, NEW_FILE_LACKS, 0),
 	CALL(stat, EVERY), CALL(lstat, EVERY), CALL(newfstatat, EVERY), CALL(statx, EVERY), CALL(access, EVERY), CALL(faccessat, EVERY),
 	CALL(faccessat2, EVERY), CALL(readlink, EVERY), CALL(readlinkat, EVERY), CALL(getcwd, EVERY), CALL(getdents64, EVERY),
 	CALL(fstatfs, EVERY), CALL(statfs, EVERY), CALL(fadvise64, EVERY),
 
 	/* SQLite's file, its log and index */
 	CALL(pwrite64, C | A | K), CALL(fsync, C | A | K), CALL(fdatasync, A | K), CALL(ftruncate, A | K), CALL(fallocate, A | K),
-	CALL(fchmod, A | K), CALL(unlink, A | K), CALL(unlinkat, A | K), CALL(flock, C | A | K),
+	ONLY(fchmod, A | K, 1, MODE_LACKS, 0), CALL(unlink, A | K), CALL(unlinkat, A | K), CALL(flock, C | A | K),
 
 	/* the collector: BPF, who the VMMs are, and its end of the stream */
 	CALL(bpf, C), CALL(memfd_create, C), CALL(pidfd_open, C | R), CALL(accept4, C | M), CALL(accept, C | M),

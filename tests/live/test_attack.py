@@ -25,11 +25,11 @@ TIOCSTI = 0x5412
 UNIX, INET, NETLINK, INET6, FAMILIES = 1, 2, 16, 10, 46
 # x86-64's; arch/x86/entry/syscalls/syscall_64.tbl
 CALLS = dict(close=3, mmap=9, mprotect=10, ioctl=16, shmget=29, connect=42, bind=49, listen=50, socket=41, socketpair=53, clone=56, execve=59, kill=62, fcntl=72, rename=82,
-             creat=85, link=86, unlink=87, symlink=88, chmod=90, chown=92, ptrace=101, personality=135, pivot_root=155, prctl=157, chroot=161, mount=165, umount2=166,
+             creat=85, link=86, unlink=87, symlink=88, chmod=90, fchmod=91, chown=92, ptrace=101, personality=135, pivot_root=155, prctl=157, chroot=161, mount=165, umount2=166,
              swapon=167, reboot=169, sethostname=170, init_module=175, tkill=200, io_setup=206, mq_open=240, kexec_load=246, add_key=248, keyctl=250, openat=257,
              unshare=272, perf_event_open=298, fanotify_init=300, prlimit64=302, open_by_handle_at=304, setns=308, process_vm_readv=310, process_vm_writev=311,
              finit_module=313, bpf=321, execveat=322, userfaultfd=323, pidfd_send_signal=424, io_uring_setup=425, open_tree=428, fsopen=430, openat2=437,
-             pidfd_getfd=438, process_madvise=440, landlock_create_ruleset=444)
+             fchmodat2=452, pidfd_getfd=438, process_madvise=440, landlock_create_ruleset=444)
 LANDLOCK_NEEDED = 6  # with which signals and ports are refused too
 
 
@@ -62,6 +62,14 @@ class Attacker:
         if fd >= 0:
             self.call("close", fd)
         return fd
+
+    def mode(self, path, flags, mode):
+        """Sets the mode of what it may open; of something else where it may not."""
+        fd = self.call("openat", AT_FDCWD, "s:" + path, flags, 0)
+        result = self.call("fchmod", max(fd, 0), mode)
+        if fd >= 0:
+            self.call("close", fd)
+        return result
 
     def socket(self, family, kind=1):
         fd = self.call("socket", family, kind, 0)
@@ -169,6 +177,10 @@ class Attack(Run):
             "remove files elsewhere": lambda: [yes("unlink", "s:" + self.doomed)],
             "write the store": lambda: [("store", a.open(self.path, O_RDWR))],
             "make files beside it": lambda: [("make", a.open(beside, O_RDWR | O_CREAT))],
+            "give files to other users, or make them programs": lambda: [
+                ("setuid", a.mode(self.path, O_RDWR, 0o4755)), ("a program", a.mode(self.path, O_RDWR, 0o750)), ("for all", a.mode(self.path, O_RDWR, 0o666)),
+                ("its folder", a.mode(os.path.dirname(self.path), 0, 0o777)), yes("fchmodat2", AT_FDCWD, "s:" + self.path, 0o4755, 0),
+                yes("openat", AT_FDCWD, "s:" + beside, O_RDWR | O_CREAT, 0o4755), yes("openat", AT_FDCWD, "s:" + beside, O_RDWR | O_CREAT, 0o700)],
             "mounts, namespaces, modules, keys, users": lambda: [
                 yes("mount", "s:none", "s:/mnt", "s:tmpfs", 0, 0), yes("umount2", "s:/mnt", 0), yes("fsopen", "s:tmpfs", 0), yes("open_tree", -1, "s:/", 0),
                 yes("pivot_root", "s:/", "s:/"), yes("chroot", "s:/"), yes("unshare", 0x10000000), yes("setns", 0, 0), yes("init_module", 0, 0, 0),
