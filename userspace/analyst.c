@@ -1864,14 +1864,29 @@ static void follow_config(struct analyst *a, const void *body, size_t bytes)
 		a->options.baseline_auto = is_auto;
 }
 
+static int take_settings(struct analyst *a, const void *body, size_t bytes, struct error *e)
+{
+	if (a->options.follow_config)
+		follow_config(a, body, bytes);
+	return take_rules(a, body, bytes, e);
+}
+
+static int take_own_settings(struct analyst *a, struct error *e)
+{
+	struct buffer own = BUFFER_INIT;
+	int err = a->options.settings(a->options.context, &own);
+
+	err = err < 0 ? 0 : take_settings(a, own.data, own.size, e);
+	buffer_release(&own);
+	return err;
+}
+
 static int take_config(struct analyst *a, const void *body, size_t bytes, struct error *e)
 {
 	const char *memory = record_pair_get(body, bytes, "monitor.guest_memory");
 
-	if (a->options.follow_config)
-		follow_config(a, body, bytes);
 	a->reads_memory = memory && !strcmp(memory, "on");
-	return take_rules(a, body, bytes, e);
+	return a->options.settings ? take_own_settings(a, e) : take_settings(a, body, bytes, e);
 }
 
 static int take_tick(struct analyst *a, const void *body, bool hello, struct error *e)
@@ -1971,16 +1986,25 @@ static int feed_buffer(struct analyst *a, struct buffer *in, struct error *e)
 	return err < 0 ? err : 0;
 }
 
+/* Once the stream has begun: with it comes the time by which rules end. */
+static int settings_again(struct analyst *a, int fd, struct error *e)
+{
+	uint64_t rung;
+
+	return read(fd, &rung, sizeof rung) == (ssize_t)sizeof rung && a->hello ? take_own_settings(a, e) : 0;
+}
+
 int analyst_run(struct analyst *a, int stream_fd, int stop_fd, struct error *e)
 {
-	struct pollfd fds[] = { { .fd = stream_fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN } };
+	struct pollfd fds[] = { { .fd = stream_fd, .events = POLLIN }, { .fd = stop_fd, .events = POLLIN },
+				{ .fd = a->options.settings ? a->options.settings_fd : -1, .events = POLLIN } };
 	struct buffer in = BUFFER_INIT;
 	static char chunk[READ_BYTES];
 	int err = 0;
 
 	while (err >= 0) {
 		ssize_t got;
-		int some = poll(fds, 2, QUIET_MS);
+		int some = poll(fds, sizeof fds / sizeof *fds, QUIET_MS);
 
 		if (some < 0 && errno != EINTR) {
 			err = error_set(e, errno, "poll: %s", strerror(errno));
@@ -1991,6 +2015,10 @@ int analyst_run(struct analyst *a, int stream_fd, int stop_fd, struct error *e)
 			continue;
 		if (fds[1].revents)
 			break;
+		if (fds[2].revents && (err = settings_again(a, fds[2].fd, e)) < 0)
+			break;
+		if (!fds[0].revents)
+			continue;
 		got = read(stream_fd, chunk, sizeof chunk);
 		if (got < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;

@@ -10,6 +10,7 @@
 #include "userspace/stream/record.h"
 
 struct analyst;
+struct buffer;
 struct error;
 struct store;
 struct suppressions;
@@ -19,6 +20,12 @@ struct analyst_options {
 	bool baseline_auto;
 	uint64_t keep_ns;           /* store.keep */
 	bool follow_config;         /* the stream's RECORD_CONFIG counts, also later: settle, settle_max, baseline, keep */
+	/*
+	 * Its own settings, as the body of a RECORD_CONFIG, instead of those of the stream, which another configuration may have made; again when
+	 * settings_fd (an eventfd) is readable. -errno: there are none to be had now. NULL: the stream's; settings_fd is not looked at.
+	 */
+	int (*settings)(void *context, struct buffer *ret);
+	int settings_fd;
 	bool replay;                /* the end of the stream judges what has not settled; suppression rules are `suppress`, not the stream's */
 	const struct suppressions *suppress; /* borrowed; of a replay. NULL: none */
 	/* One human line for the operator (no newline), escaped for a terminal; level: 0 = event, 1 = warning. NULL: silent. */

@@ -330,9 +330,9 @@ class Reload(Service):
         self.configure(settle="1s", more="ring = 65536\n[suppress old]\nkey = *\nuntil = 2020-01-01\nreason = over\n")
         self.reload(c)
         c.wait_line("monitor.ring: another value takes a restart; auto stays")
+        self.reload(a)
         a.wait_line("monitor.settle is 1s now")
         a.wait_line("suppression rule old ended")
-        self.reload(a)
         now = children(a.pid)
         self.assertEqual(now["analyst"], kids["analyst"])
         self.assertNotEqual(now["messenger"], kids["messenger"])
@@ -347,10 +347,22 @@ class Reload(Service):
             self.reload(p)
             p.wait_line(r"a\.conf:2: .*the settings stay as they were")
         # One that can be read, and cannot be worked with.
-        self.configure(settle="1s", more="[webhook]\nenable = on\nurl = http://127.0.0.1:9/\nsecret_file = /nonexistent\n")
+        self.configure(settle="1s", more="[webhook]\nenable = on\nurl = http://127.0.0.1:9/\nsecret_file = /nonexistent\n[store]\nkeep = 5d\n")
+        # The collector, who knows no secret, takes it: the analyst takes nothing that its own side did not.
+        self.reload(c)
+        c.wait_line("settings read again")
         self.reload(a)
         a.wait_line("/nonexistent.*the settings stay as they were")
         self.assertEqual(children(a.pid), kids)
+        c.stop(signal.SIGKILL)
+        c = self.collector()
+        a.wait_line("analyst ended; starting it again")
+        c.notify.wait("READY=1")
+        self.configure(settle="3s")
+        for p in (c, a):
+            self.reload(p)
+        a.wait_line("monitor.settle is 3s now")
+        self.assertFalse([line for line in a.err if "is 1s now" in line or "store.keep" in line], a.err)
 
     def test_the_whole_monitor_does_so_too(self):
         m = self.process([ABIDRIFT, "run", "--config", self.config, "--store", self.store, "--listen", "none", "--set", "monitor.pin=off"])

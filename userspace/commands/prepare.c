@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -152,6 +153,8 @@ static int descriptors_make(struct run *r, struct error *e)
 		if (*bells[i] < 0)
 			err = error_set(e, errno, "eventfd: %s", strerror(errno));
 	}
+	if (err >= 0 && r->part == PART_ANALYST && (r->settings_fd = memfd_create("settings", MFD_CLOEXEC)) < 0)
+		err = error_set(e, errno, "memfd_create: %s", strerror(errno));
 	return err;
 }
 
@@ -191,5 +194,5 @@ int prepare(struct run *r, struct error *e)
 		err = http_prepare(r, e);
 	if (err >= 0 && !(r->pairs = config_stream_pairs(r->config)))
 		err = error_set(e, ENOMEM, "out of memory");
-	return err;
+	return err < 0 ? err : service_hand_on(r, e);
 }

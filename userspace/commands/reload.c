@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "userspace/base/buffer.h"
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/commands/options.h"
@@ -16,6 +17,7 @@
 #include "userspace/drift/suppress.h"
 #include "userspace/notify/notify.h"
 #include "userspace/serve/http.h"
+#include "userspace/stream/record.h"
 
 #define OF(part) (1u << (part))
 
@@ -69,6 +71,23 @@ int service_take(struct run *r, struct config *config, struct error *e)
 	r->pairs = pairs;
 	r->config = config;
 	return 0;
+}
+
+int service_hand_on(const struct run *r, struct error *e)
+{
+	struct buffer body = BUFFER_INIT;
+	int err = 0;
+
+	if (r->settings_fd < 0)
+		return 0;
+	for (size_t i = 0; r->pairs[i]; i += 2)
+		record_pair_put(&body, r->pairs[i], r->pairs[i + 1]);
+	if (buffer_failed(&body))
+		err = error_set(e, ENOMEM, "out of memory");
+	else if (ftruncate(r->settings_fd, 0) < 0 || pwrite(r->settings_fd, body.data, body.size, 0) != (ssize_t)body.size)
+		err = error_set(e, ENOMEM, "the settings cannot be handed on: %s", strerror(errno));
+	buffer_release(&body);
+	return err;
 }
 
 /* ---- what may fail, or changes who we are, is tried by somebody else */

@@ -40,6 +40,8 @@ static bool reload(void *context)
 		config_free(config);
 	if (err >= 0)
 		err = service_take(r, config, &e);
+	if (err >= 0)
+		err = service_hand_on(r, &e);
 	if (err < 0) {
 		output_error(r->options, "%s; the settings stay as they were", *e.text ? e.text : strerror(-err));
 		return false;
@@ -118,8 +120,8 @@ static int part_of(const struct options *o, enum part *ret)
 
 int verb_run(const struct options *o)
 {
-	struct run r = { .options = o, .pin_fd = -1, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .reload_fd = -1, .alive_fd = -1,
-			 .http = HTTP_LISTENER_INIT };
+	struct run r = { .options = o, .pin_fd = -1, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .reload_fd = -1, .settings_fd = -1,
+			 .alive_fd = -1, .http = HTTP_LISTENER_INIT };
 	struct error e = ERROR_INIT;
 	int code = part_of(o, &r.part);
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "userspace/analyst.h"
+#include "userspace/base/buffer.h"
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/collector.h"
@@ -178,7 +179,23 @@ static int analyst_prepare(void *context, struct service_start *start, struct er
 	start->own_fd = fd;
 	start->keep[0] = r->bell_fd;
 	start->keep[1] = r->ready_fd;
+	if (r->settings_fd >= 0) {
+		start->keep[2] = r->settings_fd;
+		start->keep[3] = r->reload_fd;
+	}
 	return 0;
+}
+
+/* One that is torn, as it is being written anew, is not taken: the bell rings once it is whole. */
+static int settings_read(void *context, struct buffer *ret)
+{
+	const struct run *r = context;
+	char chunk[4096];
+	ssize_t got;
+
+	while ((got = pread(r->settings_fd, chunk, sizeof chunk, (off_t)ret->size)) > 0)
+		buffer_append(ret, chunk, (size_t)got);
+	return got < 0 || buffer_failed(ret) || !ret->size || ret->data[ret->size - 1] ? -EAGAIN : 0;
 }
 
 static void rang(void *context)
@@ -221,6 +238,8 @@ static int analyst_main(void *context, const struct service_start *start)
 		.baseline_auto = !strcmp(config_get(r->config, "monitor.baseline"), "auto"),
 		.keep_ns = config_ns(r->config, "store.keep"),
 		.follow_config = true,
+		.settings = r->settings_fd >= 0 ? settings_read : NULL,
+		.settings_fd = r->reload_fd,
 		.alive = alive,
 		.say = said,
 		.rang = rang,

@@ -39,7 +39,8 @@ struct run {
 	int pin_fd; /* holds it while a collector is started again; -1: there is nothing to hold */
 	int lock_fd; /* on the store's file: one monitor per store */
 	int listen_fd; /* the collector's; -1: it is another service's */
-	int reload_fd; /* the collector hears that the configuration is to be read again */
+	int reload_fd; /* who judges or collects hears that there are other settings: the collector reads them again, the analyst is given them */
+	int settings_fd; /* where the analyst is given them, once all of its side took them: a file in memory. -1: they come with the stream */
 	int alive_fd; /* in each of the processes: it rings there while it makes progress */
 	int bell_fd; /* analyst rings, messenger hears */
 	int ready_fd; /* analyst tells, we hear */
@@ -68,6 +69,8 @@ int service_reread(const struct run *r, enum part tell, struct config **ret, str
 int service_try(const struct run *r, const struct config *config, struct error *e);
 /* It is the one from now on. */
 int service_take(struct run *r, struct config *config, struct error *e);
+/* To the analyst of a part of its own, whose collector may have taken what its side refuses. */
+int service_hand_on(const struct run *r, struct error *e);
 
 /* Runs act in a process of its own, as it may change what it likes there. What it says in e is said here. */
 int service_apart(int (*act)(const void *context, struct error *e), const void *context, struct error *e);
