@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -115,6 +116,68 @@ static void test_a_block_graph_that_bites_its_tail_ends(void **state)
 	check_firmware(BLOCK("q\0-M\0pc,pflash0=a\0-blockdev\0node-name=a,file=b\0-blockdev\0node-name=b,file=a"), "");
 }
 
+static int count(void *context, const char *path)
+{
+	(void)path;
+	++*(size_t *)context;
+	return 0;
+}
+
+/* A line of these two, over and over, as long as the collector reads; tests/run ends what takes minutes. Returns how many files it asks for. */
+static size_t long_line(const char *first, const char *second)
+{
+	enum { BYTES = 256 << 10 };
+	size_t size = 2, files = 0, cursor = 0, one = strlen(first) + 1, two = strlen(second) + 1;
+	char *block = malloc(BYTES);
+	struct arguments a;
+
+	assert_non_null(block);
+	memcpy(block, "q", 2);
+	for (; size + one + two <= BYTES; size += one + two) {
+		memcpy(block + size, first, one);
+		memcpy(block + size + one, second, two);
+	}
+	assert_int_equal(arguments_split(block, size, &a), 0);
+	assert_int_equal(arguments_firmware(&a, count, &files), 0);
+	arguments_default_firmware(&a, true);
+	assert_false(arguments_match(&a, "nobody"));
+	while (arguments_next(&a, "L", &cursor))
+		;
+	arguments_release(&a);
+	free(block);
+	return files;
+}
+
+/* Who may start a VMM writes its command line: one that took hours would blind the host. */
+static void test_no_command_line_keeps_the_collector(void **state)
+{
+	static const char *const lines[] = { "-M=pflash0=z", "-machine=pflash0=z,pflash1=z", "-blockdev=a", "-blockdev=node-name=z,file=z",
+		"-drive=if=pflash", "-L", "-L=x", "-smbios=type=1", "-name=a", "-blockdev={\"node-name\":\"z\"}", "" };
+	enum { LINES = sizeof(lines) / sizeof(lines[0]) };
+
+	(void)state;
+	for (size_t i = 0; i < LINES; i++)
+		for (size_t n = 0; n < LINES; n++)
+			assert_int_equal(long_line(lines[i], lines[n]), 0);
+	/* Two ways to name a machine, eight of each, two units. */
+	assert_int_equal(long_line("-M=pflash0=z,pflash1=z", "-blockdev=node-name=z,filename=f,read-only=on"), 16);
+	assert_int_equal(long_line("-L", "-L"), 0);
+}
+
+static void test_the_data_folders_come_in_their_order(void **state)
+{
+	static const char block[] = "q\0-L\0/a\0--L=/b\0-Lx\0-L";
+	struct arguments a;
+	size_t cursor = 0;
+
+	(void)state;
+	assert_int_equal(arguments_split(block, sizeof(block), &a), 0);
+	assert_string_equal(arguments_next(&a, "L", &cursor), "/a");
+	assert_string_equal(arguments_next(&a, "L", &cursor), "/b");
+	assert_null(arguments_next(&a, "L", &cursor));
+	arguments_release(&a);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -122,6 +185,8 @@ int main(void)
 		cmocka_unit_test(test_the_firmware_of_every_way_to_give_one_is_known),
 		cmocka_unit_test(test_the_firmware_that_nobody_named_is_known_of_a_pc_only),
 		cmocka_unit_test(test_a_block_graph_that_bites_its_tail_ends),
+		cmocka_unit_test(test_no_command_line_keeps_the_collector),
+		cmocka_unit_test(test_the_data_folders_come_in_their_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

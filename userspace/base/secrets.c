@@ -277,17 +277,20 @@ static const char *quote_or(const char *text, const char *end)
 /* Has the text a quote? Then it is JSON, or holds some: names and values are found by their quotes, elements mean nothing. */
 static void clean_quoted(const struct cleaner *c, const char *text, const char *end)
 {
+	const char *quote = text; /* the next one: looked for once, not from each delimiter before it */
 	char before = '\0';
 
 	for (const char *p = text; p < end;) {
 		size_t used = 0;
 
+		if (quote <= p)
+			quote = quote_or(p, end);
 		if (*p == '"' || *p == '\'' || (*p == '\\' && before != '\\'))
 			used = clean_json(c, p, end);
 		if (!used && *p == 'i' && before && !is_name(before))
 			used = clean_systemd(c, p, end);
 		if (!used && before && strchr("?&:;|,[ ", before))
-			used = clean_nested(c, before, p, quote_or(p, end));
+			used = clean_nested(c, before, p, quote);
 		if (!used && *p == ':')
 			used = clean_url(c, p, end);
 		if (!used) {

@@ -10,6 +10,14 @@
 #define VALUE_MAX_BYTES 4096u
 #define NODE_DEPTH_MAX 4 /* a format node over a protocol node, and filters */
 #define FLASH_UNITS 2
+#define MACHINES_MAX 8u /* of each of its options; libvirt gives one */
+#define NODES_MAX 256u  /* a guest with 64 disks has 128 */
+
+/* The values of -blockdev: found once, since each flash unit is looked for among all of them. */
+struct nodes {
+	size_t count;
+	const char *list[NODES_MAX];
+};
 
 int arguments_split(const char *block, size_t size, struct arguments *ret)
 {
@@ -51,13 +59,15 @@ static const char *value_at(const struct arguments *a, size_t i, const char *opt
 	return !p[size] && i + 1 < a->count ? a->list[i + 1] : NULL;
 }
 
-const char *arguments_value(const struct arguments *a, const char *option, size_t n)
+const char *arguments_next(const struct arguments *a, const char *option, size_t *cursor)
 {
-	for (size_t i = 1; i < a->count; i++) {
+	for (size_t i = *cursor + 1; i < a->count; i++) {
 		const char *value = value_at(a, i, option);
 
-		if (value && !n--)
+		if (value) {
+			*cursor = i;
 			return value;
+		}
 	}
 	return NULL;
 }
@@ -177,51 +187,77 @@ static bool is_on(const char *value)
 	return !strcmp(value, "on") || !strcmp(value, "true") || !strcmp(value, "yes");
 }
 
-/* The file behind a block node: through the nodes that it refers to. */
-static bool node_file(const struct arguments *a, const char *node, int depth, char ret[VALUE_MAX_BYTES], bool *read_only)
+static void nodes_find(const struct arguments *a, struct nodes *ret)
 {
 	const char *text;
+	size_t cursor = 0;
+
+	ret->count = 0;
+	while (ret->count < NODES_MAX && (text = arguments_next(a, "blockdev", &cursor)))
+		ret->list[ret->count++] = text;
+}
+
+/* The file behind a block node: through the nodes that it refers to. */
+static bool node_file(const struct nodes *nodes, const char *node, int depth, char ret[VALUE_MAX_BYTES], bool *read_only)
+{
 	char name[VALUE_MAX_BYTES], below[VALUE_MAX_BYTES];
 
-	for (size_t n = 0; depth && (text = arguments_value(a, "blockdev", n)); n++) {
+	for (size_t n = 0; depth && n < nodes->count; n++) {
+		const char *text = nodes->list[n];
+
 		if (!get(text, "node-name", name) || strcmp(name, node))
 			continue;
 		if (get(text, "read-only", name) && is_on(name))
 			*read_only = true;
 		if (get(text, "filename", ret) || get(text, "file.filename", ret))
 			return true;
-		return get(text, "file", below) && node_file(a, below, depth - 1, ret, read_only);
+		return get(text, "file", below) && node_file(nodes, below, depth - 1, ret, read_only);
 	}
 	return false;
 }
 
-static int firmware_of_machine(const struct arguments *a, arguments_firmware_fn fn, void *context)
+static int firmware_of_machine(const struct nodes *nodes, const char *machine, arguments_firmware_fn fn, void *context)
 {
-	static const char *const options[] = { "machine", "M" }, *const keys[FLASH_UNITS] = { "pflash0", "pflash1" };
-	const char *text;
+	static const char *const keys[FLASH_UNITS] = { "pflash0", "pflash1" };
 
-	for (size_t o = 0; o < 2; o++)
-		for (size_t n = 0; (text = arguments_value(a, options[o], n)); n++)
-			for (unsigned unit = 0; unit < FLASH_UNITS; unit++) {
-				char node[VALUE_MAX_BYTES], path[VALUE_MAX_BYTES];
-				bool read_only = false;
-				int err;
+	for (unsigned unit = 0; unit < FLASH_UNITS; unit++) {
+		char node[VALUE_MAX_BYTES], path[VALUE_MAX_BYTES];
+		bool read_only = false;
+		int err;
 
-				if (!get(text, keys[unit], node) || !node_file(a, node, NODE_DEPTH_MAX, path, &read_only))
-					continue;
-				err = unit && !read_only ? 0 : fn(context, path);
-				if (err < 0)
-					return err;
-			}
+		if (!get(machine, keys[unit], node) || !node_file(nodes, node, NODE_DEPTH_MAX, path, &read_only))
+			continue;
+		err = unit && !read_only ? 0 : fn(context, path);
+		if (err < 0)
+			return err;
+	}
 	return 0;
+}
+
+static int firmware_of_machines(const struct arguments *a, arguments_firmware_fn fn, void *context)
+{
+	static const char *const options[] = { "machine", "M" };
+	struct nodes nodes;
+	const char *text;
+	int err = 0;
+
+	nodes_find(a, &nodes);
+	for (size_t o = 0; o < sizeof(options) / sizeof(options[0]); o++) {
+		size_t cursor = 0;
+
+		for (unsigned n = 0; err >= 0 && n < MACHINES_MAX && (text = arguments_next(a, options[o], &cursor)); n++)
+			err = firmware_of_machine(&nodes, text, fn, context);
+	}
+	return err;
 }
 
 static int firmware_of_drives(const struct arguments *a, arguments_firmware_fn fn, void *context)
 {
 	unsigned flash = 0;
+	size_t cursor = 0;
 	const char *text;
 
-	for (size_t n = 0; (text = arguments_value(a, "drive", n)); n++) {
+	while ((text = arguments_next(a, "drive", &cursor))) {
 		char value[VALUE_MAX_BYTES], path[VALUE_MAX_BYTES];
 		unsigned unit;
 		bool read_only;
@@ -247,13 +283,16 @@ int arguments_firmware(const struct arguments *a, arguments_firmware_fn fn, void
 	const char *path;
 	int err = 0;
 
-	for (size_t o = 0; o < sizeof(options) / sizeof(options[0]); o++)
-		for (size_t n = 0; err >= 0 && (path = arguments_value(a, options[o], n)); n++)
+	for (size_t o = 0; o < sizeof(options) / sizeof(options[0]); o++) {
+		size_t cursor = 0;
+
+		while (err >= 0 && (path = arguments_next(a, options[o], &cursor)))
 			err = fn(context, path);
+	}
 	if (err >= 0)
 		err = firmware_of_drives(a, fn, context);
 	if (err >= 0)
-		err = firmware_of_machine(a, fn, context);
+		err = firmware_of_machines(a, fn, context);
 	return err < 0 ? err : 0;
 }
 
@@ -271,14 +310,17 @@ const char *arguments_default_firmware(const struct arguments *a, bool x86)
 	const char *text;
 	bool pc = x86;
 
-	for (size_t o = 0; o < sizeof(images) / sizeof(images[0]); o++)
-		if (arguments_value(a, images[o], 0))
+	for (size_t o = 0; o < sizeof(images) / sizeof(images[0]); o++) {
+		size_t cursor = 0;
+
+		if (arguments_next(a, images[o], &cursor))
 			return NULL;
-	for (size_t n = 0; (text = arguments_value(a, "drive", n)); n++)
+	}
+	for (size_t cursor = 0; (text = arguments_next(a, "drive", &cursor));)
 		if (get(text, "if", value) && !strcmp(value, "pflash"))
 			return NULL;
 	for (size_t o = 0; o < sizeof(machines) / sizeof(machines[0]); o++)
-		for (size_t n = 0; (text = arguments_value(a, machines[o], n)); n++) {
+		for (size_t cursor = 0; (text = arguments_next(a, machines[o], &cursor));) {
 			if (get(text, "pflash0", value) || get(text, "firmware", value))
 				return NULL;
 			if (get(text, "type", value) || get(text, "", value))

@@ -26,6 +26,7 @@
 #define CHUNK_BYTES 65536u
 #define WAY_FOLDERS_MAX 128u
 #define WAY_LINKS_MAX 40u /* as the kernel */
+#define WAY_STEPS_MAX 1024u /* names, those of links too: 40 links of "./././…" would take the collector's time */
 #define REMEMBERED 128u
 #define NOTES_MAX_BYTES 65536u
 #define PROGRAM_HEADERS_MAX 256u
@@ -110,7 +111,7 @@ static int reopen_regular(int handle)
 struct way {
 	int folders[WAY_FOLDERS_MAX];
 	unsigned depth; /* of folders; [0] is the root */
-	unsigned links;
+	unsigned links, steps;
 	char rest[PATH_MAX];
 };
 
@@ -150,7 +151,7 @@ static int way_step(struct way *w)
 	struct stat st;
 	int fd, err = 0;
 
-	if (size > NAME_MAX || w->depth == WAY_FOLDERS_MAX)
+	if (size > NAME_MAX || w->depth == WAY_FOLDERS_MAX || ++w->steps > WAY_STEPS_MAX)
 		return -ENAMETOOLONG;
 	memcpy(name, w->rest + slashes, size);
 	name[size] = '\0';

@@ -23,6 +23,7 @@
 #define ARGUMENTS_MAX_BYTES (640u << 10) /* with keys and placeholders; the record must stay below RECORD_MAX_BYTES */
 #define SMALL_FILE_BYTES 4096u
 #define FIRMWARE_FILES_MAX 8
+#define DATA_FOLDERS_MAX 8u /* of -L: each is a lookup of each file, and any user may start a VMM with ever more */
 #define STAT_FIELD_START 22
 #define NS_PER_S 1000000000ll
 
@@ -312,6 +313,7 @@ static int firmware_open(const struct firmware_search *s, const char *name, char
 	static const char *const data_directories[] = { "/usr/share/qemu", "/usr/share/seabios", "/usr/share/qemu-kvm", "/usr/share/kvm", "/usr/share/ovmf", "/usr/local/share/qemu" };
 	char cwd[4096];
 	const char *directory;
+	size_t cursor = 0;
 	bool deleted = false;
 	int fd = -ENOENT;
 
@@ -319,7 +321,7 @@ static int firmware_open(const struct firmware_search *s, const char *name, char
 		return firmware_try(s, "", name, ret, size);
 	if (link_read(s->process->pid, "cwd", cwd, sizeof(cwd), &deleted) >= 0 && !deleted)
 		fd = firmware_try(s, cwd, name, ret, size);
-	for (size_t n = 0; fd < 0 && (directory = arguments_value(s->arguments, "L", n)); n++)
+	for (unsigned n = 0; fd < 0 && n < DATA_FOLDERS_MAX && (directory = arguments_next(s->arguments, "L", &cursor)); n++)
 		fd = firmware_try(s, directory, name, ret, size);
 	for (size_t n = 0; fd < 0 && n < sizeof(data_directories) / sizeof(data_directories[0]); n++)
 		fd = firmware_try(s, data_directories[n], name, ret, size);
