@@ -9,7 +9,7 @@ import subprocess
 import uuid
 
 import test_micro
-from harness import Live, entries, wait_for
+from harness import ABIDRIFT, Live, entries, wait_for
 
 BPFFS = "/sys/fs/bpf"
 BPFTOOL = shutil.which("bpftool") or "/usr/sbin/bpftool"
@@ -272,6 +272,13 @@ class Sets(Pins):
         # Another size than was asked for.
         self.end(self.pinned("--set", "monitor.ring=4096"))
         self.assertEqual(bpftool("map", "show", "pinned", folder + "/news")["max_entries"], 4096)
+        # A start that comes to nothing takes nothing away: these go on.
+        before = self.links()
+        failed = subprocess.run(["prlimit", "--nofile=24:24", ABIDRIFT, "run", "--store", f"sqlite:{self.folder.file('state/abidrift.db')}", "--set",
+                                 f"monitor.pin={self.root}", "--set", "serve.listen=none"], capture_output=True, text=True, timeout=60)
+        self.assertEqual(failed.returncode, 2, failed.stderr)
+        self.assertIn("loading BPF programs", failed.stderr)
+        self.assertEqual(self.links(), before)
         self.end(self.lost("map news"))
         # Foreign objects under our names.
         os.unlink(folder + "/vms")

@@ -394,6 +394,7 @@ static void taken_over(struct kernel *k)
 	kernel_drain(k, take_nothing, NULL, 0);
 	k->litter = true;
 }
+
 int kernel_new(const struct kernel_options *options, struct kernel **ret, struct error *e)
 {
 	static const struct kernel_options none;

@@ -445,7 +445,7 @@ void pins_free(struct pins *p)
 
 /* ---- does it fit? */
 
-static void digest_text(void *context, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void digest_text(void *context, const char *format, va_list args)
 {
 	uint64_t *hash = context;
 	char text[512];
@@ -518,7 +518,6 @@ static void check(struct pins *p, const struct abidrift_bpf *skel, struct buffer
 	buffer_printf(notes, "the pins in %s%s%s are replaced: %s; what guests did since that abidrift ended is not known, those that run now are witnessed\n",
 		      p->folder, *p->is.version ? " of abidrift " : "", p->is.version, p->why);
 	forget(p);
-	(void)set_wipe(p->fd);
 	memset(&p->is, 0, sizeof(p->is));
 }
 
@@ -603,8 +602,13 @@ bool pins_hand_over(struct pins *p, const struct kernel *k, struct buffer *notes
 {
 	struct wipe before = { .fd = p->fd, .links_only = true, .keep = p->owner };
 	uint32_t key = EPOCHS_OWNER;
-	int r = p->adopted ? 0 : maps_pin(p, k), owns;
+	int r = 0, owns;
 
+	/* Not before: where our programs could not be loaded, what was there goes on. */
+	if (p->something && !p->adopted)
+		r = set_wipe(p->fd);
+	if (r >= 0 && !p->adopted)
+		r = maps_pin(p, k);
 	if (r >= 0)
 		r = links_pin(p, k);
 	/* Pinned or not: from here on these programs do the work. */

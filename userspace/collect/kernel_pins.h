@@ -26,7 +26,7 @@ void pins_free(struct pins *pins); /* what is pinned stays */
 
 /* The capacity of the facts map that is there, where one like `wanted` would do; else wanted. */
 uint32_t pins_capacity(const struct pins *pins, uint32_t wanted);
-/* Before loading: gives skel the maps that are there. Those that it cannot use are removed, once, and that is noted. */
+/* Before loading: gives skel the maps that are there. That they cannot be used is noted, once; they go on until pins_hand_over(). */
 int pins_reuse(struct pins *pins, struct abidrift_bpf *skel, struct buffer *notes);
 /* Maps of an earlier abidrift are in use. */
 bool pins_adopted(const struct pins *pins);
