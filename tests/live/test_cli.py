@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What people and scripts rely on from the verbs: texts, JSON, exit codes, errors. On stores made from made-up traces: no root, no KVM."""
+import contextlib
 import glob
 import json
 import os
@@ -7,6 +8,7 @@ import re
 import sqlite3
 import subprocess
 import tempfile
+import time
 import unittest
 
 from harness import ABIDRIFT, Folder
@@ -148,6 +150,35 @@ class Drifted(Cli):
         self.assertEqual(self.json("diff", "web-1@1", code=1)["result"], "drift")
         self.assertEqual(self.json("diff", "web-1@2")["result"], "same")
         self.assertEqual(self.json("diff", "web-1@2", "web-1@1", code=1)["changes"][0]["fields"][0]["to"], "1")
+
+    def silent(self, seconds):
+        """The monitor of the store's host last spoke so long ago; returns that host and its time."""
+        with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as db, db:
+            (host,), = db.execute("SELECT DISTINCT host FROM instances WHERE running = 1")
+            db.execute("INSERT OR REPLACE INTO statuses VALUES (?, ?, '{}')", (host, time.time_ns() - seconds * 10 ** 9))
+        return host
+
+    def test_what_a_dead_monitor_knew_is_not_told_as_now(self):
+        ways = (("ls", 0), ("diff", "web-1", 1), ("show", "web-1", 0), ("show", "web-1", "--fingerprint", 0), ("accept", "web-1", 0), ("accept", "web-1", "--undo", 0))
+        # One that never had a monitor, a file and a monitor that is alive: nothing is said.
+        for seconds in (None, 0):
+            if seconds is not None:
+                self.silent(seconds)
+            for *words, code in ways:
+                self.assertEqual(self.run_it(*words, code=code).err, "", words)
+            self.assertEqual((self.json("ls")["stale"], self.json("diff", "web-1", code=1)["stale"]), ([], []))
+        host = self.silent(3600)
+        for *words, code in ways:
+            said = self.run_it(*words, code=code).err
+            self.assertRegex(said, rf"^abidrift: no monitor of {re.escape(host)} works with this store since 20\S+Z: of its guests this is what it knew then\n$", words)
+            self.assertEqual(self.run_it(*words, "-q", code=code).err, "", words)
+        for model in (self.json("ls"), self.json("diff", "web-1", code=1)):
+            self.assertEqual([s["host"] for s in model["stale"]], [host])
+            self.assertRegex(model["stale"][0]["at"], "^20.*Z$")
+        # Nothing is thought to run there: what is told is the past, and looks so.
+        with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as db, db:
+            db.execute("UPDATE instances SET running = 0, ended_at = 1 WHERE running = 1")
+        self.assertEqual((self.run_it("ls").err, self.json("ls")["stale"]), ("", []))
 
     def test_a_backup_tells_the_same_as_the_store_and_overwrites_nothing(self):
         copy = self.folder.file("copy.db")

@@ -11,6 +11,7 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/person.h"
 #include "userspace/commands/settings.h"
+#include "userspace/commands/stale.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/judge.h"
@@ -205,6 +206,8 @@ int verb_accept(const struct options *o)
 		err = settings_suppressions(o, NULL, &rules, &e);
 	if (err >= 0)
 		err = settings_store(o, STORE_WRITE, &store, &e);
+	if (err >= 0)
+		stale_note(o, store);
 	if (err >= 0 && o->change_set) {
 		code = accept_set(o, store, rules, expires);
 		goto out;

@@ -5,6 +5,7 @@
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/settings.h"
+#include "userspace/commands/stale.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/view.h"
@@ -44,6 +45,7 @@ int verb_diff(const struct options *o)
 		code = output_json(o, model);
 		return code ? code : compare_code((enum drift_result)result);
 	}
+	stale_tell(o, json_object_get(model, "stale"));
 	if (!o->quiet)
 		drift_text(model, &(struct drift_text_options){ .color = output_color(o), .more = o->verbose, .advice = o->argument_count == 1 }, &text);
 	code = output_text(o, &text);

@@ -6,6 +6,7 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/sets.h"
 #include "userspace/commands/settings.h"
+#include "userspace/commands/stale.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/serve/api.h"
 
@@ -18,12 +19,13 @@ int verb_ls(const struct options *o)
 	int code, err = settings_store(o, STORE_READ, &store, &e);
 
 	if (err >= 0)
-		err = api_guests(store, &model, &e);
+		err = api_guests(store, settings_now(), &model, &e);
 	store_close(store);
 	if (err < 0)
 		return output_error(o, "%s", e.text);
 	if (o->json)
 		return output_json(o, model);
+	stale_tell(o, json_object_get(model, "stale"));
 	if (json_array_size(json_object_get(model, "guests"))) {
 		listing_text(json_object_get(model, "guests"), o->verbose, &text);
 		sets_text(json_object_get(model, "change_sets"), &text);

@@ -112,7 +112,7 @@ static int analyse(struct replay *r, struct store *store, struct trace_reader *r
 static int results(struct replay *r, struct store *store, struct error *e)
 {
 	json_t *listed = NULL;
-	int err = api_guests(store, &listed, e);
+	int err = api_guests(store, r->ended_at, &listed, e);
 
 	if (err < 0)
 		return err;

@@ -10,6 +10,7 @@
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/settings.h"
+#include "userspace/commands/stale.h"
 #include "userspace/commands/table.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/serve/api.h"
@@ -284,6 +285,7 @@ int verb_show(const struct options *o)
 	settings_pci_names();
 	if (!api_side_is_file(o->arguments[0]) && settings_store(o, STORE_READ, &store, &e) < 0)
 		return output_error(o, "%s", e.text);
+	stale_note(o, store);
 	code = o->fingerprint ? show_fingerprint(o, store, o->arguments[0]) : show_model(o, store, o->arguments[0]);
 	store_close(store);
 	return code;

@@ -22,10 +22,15 @@ struct api_rules {
 };
 
 /*
- * {"guests","change_sets","maintenance"}. Every guest: one object per instance that runs, or its last one. A guest that was never seen to run is there as well. What is
+ * [{"host","at"}]: monitors that are silent for long at the time `now` (CLOCK_REALTIME, ns) though guests are stored as running on their
+ * hosts, the longest silent first. What is told of these guests is as it was at `at`. s NULL: none.
+ */
+int api_stale(struct store *s, int64_t now, json_t **ret, struct error *e);
+/*
+ * {"guests","change_sets","maintenance","stale"}; `stale` as of `now`. Every guest: one object per instance that runs, or its last one. A guest that was never seen to run is there as well. What is
  * not known is null: `baseline` and `current` as a whole, `pid` of what does not run.
  */
-int api_guests(struct store *s, json_t **ret, struct error *e);
+int api_guests(struct store *s, int64_t now, json_t **ret, struct error *e);
 /* Is this side a file, so that it needs no store (s may be NULL then)? */
 bool api_side_is_file(const char *side);
 /* A side as people write it: GUEST, GUEST@REV, GUEST@baseline, sha256:…, or a path that holds a '/'. facet: NULL = all. */
@@ -39,7 +44,7 @@ int api_guest(struct store *s, const char *guest, uint32_t revision, json_t **re
 int api_fingerprint(struct store *s, const char *side, struct buffer *out, struct error *e);
 /*
  * b NULL: baseline of a against its now (a = GUEST), or a (GUEST@REV…) against its guest's now. *ret_result: enum drift_result;
- * a guest without a baseline yet is DRIFT_UNKNOWN with that reason in "unknown" (facet null).
+ * a guest without a baseline yet is DRIFT_UNKNOWN with that reason in "unknown" (facet null). It has `stale`, as of rules->at.
  */
 int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e);
 /* Baseline against now of every guest that has both: an array of such objects. */

@@ -287,6 +287,16 @@ static int compare_one(struct store *s, struct side *named, const struct api_rul
 	return err;
 }
 
+static int stale_put(struct store *s, int64_t now, json_t *diff, struct error *e)
+{
+	json_t *stale = NULL;
+	int err = api_stale(s, now, &stale, e);
+
+	if (err >= 0 && json_object_set_new(diff, "stale", stale) < 0)
+		err = error_set(e, ENOMEM, "out of memory");
+	return err;
+}
+
 int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct side from = SIDE_INIT, to = SIDE_INIT;
@@ -297,6 +307,12 @@ int api_diff(struct store *s, const char *a, const char *b, const struct api_rul
 	if (err >= 0)
 		err = b ? compare(s, &from, &to, rules, min_severity, ret, ret_result, e)
 			: compare_one(s, &from, rules, min_severity, ret, ret_result, e);
+	if (err >= 0)
+		err = stale_put(s, rules->at, *ret, e);
+	if (err < 0) {
+		json_decref(*ret);
+		*ret = NULL;
+	}
 	side_release(&from);
 	side_release(&to);
 	return err;

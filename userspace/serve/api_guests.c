@@ -32,11 +32,11 @@ static int list_guest(struct store *s, const struct store_guest *guest, json_t *
 	return err;
 }
 
-static int list_all(struct store *s, json_t **ret, struct error *e)
+static int list_all(struct store *s, int64_t now, json_t **ret, struct error *e)
 {
 	struct store_guest *guests = NULL;
 	size_t count = 0;
-	json_t *list = json_array(), *sets = NULL, *window = NULL;
+	json_t *list = json_array(), *sets = NULL, *window = NULL, *stale = NULL;
 	int err = store_guests(s, &guests, &count);
 
 	if (err < 0)
@@ -53,20 +53,23 @@ static int list_all(struct store *s, json_t **ret, struct error *e)
 	err = change_sets_json(s, &sets, e);
 	if (err >= 0)
 		err = maintenance_json(s, &window, e);
+	if (err >= 0)
+		err = api_stale(s, now, &stale, e);
 	if (err < 0) {
+		json_decref(window);
 		json_decref(sets);
 		json_decref(list);
 		return err;
 	}
-	*ret = json_pack("{s:o, s:o, s:o}", "guests", list, "change_sets", sets, "maintenance", window);
+	*ret = json_pack("{s:o, s:o, s:o, s:o}", "guests", list, "change_sets", sets, "maintenance", window, "stale", stale);
 	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 
 /* Of one moment, and without a lock taken and given back for each of some thousand questions. */
-int api_guests(struct store *s, json_t **ret, struct error *e)
+int api_guests(struct store *s, int64_t now, json_t **ret, struct error *e)
 {
 	bool own = store_begin(s) >= 0;
-	int err = list_all(s, ret, e);
+	int err = list_all(s, now, ret, e);
 
 	if (own)
 		store_rollback(s);

@@ -121,7 +121,7 @@ static int metrics(const struct http_source *source, const struct http_target *t
 static int guests(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
 {
 	json_t *model = NULL;
-	int err = api_guests(source->store, &model, e);
+	int err = api_guests(source->store, source->now, &model, e);
 
 	(void)t, (void)accept;
 	return err < 0 ? err : put_json(model, ret, e);

@@ -29,23 +29,22 @@ int store_status_put(struct store *s, const char *host, int64_t at, const char *
 	return query_run(&q);
 }
 
-int store_statuses(struct store *s, struct store_status **ret, size_t *ret_count)
+static int statuses_read(struct query *q, struct store_status **ret, size_t *ret_count)
 {
 	struct store_status *items = NULL;
 	size_t count = 0;
-	struct query q = query_start(s, "SELECT host, at, json FROM statuses ORDER BY host");
-	while (query_next(&q) > 0) {
-		struct store_status *one = store_grow(&q, &items, count, sizeof *items);
+	while (query_next(q) > 0) {
+		struct store_status *one = store_grow(q, &items, count, sizeof *items);
 		if (!one)
 			break;
 		count++;
-		one->host = column_must(&q);
-		one->at = column_int(&q);
-		one->json = column_must(&q);
-		if (q.err)
+		one->host = column_must(q);
+		one->at = column_int(q);
+		one->json = column_must(q);
+		if (q->err)
 			break;
 	}
-	int err = query_end(&q);
+	int err = query_end(q);
 	if (err < 0) {
 		store_statuses_free(items, count);
 		return err;
@@ -53,6 +52,20 @@ int store_statuses(struct store *s, struct store_status **ret, size_t *ret_count
 	*ret = items;
 	*ret_count = count;
 	return 0;
+}
+
+int store_statuses(struct store *s, struct store_status **ret, size_t *ret_count)
+{
+	struct query q = query_start(s, "SELECT host, at, json FROM statuses ORDER BY host");
+	return statuses_read(&q, ret, ret_count);
+}
+
+int store_statuses_stale(struct store *s, int64_t before, struct store_status **ret, size_t *ret_count)
+{
+	struct query q = query_start(s, "SELECT host, at, json FROM statuses WHERE at < ? AND EXISTS (SELECT 1 FROM instances WHERE running = 1 AND "
+					"instances.host = statuses.host) ORDER BY at, host");
+	query_int(&q, before);
+	return statuses_read(&q, ret, ret_count);
 }
 
 /* ---- where somebody no longer sees */

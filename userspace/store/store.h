@@ -297,6 +297,8 @@ struct store_status {
 void store_statuses_free(struct store_status *items, size_t count);
 int store_status_put(struct store *s, const char *host, int64_t at, const char *json);
 int store_statuses(struct store *s, struct store_status **ret, size_t *ret_count);
+/* Those from before that time, of hosts of which a guest is stored as running; the oldest first. */
+int store_statuses_stale(struct store *s, int64_t before, struct store_status **ret, size_t *ret_count);
 
 /*
  * Where somebody no longer sees, as long as it lasts. scope names it: "monitor/HOST", "facet/HOST/FACET", "guest/ID/FACET".
