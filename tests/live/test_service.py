@@ -162,6 +162,10 @@ class Rights(Service):
         self.assertEqual({int(status(c.pid)[k], 16) for k in ("CapPrm", "CapEff", "CapBnd")}, {MASK})
         kids = children(a.pid)
         self.assertLessEqual({"analyst", "messenger"}, set(kids))
+        # Who took one of them over, or is a command of the sink, has the same user: it may neither read secrets there nor write code.
+        deeper = [pid for kid in [c.pid, *kids.values()] for pid in children(kid).values()]
+        for pid in [c.pid, a.pid, *kids.values(), *deeper]:
+            self.assertEqual(os.stat(f"/proc/{pid}/mem").st_uid, 0, status(pid)["Name"])
         for pid in [a.pid, *kids.values()]:
             s = status(pid)
             self.assertEqual(set(s["Uid"].split()), {str(self.user.pw_uid)})
@@ -169,6 +173,23 @@ class Rights(Service):
         # Who may ask over HTTP: its user and group.
         mode = os.stat(self.folder.file("state/http.sock"))
         self.assertEqual((mode.st_mode & 0o777, mode.st_uid, mode.st_gid), (0o660, self.user.pw_uid, self.user.pw_gid))
+
+    def test_from_its_first_step_on_nobody_looks_in_and_a_reload_does_not_end_it(self):
+        good, fifo = self.config, self.folder.file("late.conf")
+        for part in (self.collector, self.analyst):
+            os.mkfifo(fifo)
+            self.config = fifo
+            p = part()
+            # Opens once somebody reads: it has begun, and knows nothing yet.
+            with open(fifo, "w") as f:
+                self.assertEqual(os.stat(f"/proc/{p.pid}/mem").st_uid, 0)
+                os.kill(p.pid, signal.SIGHUP)
+                shutil.copy(good, fifo + ".new")
+                os.rename(fifo + ".new", fifo)
+                f.write("[monitor]\nsettle = 3s\n")
+            p.wait_line("settings read again")
+            p.notify.wait("READY=1")
+            os.unlink(fifo)
 
     def test_another_connection_is_refused_and_the_analyst_keeps_its_own(self):
         vmm = self.guest()

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
@@ -118,6 +120,20 @@ static int part_of(const struct options *o, enum part *ret)
 	return 0;
 }
 
+/*
+ * At once: what is read from here on may be secret, and no other process of the same user is to look in here or to write here. A wish
+ * to read the settings again that comes too early waits until somebody takes it, instead of ending us.
+ */
+static void begin(void)
+{
+	sigset_t again;
+
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	sigemptyset(&again);
+	sigaddset(&again, SIGHUP);
+	sigprocmask(SIG_BLOCK, &again, NULL);
+}
+
 int verb_run(const struct options *o)
 {
 	struct run r = { .options = o, .pin_fd = -1, .lock_fd = -1, .listen_fd = -1, .bell_fd = -1, .ready_fd = -1, .reload_fd = -1, .settings_fd = -1,
@@ -125,6 +141,8 @@ int verb_run(const struct options *o)
 	struct error e = ERROR_INIT;
 	int code = part_of(o, &r.part);
 
+	if (!o->print_config)
+		begin();
 	if (!code && settings_load(o, &r.config, &e) < 0)
 		code = output_error(o, "%s", e.text);
 	if (!code)

@@ -169,6 +169,14 @@ static void child_go(const struct supervisor *v, const struct service *service, 
 
 /* ---- in the supervisor */
 
+/* Did it, since this was asked last? */
+static bool rang(const struct child *c)
+{
+	uint64_t rung;
+
+	return read(c->alive_fd, &rung, sizeof rung) == (ssize_t)sizeof rung;
+}
+
 static int64_t child_later(struct child *c)
 {
 	int64_t delay = c->delay_ms;
@@ -186,6 +194,7 @@ static int child_fork(struct supervisor *v, struct child *c, struct service_star
 		c->alive_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (c->alive_fd < 0 || pipe2(stop, O_CLOEXEC) < 0)
 		return error_set(e, errno, "%s: eventfd or pipe: %s", c->service->name, strerror(errno));
+	rang(c); /* the one before did */
 	start->stop_fd = stop[0];
 	start->alive_fd = c->alive_fd;
 	fflush(NULL);
@@ -398,7 +407,6 @@ static int64_t look(struct supervisor *v)
 {
 	int64_t now = now_ms();
 	bool all = true, away = now > v->look_ms + v->hangs_ms / 2;
-	uint64_t rung;
 
 	if (now < v->look_ms)
 		return v->look_ms - now;
@@ -408,7 +416,7 @@ static int64_t look(struct supervisor *v)
 
 		if (away)
 			c->rang_ms = now; /* we did not run ourselves, so maybe nobody did: a frozen cgroup, a host that slept */
-		if (c->alive_fd >= 0 && read(c->alive_fd, &rung, sizeof rung) == (ssize_t)sizeof rung && c->pid) {
+		if (c->pid && rang(c)) {
 			c->rang_ms = now;
 			c->began = c->fed = true;
 		} else if (c->pid) {
