@@ -263,6 +263,18 @@ static int store_trouble(struct analyst *a, int err, struct error *e)
 	return 0;
 }
 
+static void alive(const struct analyst *a)
+{
+	if (a->options.alive)
+		a->options.alive(a->options.context);
+}
+
+/* Each try of a store that somebody holds takes seconds: after the first the others wait for the next tick. */
+static bool held(int err)
+{
+	return err == -EBUSY || err == -EAGAIN;
+}
+
 /* ---- the host */
 
 static int host_event(struct analyst *a, const struct context *was, const struct context *is, struct error *e)
@@ -329,13 +341,18 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 /* The host has changed under guests that run: that is part of their context, though they themselves did nothing. */
 static int instances_retell(struct analyst *a, struct error *e)
 {
+	bool busy = false;
 	int err = 0;
 
 	for (struct instance *in = a->instances; in && err >= 0; in = in->next) {
 		if (!in->ready || in->gone)
 			continue;
 		in->ready = false;
+		if (busy)
+			continue;
+		alive(a);
 		err = instance_settle_in(a, in, e);
+		busy = held(err);
 		if (err < 0)
 			err = store_trouble(a, err, e);
 	}
@@ -1551,37 +1568,39 @@ static int instance_bury(struct analyst *a, struct instance *in, struct error *e
 	return 0;
 }
 
+/* A guest that is gone is freed. */
+static int instance_follow(struct analyst *a, struct instance *in, bool end, struct error *e)
+{
+	unsigned due = 0;
+	int err = 0;
+
+	if (in->gone)
+		return instance_bury(a, in, e);
+	if (in->stream_boot && !(in->ready && in->boot_stored))
+		err = instance_settle_in(a, in, e);
+	if (err < 0 || !in->stream_boot || in->outgoing)
+		return err;
+	err = instance_due(a, in, end, &due, e);
+	if (a->recheck)
+		due |= in->judged;
+	return err >= 0 && due ? instance_judge(a, in, due, e) : err;
+}
+
 static int instances_follow(struct analyst *a, bool end, struct error *e)
 {
 	struct instance *next;
+	bool busy = false;
 	int err = 0;
 
-	for (struct instance *in = a->instances; in && err >= 0; in = next) {
-		unsigned due = 0;
-
+	for (struct instance *in = a->instances; in && err >= 0 && !busy; in = next) {
 		next = in->next;
-		if (in->gone) {
-			err = instance_bury(a, in, e);
-			if (err < 0)
-				err = store_trouble(a, err, e);
-			continue;
-		}
-
-		if (in->stream_boot && !(in->ready && in->boot_stored) && (err = instance_settle_in(a, in, e)) < 0) {
-			err = store_trouble(a, err, e);
-			continue;
-		}
-		if (!in->stream_boot || in->outgoing)
-			continue;
-		err = instance_due(a, in, end, &due, e);
-		if (a->recheck)
-			due |= in->judged;
-		if (err >= 0 && due)
-			err = instance_judge(a, in, due, e);
+		alive(a);
+		err = instance_follow(a, in, end, e);
+		busy = held(err);
 		if (err < 0)
 			err = store_trouble(a, err, e);
 	}
-	a->recheck = false;
+	a->recheck &= busy;
 	return err;
 }
 
@@ -1946,12 +1965,6 @@ int analyst_end(struct analyst *a, bool gone, struct error *e)
 		if (in->ready)
 			err = instance_end(a, &in->row, "the recording ends", e);
 	return err;
-}
-
-static void alive(const struct analyst *a)
-{
-	if (a->options.alive)
-		a->options.alive(a->options.context);
 }
 
 /* Feeds what is whole in `in`; what is not stays there. */

@@ -17,6 +17,7 @@
 #define KVM_MSR "tracepoint kvm_msr has other arguments on this kernel"
 
 static int64_t clock_ahead_s;
+static unsigned rings;
 
 /* Of all that is linked here: the test's clock. */
 int clock_gettime(clockid_t id, struct timespec *ret)
@@ -25,6 +26,12 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 		return (int)syscall(SYS_clock_gettime, id, ret);
 	*ret = (struct timespec){ .tv_sec = 1000 + clock_ahead_s };
 	return 0;
+}
+
+static void rang(void *context)
+{
+	(void)context;
+	rings++;
 }
 
 /* An analyst that is fed by the test. */
@@ -54,7 +61,7 @@ static void feed(struct desk *d)
 /* A monitor begins: host, settings, what the host does not show. */
 static void desk_open(struct desk *d, const char *url, uint64_t at_ns, const char *facet, const char *reason)
 {
-	const struct analyst_options options = { .settle_ns = 2 * RECORDS_SECOND, .settle_max_ns = 20 * RECORDS_SECOND, .baseline_auto = true };
+	const struct analyst_options options = { .settle_ns = 2 * RECORDS_SECOND, .settle_max_ns = 20 * RECORDS_SECOND, .baseline_auto = true, .alive = rang };
 	struct error e = ERROR_INIT;
 
 	*d = (struct desk){ .store = open_store(url, STORE_CREATE), .stream = RECORDS_INIT, .row = d->row };
@@ -340,6 +347,40 @@ static void a_store_that_failed_is_told_once_it_works(void **state)
 	desk_close(&d);
 }
 
+/* Each guest that is tried takes seconds then: one that rang only when all were would be taken for one that hangs. */
+static void a_store_that_somebody_holds_is_tried_once_in_a_tick(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+	sqlite3 *other;
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	guest_boots(&d, 1, true);
+	guest_boots(&d, 2, true);
+	store_patience(d.store, 1);
+	assert_int_equal(sqlite3_open(box->path, &other), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(other, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	/* The host is told again, and with it every guest. */
+	assert_int_equal(sqlite3_exec(other, "UPDATE instances SET machine = 'old'; COMMIT; BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	rings = 0;
+	records_host(&d.stream, RECORD_HOST, "hostname", "kvm-1", "boot_id", "b", "kernel.release", "6.1", NULL);
+	feed(&d);
+	assert_int_equal(rings, 1);
+	rings = 0;
+	records_tick(&d.stream);
+	feed(&d);
+	assert_int_equal(rings, 1);
+	assert_int_equal(sqlite3_exec(other, "ROLLBACK", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(other);
+	/* The one that was not tried then is not forgotten. */
+	rings = 0;
+	records_tick(&d.stream);
+	feed(&d);
+	assert_int_equal(rings, 2);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM instances WHERE running AND machine IS NOT 'old'"), 2);
+	desk_close(&d);
+}
+
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
 
 int main(void)
@@ -353,6 +394,7 @@ int main(void)
 		STORE_TEST(facts_that_a_guest_lost_are_told_once),
 		STORE_TEST(a_full_map_is_told_when_it_begins),
 		STORE_TEST(a_store_that_failed_is_told_once_it_works),
+		STORE_TEST(a_store_that_somebody_holds_is_tried_once_in_a_tick),
 		STORE_TEST(how_long_the_store_failed_is_told_by_a_clock_that_goes_on),
 	};
 
