@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`abidrift run` as processes: who they are, that they are kept alive, that they end, and that every alert arrives, once."""
+import fcntl
 import json
 import os
 import shutil
@@ -110,6 +111,28 @@ class Processes(Run):
         self.start()
         done = abidrift("run", store=self.store, ok=(2,))
         self.assertIn("another abidrift run", done.stderr.splitlines()[-1])
+
+    def test_who_may_only_read_the_store_keeps_no_monitor_from_starting(self):
+        self.start().stop()
+        self.assertEqual(os.stat(self.path + "-lock").st_mode & 0o7777, 0o600)
+        with open(self.path) as reader:
+            fcntl.flock(reader, fcntl.LOCK_EX)
+            m = self.start()
+            self.assertEqual(abidrift("run", store="sqlite:" + os.path.join(self.linked(), os.path.basename(self.path)), ok=(2,)).stdout, "")
+            self.assertEqual(m.stop(), 0)
+
+    def linked(self):
+        """The store's folder by another name."""
+        link = self.folder.file("linked")
+        os.symlink(os.path.dirname(self.path), link)
+        return link
+
+    def test_what_lies_in_place_of_the_lock_holds_nobody_up(self):
+        os.mkfifo(self.path + "-lock", 0o600)
+        owner = os.stat(self.path)
+        os.chown(self.path + "-lock", owner.st_uid, owner.st_gid)
+        done = abidrift("run", store=self.store, ok=(2,))
+        self.assertIn("-lock is not a file of ours", done.stderr)
 
     def test_a_damaged_store_is_one_line_and_the_end(self):
         with open(self.path, "r+b") as f:

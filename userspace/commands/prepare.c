@@ -19,6 +19,7 @@
 #include "userspace/commands/settings.h"
 
 #define BACKLOG 16
+#define LOCK_MODE 0600
 
 static int url_absolute(char **url, struct error *e)
 {
@@ -65,16 +66,51 @@ static int folder_make(const struct run *r, struct error *e)
 	return err;
 }
 
+/*
+ * The file that says that somebody works with the store. Not the store itself: who may read that could hold its lock. It is never
+ * removed, and there is one, whichever link leads to the store.
+ */
+static int lock_open(const struct run *r, int flags, int *ret, struct error *e)
+{
+	char *whole = realpath(r->url + strlen(URL_SCHEME), NULL), *path = NULL;
+	struct stat st;
+	int fd = -1, err = 0;
+
+	if (!whole || asprintf(&path, "%s-lock", whole) < 0) {
+		free(whole);
+		return error_set(e, errno ? errno : ENOMEM, "store %s: %s", r->url, strerror(errno));
+	}
+	/* Its folder belongs to a user who may have been taken over: nothing else is opened or waited for. */
+	fd = open(path, flags | O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, LOCK_MODE);
+	if (fd < 0 || fstat(fd, &st) < 0)
+		err = error_set(e, errno, "store %s: the file %s cannot be opened: %s", r->url, path, strerror(errno));
+	else if (!S_ISREG(st.st_mode))
+		err = error_set(e, EINVAL, "store %s: %s is not a file of ours; remove it", r->url, path);
+	else if (st.st_uid == geteuid() && (st.st_mode & 07777) != LOCK_MODE && fchmod(fd, LOCK_MODE) < 0)
+		err = error_set(e, errno, "store %s: the mode of %s cannot be set: %s", r->url, path, strerror(errno));
+	if (err < 0 && fd >= 0)
+		close(fd);
+	else
+		*ret = fd;
+	free(path);
+	free(whole);
+	return err;
+}
+
 /* As the user who will work with it, who never comes back: is the folder open to it, is the store sound? */
 static int store_try(const void *context, struct error *e)
 {
 	const struct run *r = context;
 	struct store *store = NULL;
-	int err = privilege_drop(&r->user, e);
+	int err = privilege_drop(&r->user, e), fd = -1;
 
 	if (err >= 0)
 		err = store_open(r->url, STORE_CREATE, &store, e);
 	store_close(store);
+	if (err >= 0)
+		err = lock_open(r, O_CREAT, &fd, e);
+	if (fd >= 0)
+		close(fd);
 	if (err < 0 && !*e->text)
 		error_set(e, -err, "store %s: %s", r->url, strerror(-err));
 	return err;
@@ -91,11 +127,10 @@ static int store_check_as_user(const struct run *r, struct error *e)
 /* Two monitors on one store would each end the other's guests. */
 static int store_lock(struct run *r, struct error *e)
 {
-	const char *path = r->url + strlen(URL_SCHEME);
+	int err = lock_open(r, 0, &r->lock_fd, e);
 
-	r->lock_fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (r->lock_fd < 0)
-		return error_set(e, errno, "store %s: %s", r->url, strerror(errno));
+	if (err < 0)
+		return err;
 	if (flock(r->lock_fd, LOCK_EX | LOCK_NB) < 0)
 		return error_set(e, EBUSY,
 				 "store %s: another abidrift run works with it; stop that one, or name another store with --store", r->url);

@@ -37,7 +37,7 @@ struct run {
 	char *url; /* with an absolute path: the processes do not depend on a working directory */
 	char *pin; /* folder of the kernel side that outlives us; NULL = it does not */
 	int pin_fd; /* holds it while a collector is started again; -1: there is nothing to hold */
-	int lock_fd; /* on the store's file: one monitor per store */
+	int lock_fd; /* on a file beside the store: one monitor per store */
 	int listen_fd; /* the collector's; -1: it is another service's */
 	int reload_fd; /* who judges or collects hears that there are other settings: the collector reads them again, the analyst is given them */
 	int settings_fd; /* where the analyst is given them, once all of its side took them: a file in memory. -1: they come with the stream */
