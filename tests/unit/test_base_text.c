@@ -279,6 +279,16 @@ static void since_takes_a_date_or_a_time_and_no_nonsense(void **state)
 	assert_int_equal(ns, 1769860800 * SECOND + 250000000);
 	assert_int_equal(text_time_parse("2026-01-31T12:00:00Z", &ns), 0);
 	assert_int_equal(ns, 1769860800 * SECOND);
+	assert_int_equal(text_since_parse("2026-01-31", 1, &ns), 0);
+	assert_int_equal(ns, 1769817600 * SECOND);
+	assert_int_equal(text_since_parse("5m", 1769817600 * SECOND, &ns), 0);
+	assert_int_equal(ns, 1769817600 * SECOND - 300 * SECOND);
+	assert_int_equal(text_since_parse("100000d", 1769817600 * SECOND, &ns), 0);
+	assert_int_equal(ns, 0);
+	assert_int_equal(text_since_parse("0s", 1769817600 * SECOND, &ns), 0);
+	assert_int_equal(ns, 1769817600 * SECOND);
+	assert_int_equal(text_since_parse("5", 1769817600 * SECOND, &ns), -EINVAL);
+	assert_int_equal(text_since_parse("-5m", 1769817600 * SECOND, &ns), -EINVAL);
 	assert_int_equal(text_time_parse("2026-01-31", &ns), 0);
 	assert_int_equal(ns, 1769817600 * SECOND);
 	assert_int_equal(text_time_parse("2000-02-29", &ns), 0);

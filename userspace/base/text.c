@@ -323,6 +323,16 @@ int text_time_parse(const char *text, int64_t *ret_realtime_ns)
 	return 0;
 }
 
+int text_since_parse(const char *text, int64_t now, int64_t *ret_realtime_ns)
+{
+	uint64_t ns;
+
+	if (text_duration(text, &ns) < 0)
+		return text_time_parse(text, ret_realtime_ns);
+	*ret_realtime_ns = now > 0 && ns < (uint64_t)now ? now - (int64_t)ns : 0;
+	return 0;
+}
+
 /* ---- names */
 
 int text_uuid(const char *text, char out[37])

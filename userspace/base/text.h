@@ -25,6 +25,8 @@ void text_duration_put(struct buffer *out, uint64_t ns);
 void text_time(struct buffer *out, int64_t realtime_ns);
 /* Accepts what text_time writes, without milliseconds, and a plain date (its midnight UTC). -EINVAL. */
 int text_time_parse(const char *text, int64_t *ret_realtime_ns);
+/* The same, or a duration: so long before `now`, at the earliest 1970. -EINVAL. */
+int text_since_parse(const char *text, int64_t now, int64_t *ret_realtime_ns);
 /* Whole unsigned number, decimal or 0x hex, no sign, no rest. -EINVAL, -ERANGE. */
 int text_u64(const char *text, uint64_t *ret);
 /* Canonical lower-case UUID into out[37]; accepts it with and without dashes and braces. -EINVAL. */

@@ -116,8 +116,8 @@ int verb_history(const struct options *o)
 
 	bool last_change = o->since && !strcmp(o->since, LAST_HOST_CHANGE);
 
-	if (o->since && !last_change && text_time_parse(o->since, &since) < 0)
-		return output_error(o, "--since %.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or " LAST_HOST_CHANGE, o->since);
+	if (o->since && !last_change && text_since_parse(o->since, settings_now(), &since) < 0)
+		return output_error(o, "--since %.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, a duration like 2h, or " LAST_HOST_CHANGE, o->since);
 	err = settings_store(o, STORE_READ, &store, &e);
 	if (err >= 0 && last_change)
 		err = api_last_host_change(store, &since, &e);

@@ -34,7 +34,7 @@ static const struct option_row {
 	  "print the fingerprint text itself, to keep or to compare later" },
 	{ "min-severity", 0, KIND_TEXT, OPTION_MIN_SEVERITY, FIELD(min_severity), "S",
 	  "only changes of at least info, warning or critical" },
-	{ "since", 0, KIND_TEXT, OPTION_SINCE, FIELD(since), "TIME", "only from this time on: 2026-01-31, 2026-01-31T12:00:00Z or last-host-change" },
+	{ "since", 0, KIND_TEXT, OPTION_SINCE, FIELD(since), "TIME", "only from this time on: 2026-01-31, 2026-01-31T12:00:00Z, 2h (so long ago) or last-host-change" },
 	{ "change-set", 0, KIND_TEXT, OPTION_CHANGE_SET, FIELD(change_set), "ID",
 	  "all guests whose drift is of this change set (its first digits)" },
 	{ "reason", 0, KIND_TEXT, OPTION_REASON, FIELD(reason), "TEXT", "why, kept with it" },

@@ -197,8 +197,8 @@ static int history(const struct http_source *source, const struct http_target *t
 		return err;
 	if (since_text && !strcmp(since_text, LAST_HOST_CHANGE))
 		err = api_last_host_change(source->store, &part.since, e);
-	else if (since_text && text_time_parse(since_text, &part.since) < 0)
-		err = error_set(e, EINVAL, "since=%.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, or " LAST_HOST_CHANGE, since_text);
+	else if (since_text && text_since_parse(since_text, source->now, &part.since) < 0)
+		err = error_set(e, EINVAL, "since=%.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, a duration like 2h, or " LAST_HOST_CHANGE, since_text);
 	if (err >= 0)
 		err = api_history_newest(source->store, http_target_arg(t, "guest"), &part, &model, e);
 	return err < 0 ? err : put_json(model, ret, e);
