@@ -528,9 +528,19 @@ class Usage(Cli):
         path = self.folder.file("s.db")
         self.assertIn(path, self.error("ls", "--store", "sqlite:" + path))
         self.assertFalse(os.path.exists(path))
+        self.assertIn("make it", self.error("ls", "--store", "sqlite:" + self.folder.file("none/s.db")))
         with open(path, "wb") as f:
             f.write(os.urandom(8192))
         self.assertIn(path, self.error("ls", "--store", "sqlite:" + path, "--json"))
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root, for a /var/lib of its own")
+    def test_the_folder_of_the_service_is_not_to_be_made_by_hand(self):
+        """Made by root it would be root's, and the service could not write there."""
+        done = subprocess.run(["unshare", "--mount", "--propagation", "private", "sh", "-c", 'mount -t tmpfs none /var/lib && exec "$@"', "sh",
+                               ABIDRIFT, "ls", "--store", "sqlite:/var/lib/abidrift/abidrift.db"], capture_output=True, text=True, timeout=60, env=self.env)
+        self.assertEqual((done.returncode, done.stderr.count("\n")), (2, 1), done.stderr)
+        self.assertIn("systemd-tmpfiles --create", done.stderr)
+        self.assertNotIn("make it", done.stderr)
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root, to give root up")
     def test_without_root_run_says_what_it_needs_and_what_works(self):

@@ -19,6 +19,8 @@
 /* SQLite's own bound on a path is 512, with "-journal" behind it. */
 #define PATH_BYTES_MAX 500
 #define URL_SCHEME "sqlite:"
+/* Of the store that has no other name: STORE_DEFAULT_URL. */
+#define SERVICE_FOLDER "/var/lib/abidrift"
 
 int store_path_from_url(const char *url, char **ret, struct error *e)
 {
@@ -63,13 +65,21 @@ static int folder_refuse(const char *path, const char *folder, const struct stat
 			 folder, (unsigned)geteuid(), strerror(why));
 }
 
+/* A folder that somebody makes by hand is theirs, and the service could not write there. */
+static int folder_missing(const char *path, const char *folder, struct error *e)
+{
+	if (!strcmp(folder, SERVICE_FOLDER))
+		return error_set(e, ENOENT, "store %s: the folder %s does not exist; start abidrift.service, or run systemd-tmpfiles --create: they give it to "
+				 "user abidrift; or name another store with --store", path, folder);
+	return error_set(e, ENOENT, "store %s: the folder %s does not exist; make it, or name another store with --store", path, folder);
+}
+
 static int folder_reachable(const char *path, const char *folder, struct error *e)
 {
 	struct stat st;
 	if (stat(folder, &st) < 0) {
 		if (errno == ENOENT)
-			return error_set(e, ENOENT, "store %s: the folder %s does not exist; make it, or name another store with --store",
-					 path, folder);
+			return folder_missing(path, folder, e);
 		return error_set(e, errno, "store %s: the folder %s cannot be looked at: %s", path, folder, strerror(errno));
 	}
 	if (!S_ISDIR(st.st_mode))
