@@ -345,6 +345,15 @@ class Installed(unittest.TestCase):
         left = [os.path.join(where, name) for where, names, _ in os.walk(root) for name in names if name.startswith("abidrift")]
         self.assertEqual(left, [])
 
+    def test_units_of_another_prefix_can_be_put_where_systemd_looks(self):
+        root = self.folder.file("opt")
+        self.make("install", root, "/opt/x", "libdir=/usr/local/lib")
+        self.assertEqual([f for f in self.files(root) if f.startswith("opt/x/lib/")], [])
+        below = ["sysusers.d/abidrift.conf", "tmpfiles.d/abidrift.conf"] + [f"systemd/system/{unit}" for unit in self.units()]
+        self.assertLessEqual({f"usr/local/lib/{name}" for name in below}, set(self.files(root)))
+        with open(os.path.join(root, "usr/local/lib/systemd/system/abidrift.service")) as f:
+            self.assertIn("\nExecStart=/opt/x/bin/abidrift ", f.read())
+
     def test_settings_that_somebody_changed_are_kept(self):
         root = self.folder.file("changed")
         self.make("install", root, "/usr")
