@@ -52,6 +52,13 @@ static const struct verb verbs[] = {
 };
 #define VERBS (sizeof verbs / sizeof *verbs)
 
+static const char *const left_out[] = {
+#ifdef ABIDRIFT_ALONE
+	"run", "alert", "serve",
+#endif
+	NULL,
+};
+
 static void usage(struct buffer *out)
 {
 	buffer_string(out, "Usage: abidrift VERB [OPTION]... [ARGUMENT]...\n\n"
@@ -122,5 +129,8 @@ int main(int argc, char **argv)
 		return verb_go(verb, argc - 2, (const char *const *)argv + 2);
 	for (int i = 1; i < argc; i++)
 		none.json |= !strcmp(argv[i], "--json");
+	for (size_t i = 0; left_out[i]; i++)
+		if (!strcmp(argv[1], left_out[i]))
+			return output_error(&none, "%s: not in this build, the one file that needs nothing on its host; install abidrift for it", argv[1]);
 	return output_error(&none, "there is no verb \"%.60s\" (see abidrift -h)", argv[1]);
 }

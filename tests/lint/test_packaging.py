@@ -432,6 +432,13 @@ class Alone(unittest.TestCase):
                      ["ls", "--json"], ["store", "check"], ["record"], ["bad"]):
             self.assertEqual(self.said(self.ALONE, *args), self.said(ABIDRIFT, *args), args)
 
+    def test_what_it_leaves_out_is_not_told_to_be_unknown(self):
+        for verb in ("run", "alert", "serve"):
+            code, out, err = self.said(self.ALONE, verb)
+            self.assertEqual((code, out), (2, ""))
+            self.assertRegex(err, rf"^abidrift: {verb}: not in this build, .*\n$")
+        self.assertIn("there is no verb", self.said(self.ALONE, "ruin")[2])
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root, for chroot")
     def test_it_runs_where_there_is_nothing_else(self):
         folder = Folder()
