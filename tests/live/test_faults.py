@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 
-from harness import BUILD, Live, Monitor, wait_for
+from harness import ABIDRIFT, BUILD, Live, Monitor, wait_for
 
 
 class Restarts(Live):
@@ -30,22 +30,41 @@ class Restarts(Live):
 
 
 class FullDisk(Live):
-    def test_what_happened_while_the_disk_was_full_is_in_the_store_afterwards(self):
+    def disk(self):
         disk = self.folder.file("disk")
         os.mkdir(disk)
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=755", "tmpfs", disk], check=True)
         self.addCleanup(subprocess.run, ["umount", "-l", disk])
-        monitor = self.monitor(store="disk/state/a.db")
-        self.addCleanup(monitor.stop)
-        nic = lambda slot: ["-device", f"virtio-rng-pci,addr={slot}"]
-        guest = self.qemu("pc-i440fx-7.2", *nic(4))
-        monitor.settled(guest.name)
+        return disk
+
+    def fill(self, disk):
         with open(os.path.join(disk, "fill"), "wb", buffering=0) as f:
             try:
                 while True:
                     f.write(bytes(4096))
             except OSError:
                 pass
+
+    def test_a_monitor_that_is_started_on_a_full_disk_waits_for_room(self):
+        disk = self.disk()
+        before = self.monitor(store="disk/state/a.db")
+        self.assertEqual(before.stop(), 0)
+        self.fill(disk)
+        monitor = self.process([ABIDRIFT, "run", "--store", before.store, "--listen", "none", "--set", "monitor.pin=off"])
+        monitor.wait_line("the disk is full.*; trying again until there is room")
+        os.unlink(os.path.join(disk, "fill"))
+        monitor.wait_line("^abidrift: ready")
+        self.assertEqual(monitor.stop(), 0)
+        self.assertEqual(len([line for line in monitor.err if "disk is full" in line]), 1, monitor.err)
+
+    def test_what_happened_while_the_disk_was_full_is_in_the_store_afterwards(self):
+        disk = self.disk()
+        monitor = self.monitor(store="disk/state/a.db")
+        self.addCleanup(monitor.stop)
+        nic = lambda slot: ["-device", f"virtio-rng-pci,addr={slot}"]
+        guest = self.qemu("pc-i440fx-7.2", *nic(4))
+        monitor.settled(guest.name)
+        self.fill(disk)
         guest.stop()
         monitor.wait_line("gone")
         again = self.qemu("pc-i440fx-7.2", *nic(5), name=guest.name, guest_uuid=guest.uuid)

@@ -8,6 +8,8 @@
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "userspace/base/config.h"
@@ -116,11 +118,28 @@ static int store_try(const void *context, struct error *e)
 	return err;
 }
 
-static int store_check_as_user(const struct run *r, struct error *e)
+/* systemd, if it started us, has nothing to end us for, nor to start anew. */
+static void room_awaited(struct run *r, const char *why)
+{
+	const struct timespec pause = { .tv_sec = 1 };
+
+	if (!r->notified) {
+		output_error(r->options, "%s; trying again until there is room", why);
+		sd_notify(0, "READY=1\nSTATUS=waiting for room on the store's disk");
+	}
+	r->notified = true;
+	sd_notify(0, "WATCHDOG=1");
+	nanosleep(&pause, NULL);
+}
+
+/* Who has a store waits for room at the start as later: most often it comes back by itself. */
+static int store_check_as_user(struct run *r, struct error *e)
 {
 	struct error why = ERROR_INIT;
-	int err = service_apart(store_try, r, &why);
+	int err;
 
+	while ((err = service_apart(store_try, r, &why)) == -ENOSPC)
+		room_awaited(r, why.text);
 	return err < 0 ? error_set(e, EACCES, "%s (analyst and messenger run as %s, %u)", why.text, r->user.name, (unsigned)r->user.uid) : 0;
 }
 

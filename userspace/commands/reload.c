@@ -101,7 +101,7 @@ static void act_there(int (*act)(const void *context, struct error *e), const vo
 	if (err < 0 && !*e.text)
 		error_set(&e, -err, "%s", strerror(-err));
 	put = err < 0 ? write(fd, e.text, strlen(e.text)) : 0;
-	_exit(err < 0 || put < 0 ? EXIT_FAILED : 0);
+	_exit(err < 0 ? -err & 0x7f : put < 0 ? EIO : 0);
 }
 
 int service_apart(int (*act)(const void *context, struct error *e), const void *context, struct error *e)
@@ -127,7 +127,7 @@ int service_apart(int (*act)(const void *context, struct error *e), const void *
 	waitpid(pid, &status, 0);
 	if (WIFEXITED(status) && !WEXITSTATUS(status))
 		return 0;
-	return error_set(e, EACCES, "%s", got > 0 ? why : "it ended without a word");
+	return error_set(e, WIFEXITED(status) ? WEXITSTATUS(status) : EACCES, "%s", got > 0 ? why : "it ended without a word");
 }
 
 struct attempt {

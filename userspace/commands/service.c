@@ -264,7 +264,10 @@ static int analyst_main(void *context, const struct service_start *start)
 		err = analyst_run(a, start->own_fd, start->stop_fd, &e);
 	analyst_free(a);
 	store_close(store);
-	return err < 0 ? failed(r, "analyst", &e, err) : 0;
+	if (err < 0)
+		failed(r, "analyst", &e, err);
+	/* A disk that is full is no reason not to begin. */
+	return err >= 0 || err == -ENOSPC ? 0 : EXIT_FAILED;
 }
 
 static int messenger_prepare(void *context, struct service_start *start, struct error *e)
@@ -333,8 +336,8 @@ static int messenger_main(void *context, const struct service_start *start)
 	attendant_end(&attendants.keeper);
 	if (err < 0)
 		failed(r, "messenger", &e, err);
-	/* That somebody killed one of them is no reason not to begin. */
-	return err >= 0 || err == -ECHILD || err == -EPIPE ? 0 : EXIT_FAILED;
+	/* That somebody killed one of them is no reason not to begin, nor is a disk that is full. */
+	return err >= 0 || err == -ECHILD || err == -EPIPE || err == -ENOSPC ? 0 : EXIT_FAILED;
 }
 
 const struct service *services_of(enum part part, size_t *ret_count)

@@ -72,7 +72,7 @@ int service_take(struct run *r, struct config *config, struct error *e);
 /* To the analyst of a part of its own, whose collector may have taken what its side refuses. */
 int service_hand_on(const struct run *r, struct error *e);
 
-/* Runs act in a process of its own, as it may change what it likes there. What it says in e is said here. */
+/* Runs act in a process of its own, as it may change what it likes there. What it says in e is said here; what it returns (-errno) too. */
 int service_apart(int (*act)(const void *context, struct error *e), const void *context, struct error *e);
 
 /* `--part collector`: one process, on the socket that it was given. The exit code. */
