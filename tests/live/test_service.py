@@ -153,6 +153,12 @@ class Units(unittest.TestCase):
         self.assertEqual(re.search(r"(?m)^CapabilityBoundingSet=(.*)$", self.unit("abidrift-collector.service.in"))[1].lower().split(), ["cap_" + c for c in FOUR.split(",")])
         self.assertIn("CapabilityBoundingSet=\n", self.unit("abidrift.service.in"))
 
+    def test_whatever_ended_them_they_are_started_again_without_a_limit(self):
+        for name in ("abidrift", "abidrift-collector"):
+            unit = self.unit(name + ".service.in")
+            for line in ("Restart=always", "StartLimitIntervalSec=0"):
+                self.assertIn(line + "\n", unit)
+
 
 class Rights(Service):
     def test_each_has_the_rights_of_its_unit_and_no_more(self):

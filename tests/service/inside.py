@@ -105,6 +105,22 @@ class Service(unittest.TestCase):
         wait_for("its analyst", lambda: child("analyst"))
         self.assertEqual(pid("abidrift"), analyst)
 
+    def test_4b_one_that_somebody_ends_is_started_again(self):
+        for unit in ("abidrift", "abidrift-collector"):
+            old = pid(unit)
+            os.kill(old, signal.SIGTERM)
+            wait_for(f"another {unit}", lambda: pid(unit) not in (0, old) and show(unit, "ActiveState") == "active")
+
+    def test_4c_only_alerts_are_called_abidrift(self):
+        lines = lambda *args: subprocess.run(["journalctl", "--no-pager", "-o", "cat", *args], capture_output=True, text=True).stdout.splitlines()
+        self.assertEqual([line for line in lines("-t", "abidrift") if line.startswith("abidrift: ")], [])
+        for name in ("abidrift-run", "abidrift-collector"):
+            self.assertIn("abidrift: settings read again", lines("-t", name))
+        subprocess.run(["systemctl", "kill", "-s", "KILL", "--kill-who=main", "abidrift-collector"], check=True)
+        wait_for("a warning", lambda: any("analyst ended; starting it again" in line for line in lines("-t", "abidrift-run", "-p", "warning")))
+        wait_for("the collector", lambda: show("abidrift-collector", "ActiveState") == "active")
+        self.assertNotIn("abidrift: settings read again", lines("-t", "abidrift-run", "-p", "warning"))
+
     def test_5_the_kernel_side_stays(self):
         self.assertTrue(glob.glob("/sys/fs/bpf/abidrift/*/*"), said("abidrift-collector"))
         self.assertIn("goes on collecting", said("abidrift-collector"))
