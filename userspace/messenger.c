@@ -29,6 +29,7 @@ struct messenger {
 	struct notify *notify;
 	sd_event *loop;
 	sd_event_source *bell, *stop, *ends[MESSENGER_ATTENDANTS];
+	const char *mark; /* of a line's priority */
 	const char *lost; /* the attendant that ended */
 	struct watch watch;
 	bool news, stopping;
@@ -46,8 +47,9 @@ static int64_t now_ms(void)
 
 static void say(void *context, const char *line)
 {
-	(void)context;
-	fprintf(stderr, "abidrift: %s\n", line);
+	const struct messenger *m = context;
+
+	fprintf(stderr, "%sabidrift: %s\n", m->mark, line);
 }
 
 static bool passing(int err)
@@ -61,7 +63,7 @@ static int deliver(struct messenger *m, struct error *e)
 	int err = notify_deliver(m->notify, e);
 
 	if (err == -ENOSPC && !m->full)
-		fprintf(stderr, "abidrift: messenger: %s; trying again\n", e->text);
+		fprintf(stderr, "%sabidrift: messenger: %s; trying again\n", m->mark, e->text);
 	m->full = err == -ENOSPC;
 	m->news = passing(err);
 	if (passing(err)) {
@@ -127,7 +129,7 @@ static int begin(struct messenger *m, const struct messenger_options *options, s
 		err = attendants_watch(m, options->attendants);
 	if (err < 0)
 		return error_set(e, -err, "event loop: %s", strerror(-err));
-	err = notify_begin(m->notify, m->store, m->loop, say, NULL, e);
+	err = notify_begin(m->notify, m->store, m->loop, say, m, e);
 	return err < 0 || !options->http ? err : http_begin(options->http, options->store_url, options->rules, m->loop, e);
 }
 
@@ -142,7 +144,7 @@ static void look(struct messenger *m)
 		m->watch_said = false;
 	} else if (!m->watch_said) {
 		m->watch_said = true;
-		say(NULL, e.text);
+		say(m, e.text);
 	}
 	m->news |= changed > 0 || alerted;
 }
@@ -194,7 +196,7 @@ static int farewell(struct messenger *m, struct error *e)
 
 int messenger_run(struct store *store, const struct messenger_options *options, struct error *e)
 {
-	struct messenger m = { .store = store, .notify = options->notify };
+	struct messenger m = { .store = store, .notify = options->notify, .mark = options->mark ? options->mark : "" };
 	struct error unsaid = ERROR_INIT;
 	int err;
 

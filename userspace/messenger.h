@@ -31,6 +31,7 @@ struct messenger_options {
 	uint64_t blind_after_ns; /* without a heartbeat of this host's monitor for so long, that is told */
 	void (*alive)(void *context); /* after each look; NULL */
 	void *context;
+	const char *mark; /* begins each line that is said: warnings, all of them. NULL: nothing */
 	int stop_fd; /* readable or hung up: deliver what is there, return */
 };
 

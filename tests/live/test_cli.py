@@ -332,6 +332,13 @@ class Drifted(Cli):
         self.assertIn("\033[", self.run_it("diff", "web-1", "--color", "always", code=1).out)
         self.error("diff", "web-1", "--color", "pink")
 
+    def test_an_error_in_the_journal_has_the_priority_of_one(self):
+        # systemd names the stream that it gave, and only what goes there is marked.
+        ask = '"$0" ls --store sqlite:/nonexistent/s.db'
+        for stream, mark in (("$(stat -L -c %d:%i /proc/self/fd/2)", "<3>"), ("1:2", "")):
+            done = subprocess.run(["bash", "-c", f'exec 2>&1; s="{stream}"; JOURNAL_STREAM=$s {ask}', ABIDRIFT], stdout=subprocess.PIPE, text=True, timeout=60)
+            self.assertTrue(done.stdout.startswith(mark + "abidrift: "), (stream, done.stdout))
+
     def test_a_full_disk_is_said_and_fails(self):
         with open("/dev/full", "w") as full:
             done = subprocess.run([ABIDRIFT, "ls"], stdout=full, stderr=subprocess.PIPE, env=self.env, text=True, timeout=60)

@@ -67,7 +67,7 @@ static void go(const struct duty *duty, int fd, pid_t parent)
 	if (err >= 0)
 		err = duty->main(duty, SOCKET_FD, &e);
 	if (err < 0)
-		fprintf(stderr, "abidrift: %s: %s\n", duty->name, *e.text ? e.text : strerror(-err));
+		fprintf(stderr, "%sabidrift: %s: %s\n", output_priority(PRIORITY_ERROR), duty->name, *e.text ? e.text : strerror(-err));
 	fflush(NULL);
 	_exit(err < 0 ? EXIT_FAILED : 0);
 }

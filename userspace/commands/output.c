@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "userspace/base/buffer.h"
@@ -27,11 +28,30 @@ static void error_json(const char *text)
 	buffer_release(&clean);
 }
 
+/* systemd names the stream that it gave; standard error may have been put elsewhere since. */
+static bool to_the_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+
+	return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device &&
+	       st.st_ino == inode;
+}
+
+const char *output_priority(int priority)
+{
+	if (priority > PRIORITY_WARNING || !to_the_journal())
+		return "";
+	return priority == PRIORITY_WARNING ? "<4>" : "<3>";
+}
+
 /* One write per line, so that lines of several processes do not mix. */
-static void line_put(const char *text)
+static void line_put(int priority, const char *text)
 {
 	struct buffer line = BUFFER_INIT;
 
+	buffer_string(&line, output_priority(priority));
 	buffer_string(&line, "abidrift: ");
 	text_terminal(&line, text, strlen(text));
 	buffer_string(&line, "\n");
@@ -41,8 +61,8 @@ static void line_put(const char *text)
 	buffer_release(&line);
 }
 
-static void say(bool json, const char *format, va_list args) __attribute__((format(printf, 2, 0)));
-static void say(bool json, const char *format, va_list args)
+static void say(bool json, int priority, const char *format, va_list args) __attribute__((format(printf, 3, 0)));
+static void say(bool json, int priority, const char *format, va_list args)
 {
 	struct buffer text = BUFFER_INIT;
 
@@ -50,7 +70,7 @@ static void say(bool json, const char *format, va_list args)
 	if (json)
 		error_json(text.data ? text.data : "out of memory");
 	else
-		line_put(text.data ? text.data : "out of memory");
+		line_put(priority, text.data ? text.data : "out of memory");
 	buffer_release(&text);
 }
 
@@ -59,9 +79,20 @@ int output_error(const struct options *o, const char *format, ...)
 	va_list args;
 
 	va_start(args, format);
-	say(o->json, format, args);
+	say(o->json, PRIORITY_ERROR, format, args);
 	va_end(args);
 	return EXIT_FAILED;
+}
+
+void output_warning(const struct options *o, const char *format, ...)
+{
+	va_list args;
+
+	if (o->quiet)
+		return;
+	va_start(args, format);
+	say(false, PRIORITY_WARNING, format, args);
+	va_end(args);
 }
 
 void output_note(const struct options *o, const char *format, ...)
@@ -71,7 +102,7 @@ void output_note(const struct options *o, const char *format, ...)
 	if (o->quiet)
 		return;
 	va_start(args, format);
-	say(false, format, args);
+	say(false, PRIORITY_NOTE, format, args);
 	va_end(args);
 }
 

@@ -14,6 +14,11 @@ enum exit_code { EXIT_SAME = 0, EXIT_DRIFT = 1, EXIT_FAILED = 2, EXIT_UNKNOWN = 
 
 /* One line on standard error, `abidrift: …`, with --json {"error":"…"}. Returns EXIT_FAILED. */
 int output_error(const struct options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* What begins a line on standard error that the journal takes: its priority, as of syslog (sd-daemon(3)); "" elsewhere. */
+enum { PRIORITY_ERROR = 3, PRIORITY_WARNING = 4, PRIORITY_NOTE = 6 };
+const char *output_priority(int priority);
+/* One human line of a failure that is got over. */
+void output_warning(const struct options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* One human line on standard error unless -q. */
 void output_note(const struct options *o, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Takes over the model (NULL: out of memory). 0 or EXIT_FAILED, said. */

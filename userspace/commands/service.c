@@ -211,7 +211,7 @@ static void said(void *context, int level, const char *line)
 	bool ready = !strncmp(line, READY_LINE, strlen(READY_LINE));
 
 	if (level > 0)
-		fprintf(stderr, "abidrift: %s\n", line);
+		fprintf(stderr, "%sabidrift: %s\n", output_priority(PRIORITY_WARNING), line);
 	else
 		output_note(r->options, "%s", ready ? line + strlen(READY_LINE) : line);
 	if (ready)
@@ -301,7 +301,8 @@ static int messenger_main(void *context, const struct service_start *start)
 	struct run *r = context;
 	struct attendants attendants = { ATTENDANT_INIT, ATTENDANT_INIT };
 	struct messenger_options options = { .store_url = r->url, .bell_fd = r->bell_fd, .stop_fd = start->stop_fd,
-					     .blind_after_ns = config_ns(r->config, "alerts.blind_after"), .alive = alive, .context = r };
+					     .blind_after_ns = config_ns(r->config, "alerts.blind_after"), .alive = alive, .context = r,
+					     .mark = output_priority(PRIORITY_WARNING) };
 	struct suppressions *rules = NULL;
 	struct error e = ERROR_INIT;
 	struct store *store = NULL;

@@ -271,7 +271,7 @@ static void child_ended(struct supervisor *v, struct child *c, int status)
 	if (now_ms() - c->began_ms >= WORKED_MS)
 		c->delay_ms = DELAY_FIRST_MS;
 	how_it_ended(status, how, sizeof how);
-	output_note(v->s->options, "%s %s; starting it again in %lld ms", c->service->name, how, (long long)child_later(c));
+	output_warning(v->s->options, "%s %s; starting it again in %lld ms", c->service->name, how, (long long)child_later(c));
 }
 
 /* flags: WNOHANG, or 0. With all that it started and left: it may be shut in so far that its death cannot end them. */
