@@ -1,11 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """Guests and VMMs that want to be missed, or to use up what watches them. What a user would lose: every other guest's drift."""
+import ctypes
 import os
 import re
 import struct
+import sys
 import uuid
 
 from harness import MICROVMM, Live, wait_for
+
+# A VM with a vCPU, of a process whose command line says what follows.
+VM = """import fcntl, os, signal
+vm = fcntl.ioctl(os.open("/dev/kvm", os.O_RDWR), 0xae01, 0)
+fcntl.ioctl(vm, 0xae41, 0)
+print("ready", vm, flush=True)
+signal.pause()"""
+NOBODY = 65534
+MNT_DETACH = 2
 
 
 class Hostile(Live):
@@ -30,6 +41,36 @@ class Hostile(Live):
         vmm = self.guest()
         vmm.write("cpuid 0 0\n")
         monitor.settled(vmm.ids[0])
+
+
+class Unanswered(Live):
+    def mounted(self):
+        """A filesystem of user nobody's, whose server never answers: who asks it anything waits for ever. The kernel lets nobody ask but that user."""
+        folder = self.folder.file("unanswered")
+        os.mkdir(folder)
+        if not os.path.exists("/dev/fuse"):
+            self.skipTest("/dev/fuse is not there")
+        libc = ctypes.CDLL(None, use_errno=True)
+        server = os.open("/dev/fuse", os.O_RDWR)
+        self.addCleanup(os.close, server)
+        options = f"fd={server},rootmode=40000,user_id={NOBODY},group_id={NOBODY}"
+        self.assertEqual(libc.mount(b"unanswered", folder.encode(), b"fuse", 0, options.encode()), 0, os.strerror(ctypes.get_errno()))
+        self.addCleanup(libc.umount2, folder.encode(), MNT_DETACH)
+        return folder
+
+    def test_a_users_filesystem_that_never_answers_holds_up_nobody(self):
+        """Any user may mount one and name a file on it as firmware: no guest of the host would be watched any more."""
+        folder = self.mounted()
+        monitor = self.monitor()
+        vmm = self.process([sys.executable, "-c", VM, "-bios", f"{folder}/bios", "-L", folder])
+        vm = vmm.wait_line("^ready", "out").split()[1]
+        wait_for("it to be told of", lambda: f"anon-{vmm.pid}-{vm}" in [g["id"] for g in monitor.guests()])
+        other = self.microvmm("--stdin")
+        other.wait_line("^ready", "out")
+        other.write("cpuid 0 0\n")
+        fd = next(m[1] for m in map(re.compile(r"vm \d+ kvm-fd (\d+)").match, other.out) if m)
+        monitor.settled(f"anon-{other.pid}-{fd}")
+        self.assertNotIn("no progress", "\n".join(monitor.err))
 
 
 class Impostors(Live):
