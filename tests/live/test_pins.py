@@ -295,10 +295,52 @@ class Sets(Pins):
         self.assertFalse(any("removed" in line for line in second.err))
         second.stop()
         first.stop()
-        # Nobody works with it: the next one of another store takes it away.
-        third = self.pinned(store="third/a.db")
-        self.assertEqual(len(self.sets()), 1)
-        self.assertEqual(sum("removed the kernel side of a store" in line for line in third.err), 2)
+
+    def test_a_set_that_is_only_left_for_a_while_stays(self):
+        """A monitor of another store starts while this one is stopped: what guests do meanwhile is known all the same."""
+        first = self.pinned()
+        vmm = self.guest("--answer", "port:0x510:0x51")
+        self.do(vmm, "in 0x510 1")
+        first.settled(vmm.ids[0])
+        self.end(first)
+        second = self.pinned(store="second/a.db")
+        self.do(vmm, "repeat 4 in 0x603 1")
+        first = self.pinned()
+        self.assertEqual([line for line in second.err + first.err if "ended the kernel side" in line or "are replaced" in line], [])
+        wait_for("what it did", lambda: ("ports", "0x0603/r8") in entries(first.fingerprint(vmm.ids[0])))
+
+    def ended(self, monitor):
+        return [line for line in monitor.err if "ended the kernel side of another store" in line]
+
+    def test_sets_that_nobody_wants_end_and_their_monitor_says_so(self):
+        """Each set costs all guests; and whoever comes back has to know that nobody looked."""
+        def links(name):
+            return [n for n in os.listdir(os.path.join(self.root, name)) if n.startswith("link_")]
+        folders = []
+        for n in range(4):
+            before = set(self.sets()) if n else set()
+            monitor = self.pinned(store=f"{n}/a.db")
+            folders += set(self.sets()) - before
+            self.assertEqual(len(self.ended(monitor)), 1 if n == 3 else 0, monitor.err)
+            monitor.stop()
+        # The times are in whole seconds: which of them went is open.
+        gone = [n for n in range(4) if not links(folders[n])]
+        self.assertEqual(len(gone), 1)
+        self.assertLess(gone[0], 3)
+        # One whose monitor is away for more than a day.
+        about = os.path.join(self.root, folders[3], "about")
+        value = [int(b, 16) for b in bpftool("map", "dump", "pinned", about)[0]["value"]]
+        at = 28  # used_s
+        value[at:at + 4] = ((int.from_bytes(bytes(value[at:at + 4]), "little") - 86500) % 2**32).to_bytes(4, "little")
+        subprocess.run([BPFTOOL, "map", "update", "pinned", about, "key", "0", "0", "0", "0", "value", *map(str, value)], check=True, timeout=30)
+        monitor = self.pinned(store=f"{gone[0]}/a.db")
+        self.assertTrue(any("are replaced: another abidrift ended them; what guests did" in line for line in monitor.err), monitor.err)
+        self.assertEqual(len(self.ended(monitor)), 1, monitor.err)
+        self.assertIn(folders[3], self.ended(monitor)[0])
+        self.assertEqual(os.listdir(os.path.join(self.root, folders[3])), ["about"])
+        monitor.stop()
+        # Told once: the set is whole again.
+        self.assertTrue(any(GOES_ON in line for line in self.pinned(store=f"{gone[0]}/a.db").err))
 
     def test_folders_that_are_not_ours_are_not_used(self):
         def unpinned(why):

@@ -347,6 +347,8 @@ bool kernel_check(struct kernel *k)
 	bool came = !k->kvm_there && access(KVM_MODULE, F_OK) == 0, any = false;
 	libbpf_print_fn_t before;
 
+	if (k->pins)
+		pins_used(k->pins);
 	for (enum program p = 0; p < PROGRAMS; p++) {
 		if (!specs[p].tracepoint || k->refused[p])
 			continue;

@@ -27,10 +27,20 @@
 #define SET_NAME_LENGTH 16
 #define LOCK_TRIES 40 /* a worker of one that was just killed may hold the set a little longer */
 #define LOCK_PAUSE_NS 50000000
+/*
+ * Other stores' sets that nobody holds: so many go on, each for so long. Their monitors may only be stopped, or about to start again;
+ * but until then each works at every exit of a guest.
+ */
+#define IDLE_SETS 2
+#define IDLE_S 86400
+#define ENDED_SETS 60 /* of so many it is still known that they were ended */
+#define USED_EVERY_S 60
 #define UNPINNED "what guests do while abidrift does not run is not seen"
 
 static const char *const names[] = { "facts", "vms", "news", "counters", "returned", "threads", "ecams", "epochs" };
 enum { MAP_FACTS = 0, MAP_EPOCHS = 7, MAPS = sizeof(names) / sizeof(names[0]) };
+
+#define ENDED UINT32_MAX /* somebody ended the set, and left this for its own abidrift to know */
 
 /* Map `about`: an array of one. Its first two fields stay what they are. */
 struct about {
@@ -38,8 +48,8 @@ struct about {
 	uint32_t layout;         /* OBSERVE_LAYOUT */
 	uint32_t private_layout; /* PRIVATE_LAYOUT */
 	uint64_t types;          /* digest of the types in the maps */
-	uint32_t links;          /* so many programs are attached */
-	uint32_t zero;
+	uint32_t links;          /* so many programs are attached, or ENDED */
+	uint32_t used_s;         /* an abidrift worked with it last, CLOCK_BOOTTIME: like the set, it does not outlive the host's boot */
 	char version[64];
 };
 
@@ -106,6 +116,7 @@ static void names_of(int fd, bool (*fn)(void *context, const char *name), void *
 struct wipe {
 	int fd;
 	bool links_only;
+	const char *spare; /* stays; NULL: nothing does */
 	uint32_t keep; /* links of this owner stay; 0: none do */
 	bool any, failed;
 };
@@ -117,7 +128,7 @@ static bool wipe_one(void *context, const char *name)
 	unsigned owner, count;
 	bool link = sscanf(name, LINK_SCAN, &owner, &count, program) == 3;
 
-	if ((w->links_only && !link) || (link && w->keep && owner == w->keep))
+	if ((w->links_only && !link) || (w->spare && !strcmp(name, w->spare)) || (link && w->keep && owner == w->keep))
 		return true;
 	w->any = true;
 	w->failed |= unlinkat(w->fd, name, 0) < 0 && errno != ENOENT;
@@ -125,9 +136,9 @@ static bool wipe_one(void *context, const char *name)
 }
 
 /* Links first, or programs would go on with maps that nobody finds. -EIO: something is left. */
-static int set_wipe(int fd)
+static int set_wipe(int fd, const char *spare)
 {
-	struct wipe links = { .fd = fd, .links_only = true }, rest = { .fd = fd };
+	struct wipe links = { .fd = fd, .links_only = true }, rest = { .fd = fd, .spare = spare };
 
 	names_of(fd, wipe_one, &links);
 	names_of(fd, wipe_one, &rest);
@@ -265,31 +276,6 @@ int kernel_pins_hold(const char *folder)
 	return fd;
 }
 
-struct others {
-	const struct pins *pins;
-	struct buffer *notes;
-};
-
-/* Sets of stores that nobody works with any more go on collecting for nobody. That of the service is never one of them. */
-static bool remove_other(void *context, const char *name)
-{
-	const struct others *o = context;
-	const struct pins *p = o->pins;
-	int fd;
-
-	if (strlen(name) != SET_NAME_LENGTH || strspn(name, "0123456789abcdef") != SET_NAME_LENGTH ||
-	    !strcmp(name, strrchr(p->folder, '/') + 1))
-		return true;
-	fd = openat(p->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return true;
-	if (is_ours(fd, 0077) && !is_held(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0 && set_wipe(fd) == 0 && unlinkat(p->root_fd, name, AT_REMOVEDIR) == 0)
-		buffer_printf(o->notes, "removed the kernel side of a store that no abidrift works with (%.*s/%s)\n",
-			      (int)(strrchr(p->folder, '/') - p->folder), p->folder, name);
-	close(fd);
-	return true;
-}
-
 /* ---- what is there */
 
 struct links {
@@ -340,22 +326,33 @@ static bool any_name(void *context, const char *name)
 	return false;
 }
 
-static int about_read(struct pins *p)
+/* -ENOENT: there is none. -EPROTO: another layout. */
+static int about_of(int fd, struct about *ret)
 {
 	struct bpf_map_info info = { 0 };
 	uint32_t size = sizeof(info), zero = 0;
 
-	p->about = object_open(p, ABOUT);
-	if (p->about < 0 || bpf_obj_get_info_by_fd(p->about, &info, &size) < 0)
+	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &info, &size) < 0)
 		return -ENOENT;
-	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != sizeof(zero) || info.value_size != sizeof(p->is))
+	if (info.type != BPF_MAP_TYPE_ARRAY || info.key_size != sizeof(zero) || info.value_size != sizeof(*ret))
 		return -EPROTO;
-	if (bpf_map_lookup_elem(p->about, &zero, &p->is) < 0)
+	if (bpf_map_lookup_elem(fd, &zero, ret) < 0)
 		return -errno;
-	if (p->is.magic != MAGIC) {
-		memset(&p->is, 0, sizeof(p->is));
+	if (ret->magic != MAGIC) {
+		memset(ret, 0, sizeof(*ret));
 		return -EPROTO;
 	}
+	return 0;
+}
+
+static int about_read(struct pins *p)
+{
+	int r;
+
+	p->about = object_open(p, ABOUT);
+	r = about_of(p->about, &p->is);
+	if (r < 0)
+		return r;
 	p->is.version[sizeof(p->is.version) - 1] = 0;
 	for (char *c = p->is.version; *c; c++)
 		if (*c <= ' ' || *c > '~')
@@ -384,8 +381,159 @@ static void look(struct pins *p)
 		snprintf(p->why, sizeof(p->why), "%s", r == -EPROTO ? "they are of another layout" : "they are not whole");
 	else if (p->is.layout != OBSERVE_LAYOUT || p->is.private_layout != PRIVATE_LAYOUT)
 		snprintf(p->why, sizeof(p->why), "they are of another layout");
+	else if (p->is.links == ENDED)
+		snprintf(p->why, sizeof(p->why), "another abidrift ended them");
 	else if (links.alive != p->is.links)
 		snprintf(p->why, sizeof(p->why), "%u of %u programs are still attached", links.alive, p->is.links);
+}
+
+/* ---- sets of others */
+
+struct other {
+	char name[SET_NAME_LENGTH + 1];
+	bool known;      /* has an `about` of ours */
+	bool ended;
+	uint32_t idle_s; /* nobody worked with it for so long */
+};
+
+struct others {
+	const struct pins *pins;
+	struct other *items;
+	size_t count, room;
+	uint32_t now_s;
+};
+
+static uint32_t boot_s(void)
+{
+	struct timespec now = { 0 };
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint32_t)now.tv_sec;
+}
+
+/* Locked; -1: it is no set of ours, or somebody holds it. */
+static int other_open(const struct pins *p, const char *name)
+{
+	int fd = openat(p->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (fd >= 0 && is_ours(fd, 0077) && !is_held(fd) && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	if (fd >= 0)
+		close(fd);
+	return -1;
+}
+
+/* The caller closes; -1: it has none. */
+static int other_about(const struct pins *p, const char *name, struct about *ret)
+{
+	struct pins other = { .fd = openat(p->root_fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) };
+	int fd = -1;
+
+	if (other.fd >= 0 && asprintf(&other.folder, "%.*s/%s", (int)(strrchr(p->folder, '/') - p->folder), p->folder, name) >= 0) {
+		fd = object_open(&other, ABOUT);
+		free(other.folder);
+	}
+	if (fd >= 0 && about_of(fd, ret) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	if (other.fd >= 0)
+		close(other.fd);
+	return fd;
+}
+
+static bool other_look(void *context, const char *name)
+{
+	struct others *o = context;
+	struct about about = { 0 };
+	struct other *grown;
+	int fd, about_fd;
+
+	if (strlen(name) != SET_NAME_LENGTH || strspn(name, "0123456789abcdef") != SET_NAME_LENGTH ||
+	    !strcmp(name, strrchr(o->pins->folder, '/') + 1))
+		return true;
+	fd = other_open(o->pins, name);
+	if (fd < 0)
+		return true;
+	if (o->count == o->room) {
+		grown = reallocarray(o->items, o->room + 64, sizeof(*grown));
+		if (!grown) {
+			close(fd);
+			return false;
+		}
+		o->items = grown;
+		o->room += 64;
+	}
+	about_fd = other_about(o->pins, name, &about);
+	o->items[o->count] = (struct other){ .known = about_fd >= 0, .ended = about_fd >= 0 && about.links == ENDED, .idle_s = o->now_s - about.used_s };
+	memcpy(o->items[o->count++].name, name, SET_NAME_LENGTH);
+	if (about_fd >= 0)
+		close(about_fd);
+	close(fd);
+	return true;
+}
+
+/* Those that go on first, then by how long they are idle. */
+static int by_idleness(const void *a, const void *b)
+{
+	const struct other *x = a, *y = b;
+
+	if (x->ended != y->ended)
+		return x->ended ? 1 : -1;
+	return x->idle_s < y->idle_s ? -1 : x->idle_s > y->idle_s;
+}
+
+/* Its programs end with their links. What it was about stays: its own monitor is to know that it was there. */
+static void other_end(const struct pins *p, const struct other *other, struct buffer *notes)
+{
+	struct about about;
+	uint32_t zero = 0;
+	int fd = other_open(p, other->name), about_fd;
+
+	if (fd < 0)
+		return;
+	about_fd = other_about(p, other->name, &about);
+	if (about_fd >= 0) {
+		about.links = ENDED;
+		(void)bpf_map_update_elem(about_fd, &zero, &about, BPF_ANY);
+		close(about_fd);
+	}
+	if (set_wipe(fd, about_fd >= 0 ? ABOUT : NULL) == 0 && (about_fd >= 0 || unlinkat(p->root_fd, other->name, AT_REMOVEDIR) == 0))
+		buffer_printf(notes, "ended the kernel side of another store, which no abidrift works with (%.*s/%s)\n",
+			      (int)(strrchr(p->folder, '/') - p->folder), p->folder, other->name);
+	close(fd);
+}
+
+static void other_forget(const struct pins *p, const struct other *other)
+{
+	int fd = other_open(p, other->name);
+
+	if (fd >= 0 && set_wipe(fd, NULL) == 0)
+		(void)unlinkat(p->root_fd, other->name, AT_REMOVEDIR);
+	if (fd >= 0)
+		close(fd);
+}
+
+/*
+ * Sets of stores that nobody works with any more go on collecting for nobody, each at a cost for all guests. That of the service is
+ * never one of them, nor are a few that may be wanted again.
+ */
+static void others_end(const struct pins *p, struct buffer *notes)
+{
+	struct others o = { .pins = p, .now_s = boot_s() };
+
+	names_of(p->root_fd, other_look, &o);
+	if (o.count)
+		qsort(o.items, o.count, sizeof(*o.items), by_idleness);
+	for (size_t i = 0; i < o.count; i++) {
+		const struct other *other = &o.items[i];
+
+		if (i >= ENDED_SETS && (other->ended || !other->known))
+			other_forget(p, other);
+		else if (!other->ended && (i >= IDLE_SETS || !other->known || other->idle_s > IDLE_S))
+			other_end(p, other, notes);
+	}
+	free(o.items);
 }
 
 struct pins *pins_open(const char *folder, struct buffer *notes)
@@ -412,7 +560,7 @@ struct pins *pins_open(const char *folder, struct buffer *notes)
 		return NULL;
 	}
 	look(p);
-	names_of(p->root_fd, remove_other, &(struct others){ p, notes });
+	others_end(p, notes);
 	return p;
 }
 
@@ -551,6 +699,7 @@ static int about_write(struct pins *p, const struct kernel *k)
 	p->is.links = 0;
 	for (enum program n = 0; n < PROGRAMS; n++)
 		p->is.links += p->linked[n];
+	p->is.used_s = boot_s();
 	p->is.magic = MAGIC;
 	p->is.layout = OBSERVE_LAYOUT;
 	p->is.private_layout = PRIVATE_LAYOUT;
@@ -606,7 +755,7 @@ bool pins_hand_over(struct pins *p, const struct kernel *k, struct buffer *notes
 
 	/* Not before: where our programs could not be loaded, what was there goes on. */
 	if (p->something && !p->adopted)
-		r = set_wipe(p->fd);
+		r = set_wipe(p->fd, NULL);
 	if (r >= 0 && !p->adopted)
 		r = maps_pin(p, k);
 	if (r >= 0)
@@ -618,7 +767,7 @@ bool pins_hand_over(struct pins *p, const struct kernel *k, struct buffer *notes
 	if (r >= 0)
 		r = about_pin(p, k);
 	if (r < 0) {
-		(void)set_wipe(p->fd);
+		(void)set_wipe(p->fd, NULL);
 		buffer_printf(notes, "the kernel side is not pinned (%s: %s): %s\n", p->folder, strerror(-r), UNPINNED);
 		return false;
 	}
@@ -635,4 +784,14 @@ void pins_follow(struct pins *p, const struct kernel *k)
 {
 	if (links_pin(p, k) >= 0)
 		(void)about_write(p, k);
+}
+
+void pins_used(struct pins *p)
+{
+	uint32_t zero = 0, now = boot_s();
+
+	if (p->about < 0 || now - p->is.used_s < USED_EVERY_S)
+		return;
+	p->is.used_s = now;
+	(void)bpf_map_update_elem(p->about, &zero, &p->is, BPF_ANY);
 }

@@ -18,8 +18,8 @@ struct kernel;
 struct pins;
 
 /*
- * Opens the set (a folder in a folder, both made where they are not there), and holds it as long as it lives; removes sets beside it
- * that nobody holds. NULL: we work without. What people should know goes to notes, a line each.
+ * Opens the set (a folder in a folder, both made where they are not there), and holds it as long as it lives; ends sets beside it
+ * that nobody has worked with for long, and of many those that were left first. NULL: we work without. What people should know goes to notes, a line each.
  */
 struct pins *pins_open(const char *folder, struct buffer *notes);
 void pins_free(struct pins *pins); /* what is pinned stays */
@@ -41,5 +41,7 @@ bool pins_hand_over(struct pins *pins, const struct kernel *k, struct buffer *no
 void pins_lost(struct pins *pins, unsigned program);
 /* Links were attached later, or again: they are pinned, too. Makes no folders and removes nothing. */
 void pins_follow(struct pins *pins, const struct kernel *k);
+/* Somebody works with it, still: to be called every few seconds. */
+void pins_used(struct pins *pins);
 
 #endif
