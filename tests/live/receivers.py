@@ -174,8 +174,8 @@ class Sinks(Run):
         self.addCleanup(r.stop)
         return r
 
-    def monitor_of(self, *settings, **kw):
-        sets = [word for s in settings for word in ("--set", s)]
+    def monitor_of(self, *settings, config=None, **kw):
+        sets = [word for s in settings for word in ("--set", s)] + (["--config", config] if config else [])
         m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", *self.SOON, *sets], **kw)
         m.wait_line("^abidrift: ready$")
         return m

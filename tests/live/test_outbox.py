@@ -10,6 +10,7 @@ import threading
 from harness import ABIDRIFT, abidrift, wait_for
 from receivers import Sinks
 from test_cli import QUICK, UUID, drifted
+from test_run import children
 
 
 def firsts(requests):
@@ -30,6 +31,41 @@ class Outbox(Sinks):
             self.assertEqual([r.id for r in hook.of(g)], wanted)
         # Said once, not at each attempt.
         self.assertEqual(len([line for line in m.err if "cannot go to webhook" in line]), 1)
+
+    def test_a_sink_that_a_reload_took_out_gets_what_waited_when_it_is_put_back(self):
+        """A mistake in the configuration that is mended at once loses no alert; a start without the sink is meant so."""
+        hook = self.receiver()
+        conf = self.folder.file("a.conf")
+
+        def configure(url):
+            with open(conf, "w") as f:
+                f.write(f"[alerts]\nretry_max = 500ms\n[webhook]\nurl = {url}\n")
+
+        def reload(m):
+            before = children(m.pid)["messenger"]
+            os.kill(m.pid, signal.SIGHUP)
+            wait_for("another messenger", lambda: children(m.pid).get("messenger", before) != before)
+
+        configure(hook.url())
+        m = self.monitor_of("journal.enable=off", config=conf)
+        hook.stop()
+        ids = [self.put("g", 1)]
+        m.wait_line("alerts cannot go to webhook now")
+        configure("")
+        reload(m)
+        m.wait_line("webhook is not in the configuration any more: 1 alert waits for it")
+        ids.append(self.put("g", 2))
+        hook.start()
+        configure(hook.url())
+        reload(m)
+        wait_for("all", lambda: not self.waiting("webhook"))
+        self.assertEqual([r.id for r in hook.of("g")], ids)
+        self.assertFalse([line for line in m.err if "forgotten" in line])
+        hook.stop()
+        self.put("g", 3)
+        m.stop()
+        configure("")
+        self.monitor_of("journal.enable=off", config=conf).wait_line("1 alert that waited for it forgotten")
 
     def test_real_drift_and_its_end_arrive_in_order_after_both_were_away(self):
         hook = self.receiver()

@@ -70,6 +70,7 @@ int service_take(struct run *r, struct config *config, struct error *e)
 	config_free(r->config);
 	r->pairs = pairs;
 	r->config = config;
+	r->reloaded = true;
 	return 0;
 }
 

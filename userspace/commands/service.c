@@ -326,6 +326,8 @@ static int messenger_main(void *context, const struct service_start *start)
 	if (err >= 0) {
 		store_patience(store, MESSENGER_PATIENCE_MS);
 		notify_runner(options.notify, attendants.runner.fd);
+		if (r->reloaded)
+			notify_keep(options.notify);
 		err = messenger_run(store, &options, &e);
 	}
 	http_free(options.http);

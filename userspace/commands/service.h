@@ -45,6 +45,7 @@ struct run {
 	int bell_fd; /* analyst rings, messenger hears */
 	int ready_fd; /* analyst tells, we hear */
 	struct http_listener http;
+	bool reloaded; /* the configuration is not the one of the start */
 	bool notified; /* systemd was told that we are ready */
 	struct sockaddr_un address; /* where the collector listens */
 	socklen_t address_size;

@@ -78,6 +78,7 @@ struct sink {
 
 struct notify {
 	struct store *store;
+	bool keeps; /* what waits for a sink that is not wanted */
 	sd_event *loop;
 	struct http_client *http;
 	int runner_fd;
@@ -149,6 +150,11 @@ bool notify_runs(const struct config *c)
 void notify_runner(struct notify *n, int fd)
 {
 	n->runner_fd = fd;
+}
+
+void notify_keep(struct notify *n)
+{
+	n->keeps = true;
 }
 
 int notify_load(const struct config *c, struct notify **ret, struct error *e)
@@ -608,7 +614,7 @@ static int sink_pass(struct sink *sink, struct error *e)
 	return err;
 }
 
-/* A sink that stopped is tried no more, but what it is owed is bounded like that of any other. */
+/* A sink that stopped, or is not wanted for now, is tried no more, but what it is owed is bounded like that of any other. */
 static int sink_age(struct sink *sink, struct error *e)
 {
 	struct store_alert *rows = NULL;
@@ -616,16 +622,38 @@ static int sink_age(struct sink *sink, struct error *e)
 	size_t count = 0;
 	int err;
 
-	if (!sink->begun || sink->aged_ms > now_ms())
+	if ((sink->wanted && !sink->begun) || sink->aged_ms > now_ms())
 		return 0;
 	err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
+	if (err == -ENOENT && !sink->wanted) {
+		sink->forgotten = true;
+		return 0;
+	}
 	if (err < 0)
 		return store_failed(sink->n, err, e);
 	for (size_t i = 0; err >= 0 && i < count && too_old(sink, rows[i].at, sink->away_ms); i++)
-		err = give_up(sink, rows[i].row, "it stopped", e);
+		err = give_up(sink, rows[i].row, sink->wanted ? "it stopped" : "it is not in the configuration", e);
 	sink->aged_ms = !give_up_ms ? INT64_MAX : now_ms() + (give_up_ms < 1000 ? 1000 : give_up_ms < AGE_MS ? give_up_ms + 1 : AGE_MS);
 	store_alerts_free(rows, count);
 	return err;
+}
+
+/* Taken out while the monitor runs: perhaps by mistake, and it is put back soon. */
+static void sink_keep(struct sink *sink)
+{
+	struct store_alert *rows = NULL;
+	struct error line = ERROR_INIT;
+	size_t count = 0;
+	int err = store_alerts_for(sink->n->store, sink->kind->name, BATCH, &rows, &count);
+
+	sink->forgotten = err == -ENOENT;
+	sink->away_ms = now_ms();
+	if (err >= 0 && count) {
+		error_set(&line, ENOENT, "%s is not in the configuration any more: %zu%s alert%s for it, until alerts.give_up or the next start without it",
+			  sink->kind->name, count, count == BATCH ? " or more" : "", count == 1 ? " waits" : "s wait");
+		say(sink->n, &line);
+	}
+	store_alerts_free(rows, count);
 }
 
 /* Switched off by the operator: nobody will take what still waits, and it must not be owed for ever. */
@@ -659,7 +687,7 @@ static int sink_deliver(struct sink *sink, struct error *e)
 	int err = answers_write(sink, e);
 
 	if (!sink->wanted)
-		return sink->forgotten ? 0 : sink_forget(sink, e);
+		return sink->forgotten ? 0 : sink->n->keeps ? sink_age(sink, e) : sink_forget(sink, e);
 	if (err >= 0)
 		err = sink->stopped ? sink_age(sink, e) : sink_begin(sink, e);
 	if (sink->soonest_ms && sink->soonest_ms <= now_ms())
@@ -685,6 +713,8 @@ int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*l
 
 		if (n->sinks[i].wanted)
 			sink_begin(&n->sinks[i], &later);
+		else if (n->keeps)
+			sink_keep(&n->sinks[i]);
 		else
 			sink_forget(&n->sinks[i], &later);
 	}
@@ -734,9 +764,9 @@ int64_t notify_due(const struct notify *n)
 		const struct sink *sink = &n->sinks[i];
 		int64_t at = INT64_MAX;
 
-		if (!sink->wanted || (sink->stopped && !sink->begun))
+		if (sink->wanted ? sink->stopped && !sink->begun : sink->forgotten || !n->keeps)
 			continue;
-		if (sink->stopped)
+		if (sink->stopped || !sink->wanted)
 			at = sink->aged_ms;
 		else if (!sink->begun)
 			at = now_ms() + PRESENT_MS;

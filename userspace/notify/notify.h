@@ -25,6 +25,8 @@ const char *const *notify_sinks(void);
 /* Does the configuration want programs to be run? Then somebody has to be there who does (runner.h), over this socket. */
 bool notify_runs(const struct config *c);
 void notify_runner(struct notify *n, int fd);
+/* What waits for a sink that is not wanted goes on waiting, as long as for any other; without it is forgotten. */
+void notify_keep(struct notify *n);
 /* Borrows store and loop. say: a line for the operator, whenever there is one. */
 int notify_begin(struct notify *n, struct store *store, sd_event *loop, void (*say)(void *context, const char *line), void *context, struct error *e);
 /* Hands out what can go now: to be called when the store changed, at first, and when notify_due says so. -errno with e: the store failed. */
