@@ -503,6 +503,9 @@ class Usage(Cli):
     def test_version_names_features_and_formats(self):
         v = self.json("version")
         self.assertEqual(set(v), {"version", "features", "formats"})
+        # Who installs it looks here for the sink that is to be used.
+        for sink in ("stdout", "journal", "syslog", "webhook", "command", "alertmanager"):
+            self.assertIn("sink." + sink, v["features"])
         self.assertEqual({k: v["formats"][k] for k in ("fingerprint", "trace", "store")}, {"fingerprint": 1, "trace": 1, "store": 3})
         self.assertTrue(self.run_it("version").out.startswith("abidrift " + v["version"] + "\n"))
 

@@ -9,6 +9,7 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/fingerprint/fingerprint.h"
+#include "userspace/notify/notify.h"
 #include "userspace/store/store.h"
 #include "userspace/stream/record.h"
 #include "userspace/stream/trace.h"
@@ -24,7 +25,7 @@ static const struct {
 static const char *const others[] = {
 	"store.sqlite", "record", "replay",
 #ifndef ABIDRIFT_ALONE
-	"sink.stdout", "sink.journal", "sink.syslog", "serve.http",
+	"serve.http",
 #endif
 };
 
@@ -39,6 +40,13 @@ static json_t *version_json(void)
 	}
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		json_array_append_new(features, json_string(others[i]));
+#ifndef ABIDRIFT_ALONE
+	for (const char *const *sink = notify_sinks(); *sink; sink++) {
+		snprintf(name, sizeof name, "sink.%s", *sink);
+		json_array_append_new(features, json_string(name));
+	}
+	json_array_append_new(features, json_string("sink.alertmanager")); /* has no queue, so it is not among them */
+#endif
 	for (size_t i = 0; i < sizeof formats / sizeof *formats; i++)
 		json_object_set_new(numbers, formats[i].name, json_integer(formats[i].number));
 	return json_pack("{s:s, s:o, s:o}", "version", ABIDRIFT_VERSION, "features", features, "formats", numbers);
