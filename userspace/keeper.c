@@ -330,5 +330,7 @@ int keeper_run(struct store *s, int fd, const char *const *sinks, struct error *
 		err = 0; /* as hanging up */
 	if (err == -ETIMEDOUT)
 		return error_set(e, ETIMEDOUT, "keeper: the messenger kept the store locked for too long");
+	if (err == -EAGAIN)
+		return error_set(e, EAGAIN, "keeper: the messenger does not take its answers");
 	return err < 0 ? error_set(e, -err, "keeper: what the messenger asks cannot be understood: %s", strerror(-err)) : 0;
 }

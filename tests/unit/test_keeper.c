@@ -515,6 +515,25 @@ static void a_transaction_that_never_ends_is_ended(void **state)
 	store_close(s);
 }
 
+/* It is not what the messenger said that is wrong. */
+static void answers_that_nobody_takes_are_said_to_be_that(void **state)
+{
+	static const char *const none[] = { NULL };
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	struct error e = ERROR_INIT;
+	int ends[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+	while (send(ends[1], none, sizeof none, MSG_DONTWAIT) > 0)
+		;
+	assert_int_equal(keeper_run(s, ends[1], none, &e), -EAGAIN);
+	assert_non_null(strstr(e.text, "does not take its answers"));
+	close(ends[0]);
+	close(ends[1]);
+	store_close(s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -532,6 +551,7 @@ int main(void)
 		TEST(bytes_that_are_no_message_end_it),
 		TEST(a_message_that_comes_in_pieces_is_one),
 		TEST(a_transaction_that_never_ends_is_ended),
+		TEST(answers_that_nobody_takes_are_said_to_be_that),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

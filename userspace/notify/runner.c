@@ -239,6 +239,7 @@ static int time_over(sd_event_source *source, uint64_t usec, void *context)
 	(void)source, (void)usec;
 	c->late = true;
 	kill(-c->pid, SIGKILL);
+	kill(c->pid, SIGKILL); /* it may have gone to another group */
 	return 0;
 }
 
