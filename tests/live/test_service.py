@@ -314,9 +314,12 @@ class Endurance(Service):
             pid = children(a.pid)[name]
             os.kill(pid, signal.SIGSTOP)
             wait_for("it is stopped", lambda: status(pid)["State"][0] == "T")
+            # For what rang before it is fed once or twice more, and once this one has ended; of six looks.
+            stopped = len(a.notify.told)
             a.wait_line(rf"{name} makes no progress since \d+ s; ending it by force")
             a.wait_line(rf"{name} was ended by signal 9")
             fed = len(a.notify.told)
+            self.assertLessEqual(a.notify.told[stopped:fed].count("WATCHDOG=1"), 3)
             wait_for("another one", lambda: children(a.pid).get(name, pid) != pid)
             a.notify.wait("WATCHDOG=1", fed)
             self.see(vmm)

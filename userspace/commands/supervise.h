@@ -5,7 +5,8 @@
  * somebody reads the configuration again.
  *
  * Each rings while it makes progress. One that does not for 30 s (half of systemd's WatchdogSec, if that is less) is ended by force
- * and started again. systemd's watchdog is fed only while all of them ring.
+ * and started again. systemd's watchdog is fed only while all of them ring that run: one that dies again and again is started again
+ * and does not end the others.
  */
 #ifndef ABIDRIFT_COMMANDS_SUPERVISE_H
 #define ABIDRIFT_COMMANDS_SUPERVISE_H
