@@ -170,6 +170,8 @@ static int work(struct messenger *m, const struct messenger_options *options, st
 
 	m->news = true;
 	while (err >= 0 && !m->stopping) {
+		if (notify_runner_hangs(m->notify))
+			return error_set(e, ECHILD, "its runner does not answer");
 		look(m);
 		if (options->alive)
 			options->alive(options->context);

@@ -7,7 +7,7 @@ import re
 import signal
 import socket
 
-from harness import ABIDRIFT, wait_for
+from harness import ABIDRIFT, BUILD, wait_for
 from receivers import Sinks, secret
 from test_run import alive, children, status
 
@@ -168,6 +168,26 @@ class Keeper(Sinks):
         put = self.put("g", 1)
         m.wait_line(put, "out")
         self.assertEqual(m.stop(), 0)
+
+    def test_a_runner_that_never_answers_is_replaced_and_that_is_told(self):
+        m = self.monitor_of(f"command.run={self.script}", "command.timeout=100ms", "journal.enable=off")
+        pids = self.attendants(m)
+        os.kill(pids["runner"], signal.SIGSTOP)
+        put = self.put("g", 1)
+        m.wait_line("messenger: its runner does not answer")
+        wait_for("the alert", lambda: put in self.told())
+        wait_for("their end", lambda: not any(alive(pid) for pid in pids.values()))
+        self.assertFalse([line for line in m.err if "by force" in line], m.err)
+
+    def test_a_keeper_that_cannot_work_is_a_failure_of_the_start(self):
+        """Else the monitor says that it is ready, and no alert ever leaves it."""
+        preload = os.path.join(BUILD, "tests/live/slow_arguments.so")
+        m = self.process([ABIDRIFT, "run", "--store", self.store, "--listen", "none", "--set", "journal.enable=off"],
+                         env=dict(os.environ, LD_PRELOAD=preload, SANDBOX_REFUSED="keeper"))
+        m.wait_line("^abidrift: keeper: ")
+        wait_for("its end", lambda: m.child.poll() is not None)
+        self.assertEqual(m.stop(), 2)
+        self.assertNotIn("abidrift: ready", m.err)
 
     def test_none_outlives_a_monitor_that_is_killed(self):
         m = self.monitor_of(f"command.run={self.script}", "journal.enable=off")

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #include "userspace/sandbox.h"
 #include "userspace/store/store.h"
 
+/* Less than the supervisor has with us. */
+#define PATIENCE_MS 3000
 #define SOCKET_FD (STDERR_FILENO + 1)
 
 struct duty {
@@ -141,14 +144,22 @@ int attendant_runner(struct config *c, const struct privilege_user *user, struct
 	return notify_runs(c) ? start(&duty, ret, e) : 0;
 }
 
-void attendant_end(struct attendant *a)
+bool attendant_end(struct attendant *a)
 {
+	struct pollfd end = { .fd = a->pid_fd, .events = POLLIN };
+	int status = 0;
+
 	if (!a->pid)
-		return;
+		return false;
 	close(a->fd);
-	while (waitpid(a->pid, NULL, 0) < 0 && errno == EINTR)
+	if (a->pid_fd < 0)
+		kill(a->pid, SIGKILL);
+	else
+		poll(&end, 1, PATIENCE_MS);
+	while (waitpid(a->pid, &status, a->pid_fd < 0 ? 0 : WNOHANG) < 0 && errno == EINTR)
 		;
 	if (a->pid_fd >= 0)
 		close(a->pid_fd);
 	*a = (struct attendant)ATTENDANT_INIT;
+	return WIFEXITED(status) && WEXITSTATUS(status) == EXIT_FAILED;
 }

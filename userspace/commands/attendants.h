@@ -7,6 +7,7 @@
 #ifndef ABIDRIFT_COMMANDS_ATTENDANTS_H
 #define ABIDRIFT_COMMANDS_ATTENDANTS_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 struct config;
@@ -24,7 +25,7 @@ struct attendant {
 int attendant_keeper(struct config *c, const char *store_url, int patience_ms, const struct privilege_user *user, struct attendant *ret, struct error *e);
 /* Only if the configuration has a command to run; else *ret stays. */
 int attendant_runner(struct config *c, const struct privilege_user *user, struct attendant *ret, struct error *e);
-/* Hangs up and waits for its end. */
-void attendant_end(struct attendant *a);
+/* Hangs up and waits for its end; one that hangs ends when this process does. Could it not do its work? Not: was it killed. */
+bool attendant_end(struct attendant *a);
 
 #endif

@@ -306,6 +306,7 @@ static int messenger_main(void *context, const struct service_start *start)
 	struct suppressions *rules = NULL;
 	struct error e = ERROR_INIT;
 	struct store *store = NULL;
+	bool unable;
 	int err = attendants_start(r, &attendants, &options, &e);
 
 	r->alive_fd = start->alive_fd;
@@ -336,11 +337,11 @@ static int messenger_main(void *context, const struct service_start *start)
 	store_close(store);
 	/* The keeper last: who writes puts the store's log in order when nobody reads any more. */
 	attendant_end(&attendants.runner);
-	attendant_end(&attendants.keeper);
+	unable = attendant_end(&attendants.keeper);
 	if (err < 0)
 		failed(r, "messenger", &e, err);
-	/* That somebody killed one of them is no reason not to begin, nor is a disk that is full. */
-	return err >= 0 || err == -ECHILD || err == -EPIPE || err == -ENOSPC ? 0 : EXIT_FAILED;
+	/* That somebody killed one of them is no reason not to begin, nor is a disk that is full; that the keeper cannot work is. */
+	return !unable && (err >= 0 || err == -ECHILD || err == -EPIPE || err == -ENOSPC) ? 0 : EXIT_FAILED;
 }
 
 const struct service *services_of(enum part part, size_t *ret_count)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "userspace/base/buffer.h"
@@ -15,10 +16,13 @@
 #include "userspace/notify/sink.h"
 
 #define GONE "the process that runs commands is gone"
+/* It answers at the latest when it killed the program; on a busy host that takes a while. */
+#define SPARE_US 10000000
 
 struct command {
 	const struct sink_host *host;
-	sd_event_source *talk;
+	sd_event_source *talk, *patience;
+	uint64_t patience_us;
 	int64_t row;            /* of what is asked for; 0: nothing is */
 	struct buffer out, in;  /* what is not sent yet; what came so far of an answer */
 	bool gone;
@@ -33,9 +37,11 @@ static int command_load(const struct config *config, void **ret_state, struct er
 {
 	struct command *c = calloc(1, sizeof *c);
 
-	(void)config;
 	*ret_state = c;
-	return c ? 0 : error_set(e, ENOMEM, "out of memory");
+	if (!c)
+		return error_set(e, ENOMEM, "out of memory");
+	c->patience_us = config_ns(config, "command.timeout") / 1000 + SPARE_US;
+	return 0;
 }
 
 static void command_release(void *state)
@@ -45,6 +51,7 @@ static void command_release(void *state)
 	if (!c)
 		return;
 	sd_event_source_disable_unref(c->talk);
+	sd_event_source_disable_unref(c->patience);
 	buffer_release(&c->out);
 	buffer_release(&c->in);
 	free(c);
@@ -58,6 +65,7 @@ static void answer(struct command *c, enum sink_result result, const char *text)
 
 	error_set(&line, 0, "%s", text); /* makes it printable */
 	c->row = 0;
+	c->patience = sd_event_source_disable_unref(c->patience);
 	c->host->answered(c->host->context, sink_command.name, row, &is);
 }
 
@@ -117,6 +125,16 @@ static int talk(sd_event_source *source, int fd, uint32_t events, void *context)
 	return 0;
 }
 
+static int never_answered(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct command *c = context;
+
+	(void)source, (void)usec;
+	gone(c);
+	c->host->runner_hangs(c->host->context);
+	return 0;
+}
+
 static int command_begin(void *state, const struct sink_host *host, struct error *e)
 {
 	struct command *c = state;
@@ -156,6 +174,8 @@ static void command_deliver(void *state, const struct sink_alert *alert)
 		answer(c, SINK_REFUSED, "the alert is too long");
 	else if (err < 0)
 		answer(c, SINK_LATER, err == -ENOMEM ? "out of memory" : GONE);
+	else if ((err = sd_event_add_time_relative(c->host->loop, &c->patience, CLOCK_MONOTONIC, c->patience_us, 0, never_answered, c)) < 0)
+		answer(c, SINK_LATER, strerror(-err));
 	else
 		send_some(c);
 }

@@ -82,6 +82,7 @@ struct notify {
 	sd_event *loop;
 	struct http_client *http;
 	int runner_fd;
+	bool runner_hangs;
 	struct alertmanager *alertmanager;
 	struct sink sinks[KINDS];
 	int64_t give_up_ns;
@@ -145,6 +146,11 @@ const char *const *notify_sinks(void)
 bool notify_runs(const struct config *c)
 {
 	return enabled(c, sink_command.name) && sink_command.wanted(c);
+}
+
+bool notify_runner_hangs(const struct notify *n)
+{
+	return n->runner_hangs;
 }
 
 void notify_runner(struct notify *n, int fd)
@@ -485,6 +491,13 @@ static int answers_write(struct sink *sink, struct error *e)
 	return err;
 }
 
+static void runner_hangs(void *context)
+{
+	struct notify *n = context;
+
+	n->runner_hangs = true;
+}
+
 /* ---- what goes */
 
 static int sink_begin(struct sink *sink, struct error *e)
@@ -495,7 +508,8 @@ static int sink_begin(struct sink *sink, struct error *e)
 
 	if (!sink->wanted || sink->begun || sink->stopped || (sink->kind->present && !sink->kind->present(sink->state)))
 		return 0;
-	sink->host = (struct sink_host){ .loop = n->loop, .http = n->http, .runner_fd = n->runner_fd, .context = n, .answered = answered };
+	sink->host = (struct sink_host){ .loop = n->loop, .http = n->http, .runner_fd = n->runner_fd, .context = n, .answered = answered,
+					 .runner_hangs = runner_hangs };
 	if (sink->kind->begin && sink->kind->begin(sink->state, &sink->host, &why) < 0) {
 		sink_stops(sink, why.text);
 		return 0;

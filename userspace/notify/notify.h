@@ -25,6 +25,8 @@ const char *const *notify_sinks(void);
 /* Does the configuration want programs to be run? Then somebody has to be there who does (runner.h), over this socket. */
 bool notify_runs(const struct config *c);
 void notify_runner(struct notify *n, int fd);
+/* Does it hang? Then only another process with another runner can go on. */
+bool notify_runner_hangs(const struct notify *n);
 /* What waits for a sink that is not wanted goes on waiting, as long as for any other; without it is forgotten. */
 void notify_keep(struct notify *n);
 /* Borrows store and loop. say: a line for the operator, whenever there is one. */

@@ -46,6 +46,7 @@ struct sink_host {
 	void *context;
 	/* Of an alert that deliver was given; exactly once for each, from within deliver or later. */
 	void (*answered)(void *context, const char *sink, int64_t row, const struct sink_answer *answer);
+	void (*runner_hangs)(void *context); /* another is needed */
 };
 
 struct sink_kind {
