@@ -95,8 +95,8 @@ class Command(Sinks):
             return True
 
     def test_one_that_hangs_in_another_process_group_is_killed_too(self):
-        path = self.file("script", f'#!/usr/bin/python3\nimport os, time\nos.setpgid(0, os.getpgid(os.getppid()))\nwith open("{self.out}/pids", "a") as f:\n'
-                         f'    print(os.getpid(), file=f)\nif not os.path.exists("{self.out}/mended"):\n    time.sleep(1000)\n', mode=0o755)
+        path = self.file("script", f'#!/usr/bin/python3\nimport os, signal\nos.setpgid(0, os.getpgid(os.getppid()))\nwith open("{self.out}/pids", "a") as f:\n'
+                         f'    print(os.getpid(), file=f)\nif not os.path.exists("{self.out}/mended"):\n    signal.pause()\n', mode=0o755)
         m = self.monitor_of(f"command.run={path}", "command.timeout=3s", "journal.enable=off")
         self.put("g", 1)
         m.wait_line("command fails: .* did not end within 3000 ms and was killed")

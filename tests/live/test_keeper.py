@@ -203,4 +203,4 @@ class Keeper(Sinks):
         pids = self.attendants(m)
         self.assertEqual(m.stop(), 0)
         self.assertFalse([pid for pid in pids.values() if alive(pid)])
-        self.assertEqual([name for name in os.listdir(os.path.dirname(self.path)) if name.startswith("s.db")], ["s.db"])
+        self.assertEqual([name for name in os.listdir(os.path.dirname(self.path)) if name.startswith("s.db") and name != "s.db-lock"], ["s.db"])
