@@ -20,8 +20,8 @@ static const char *const opaque_options[] = { "append", "cmdline", "params", "p"
 	NULL };
 /* A name is secret if it is one of these … */
 static const char *const secret_names[] = { "key", "pass", "pw", "pwd", "psk", "pin", "cookie", "rxcookie", "txcookie", "auth", "authorization",
-	"accesskey", "apikey", "authkey", "privkey", "sig", "osk", NULL };
-/* … or holds one of these, or ends in "-key" … */
+	"accesskey", "apikey", "authkey", "privkey", "sig", "osk", "guestfwd", NULL }; /* the last may be a command, as those of struct cleaner */
+/* … or holds one of these, or ends in "-key" or "pw" … */
 static const char *const secret_parts[] = { "password", "passwd", "passphrase", "token", "secret", "credential", "signature", NULL };
 /* … and is none of these, which name or switch something. */
 static const char *const harmless_names[] = { "password-secret", "key-secret", "cookie-secret", "passwordid", "secret-id", "secretid",
@@ -29,7 +29,11 @@ static const char *const harmless_names[] = { "password-secret", "key-secret", "
 
 struct cleaner {
 	struct buffer *out;
-	bool objects; /* -object, -set: "data" is a secret's content */
+	bool objects; /* -object, -set, -global: "data" is a secret's content */
+	bool value;   /* -global of a secret property: so is "value" */
+	bool netdev;  /* "param" is an argument of passt's */
+	bool incoming; /* "args" are a command's */
+	bool table;   /* -acpitable: "sig" is no signature of somebody, but the table's name */
 	bool fw_cfg;  /* -fw_cfg: so is "string" */
 	bool vnc;     /* "password=on" is a switch there */
 };
@@ -49,6 +53,13 @@ static bool ends_with(const char *name, const char *end)
 	return a >= b && !strcasecmp(name + a - b, end);
 }
 
+/* Names that mean a secret, or none, with one option only. */
+static bool name_secret_here(const struct cleaner *c, const char *name)
+{
+	return (c->objects && !strcasecmp(name, "data")) || (c->fw_cfg && !strcasecmp(name, "string")) || (c->value && !strcasecmp(name, "value")) ||
+	       (c->netdev && !strcasecmp(name, "param")) || (c->incoming && !strcasecmp(name, "args"));
+}
+
 static bool name_secret(const struct cleaner *c, const char *text, size_t size)
 {
 	char name[NAME_MAX_BYTES];
@@ -66,7 +77,9 @@ static bool name_secret(const struct cleaner *c, const char *text, size_t size)
 	for (const char *const *h = harmless_names; *h; h++)
 		if (ends_with(last, *h))
 			return false;
-	if (listed(secret_names, last) || ends_with(last, "-key") || (c->objects && !strcasecmp(last, "data")) || (c->fw_cfg && !strcasecmp(last, "string")))
+	if (c->table && !strcasecmp(last, "sig"))
+		return false;
+	if (listed(secret_names, last) || ends_with(last, "-key") || ends_with(last, "pw") || name_secret_here(c, last))
 		return true;
 	for (const char *const *p = secret_parts; *p; p++)
 		if (strcasestr(last, *p))
@@ -374,6 +387,33 @@ static bool clean_title(const char *argument, struct buffer *out)
 	return true;
 }
 
+/* -global driver=secret,property=data,value=…; the last property counts, and any may be it. */
+static bool property_secret(const struct cleaner *c, const char *text)
+{
+	static const char key[] = "property=";
+
+	while ((text = strcasestr(text, key))) {
+		text += sizeof(key) - 1;
+		if (name_secret(c, text, strcspn(text, ",")))
+			return true;
+	}
+	return false;
+}
+
+/* What names mean in an option's value. */
+static void cleaner_of_option(struct cleaner *c, const char *option, const char *value)
+{
+	bool global = !strcmp(option, "global");
+
+	c->objects |= global || !strcmp(option, "object") || !strcmp(option, "set");
+	c->fw_cfg |= !strcmp(option, "fw_cfg");
+	c->vnc = !strcmp(option, "vnc");
+	c->netdev = !strcmp(option, "netdev") || !strcmp(option, "nic") || !strcmp(option, "net");
+	c->incoming = !strcmp(option, "incoming");
+	c->table = !strcmp(option, "acpitable");
+	c->value = global && property_secret(c, value);
+}
+
 void secrets_clean(const char *previous, const char *argument, struct buffer *out)
 {
 	const char *option = option_name(previous), *own = option_name(argument);
@@ -400,10 +440,12 @@ void secrets_clean(const char *previous, const char *argument, struct buffer *ou
 		c.objects = !strcmp(name, "object") || !strcmp(name, "set");
 		c.fw_cfg = !strcmp(name, "fw_cfg");
 	}
-	if (option) {
-		c.objects |= !strcmp(option, "object") || !strcmp(option, "set");
-		c.fw_cfg |= !strcmp(option, "fw_cfg");
-		c.vnc = !strcmp(option, "vnc");
+	if (option)
+		cleaner_of_option(&c, option, argument);
+	/* A shell's command line. */
+	if (c.incoming && !strncmp(argument, "exec:", strlen("exec:"))) {
+		buffer_string(out, "exec:" SECRETS_REMOVED);
+		return;
 	}
 	clean_value(&c, argument);
 }
