@@ -18,6 +18,7 @@ INJECT = os.path.join(BUILD, "tests", "live", "inject")
 EPERM, EACCES = 1, 13
 AT_FDCWD, O_WRONLY, O_RDWR, O_CREAT, O_TRUNC = -100, 1, 2, 0o100, 0o1000
 SIGCONT, SIGCHLD = 18, 17
+NO_PROCESS = 0x7ffffffe  # beyond every pid_max
 F_SETOWN, F_SETSIG = 8, 10
 CLONE_SIGHAND = 0x800  # alone it is an error, so nothing is made where it would be allowed
 PROT_EXEC_WRITE, MAP_PRIVATE_ANONYMOUS = 6, 0x22
@@ -160,7 +161,9 @@ class Attack(Run):
             "open their memory, environment, files": lambda: [(p, a.open(f"/proc/{vmm}/{p}", 0)) for p in ("mem", "environ", "maps")],
             "write guests' memory, trace them": lambda: [yes("process_vm_writev", vmm, 0, 0, 0, 0, 0), ("mem", a.open(f"/proc/{vmm}/mem", O_RDWR)),
                                                        yes("ptrace", 0x4206, vmm, 0, 0), yes("ptrace", 16, vmm, 0, 0), yes("process_madvise", 0, 0, 0, 4, 0)],
-            "signals to other processes": lambda: [yes("kill", vmm, 0), yes("kill", vmm, SIGCONT), yes("kill", self.m.pid, SIGCONT), yes("tkill", vmm, SIGCONT),
+            # signal 9 to no process: allowed by the filter, it finds none
+            "SIGKILL to other processes": lambda: [yes("kill", NO_PROCESS, 9)],
+            "signals to other processes, but SIGKILL": lambda: [yes("kill", vmm, 0), yes("kill", vmm, SIGCONT), yes("kill", self.m.pid, SIGCONT), yes("tkill", vmm, SIGCONT),
                                                    yes("pidfd_send_signal", 0, 0, 0, 0), yes("prlimit64", vmm, 0, 0, 0),
                                                    yes("fcntl", 2, F_SETOWN, vmm), yes("fcntl", 2, F_SETSIG, SIGCONT)],
             "run programs": lambda: [yes("execve", "s:/nonexistent/program", 0, 0), yes("execveat", AT_FDCWD, "s:/nonexistent/program", 0, 0, 0)],

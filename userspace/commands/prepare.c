@@ -235,7 +235,8 @@ int prepare(struct run *r, struct error *e)
 	if (err >= 0)
 		err = privilege_user(&r->user, e);
 	if (err >= 0)
-		output_note(r->options, "analyst and messenger run as %s (%u)", r->user.name, (unsigned)r->user.uid);
+		output_note(r->options, "analyst and messenger run as %s (%u)%s", r->user.name, (unsigned)r->user.uid,
+			    strcmp(r->user.name, "nobody") ? "" : ": other programs that do may change the store; useradd --system abidrift");
 	if (err >= 0)
 		err = store_prepare(r, e);
 	if (err >= 0)
