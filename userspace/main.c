@@ -17,7 +17,7 @@ static const struct verb verbs[] = {
 #ifndef ABIDRIFT_ALONE
 	{ "run", "watch every guest of this host, in the foreground",
 	  "[--config FILE] [--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE] [--part PART]",
-	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN | OPTION_PRINT_CONFIG | OPTION_PART, 0, 0, verb_run },
+	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN | OPTION_PRINT_CONFIG | OPTION_CHECK | OPTION_PART, 0, 0, verb_run },
 #endif
 	{ "doctor", "what can be seen on this host, facet by facet, and how to get the rest", "", OPTION_CONFIG | OPTION_SET, 0, 0, verb_doctor },
 	{ "ls", "list guests and their state", "", OPTION_CONFIG, 0, 0, verb_ls },

@@ -378,17 +378,22 @@ class Reload(Service):
             p.wait_line(r"a\.conf:2: .*the settings stay as they were")
         # One that can be read, and cannot be worked with.
         self.configure(settle="1s", more="[webhook]\nenable = on\nurl = http://127.0.0.1:9/\nsecret_file = /nonexistent\n[store]\nkeep = 5d\n")
+        checked = abidrift("run", "--check", "--part", "analyst", "--config", self.config, ok=(2,))
+        self.assertEqual((len(checked.stderr.splitlines()), "/nonexistent" in checked.stderr), (1, True), checked.stderr)
         # The collector, who knows no secret, takes it: the analyst takes nothing that its own side did not.
         self.reload(c)
         c.wait_line("settings read again")
         self.reload(a)
         a.wait_line("/nonexistent.*the settings stay as they were")
+        wait_for("the status", lambda: any(t.startswith("STATUS=settings refused: ") and "/nonexistent" in t for t in a.notify.told))
         self.assertEqual(children(a.pid), kids)
         c.stop(signal.SIGKILL)
         c = self.collector()
         a.wait_line("analyst ended; starting it again")
         c.notify.wait("READY=1")
         self.configure(settle="3s")
+        checked = abidrift("run", "--check", "--part", "analyst", "--config", self.config)
+        self.assertEqual((checked.stdout, checked.stderr), ("", ""))
         for p in (c, a):
             self.reload(p)
         a.wait_line("monitor.settle is 3s now")

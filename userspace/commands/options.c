@@ -26,6 +26,7 @@ static const struct option_row {
 	{ "set", 0, KIND_LIST, OPTION_SET, FIELD(sets), "SECTION.KEY=VALUE", "a setting over the configuration; may be repeated" },
 	{ "print-config", 0, KIND_FLAG, OPTION_PRINT_CONFIG, FIELD(print_config), NULL,
 	  "print all settings with their defaults and meaning, and end" },
+	{ "check", 0, KIND_FLAG, OPTION_CHECK, FIELD(check), NULL, "only try the settings, and the files that they name; exit 0 or 2" },
 	{ "listen", 0, KIND_TEXT, OPTION_LISTEN, FIELD(listen), "ADDR", "where to serve HTTP, or none" },
 	{ "part", 0, KIND_TEXT, OPTION_PART, FIELD(part), "PART",
 	  "only collector, or analyst (with the messenger): as the two services do" },

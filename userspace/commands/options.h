@@ -33,6 +33,7 @@ enum option_bit {
 	OPTION_VACUUM = 1 << 16,
 	OPTION_PART = 1 << 19,
 	OPTION_END = 1 << 20,
+	OPTION_CHECK = 1 << 21,
 	OPTION_COMMON = 1 << 30,
 };
 
@@ -42,7 +43,7 @@ struct options {
 	const char *color; /* auto always never; NULL = auto */
 	const char **sets; /* --set, in order */
 	size_t set_count;
-	bool json, quiet, verbose, help, print_config, fingerprint, undo, end, vacuum;
+	bool json, quiet, verbose, help, print_config, check, fingerprint, undo, end, vacuum;
 	const char **arguments; /* what is no option, in order */
 	size_t argument_count;
 };

@@ -46,9 +46,13 @@ static bool reload(void *context)
 		err = service_hand_on(r, &e);
 	if (err < 0) {
 		output_error(r->options, "%s; the settings stay as they were", *e.text ? e.text : strerror(-err));
+		if (r->notified)
+			sd_notifyf(0, "STATUS=settings refused: %s", e.text);
 		return false;
 	}
 	output_note(r->options, "settings read again");
+	if (r->notified)
+		sd_notify(0, "STATUS=");
 	supervise_alive(r->reload_fd);
 	return true;
 }
@@ -112,6 +116,16 @@ static int print_config(const struct run *r)
 	return output_json(r->options, model);
 }
 
+/* What a start or a reload would refuse, refused before: by who has their user. A collector knows no secret. */
+static int check(const struct run *r)
+{
+	struct error e = ERROR_INIT;
+
+	if (r->part != PART_COLLECTOR && service_try(r, r->config, &e) < 0)
+		return output_error(r->options, "%s", e.text);
+	return 0;
+}
+
 static int part_of(const struct options *o, enum part *ret)
 {
 	if (o->part && strcmp(o->part, "collector") && strcmp(o->part, "analyst"))
@@ -146,7 +160,7 @@ int verb_run(const struct options *o)
 	if (!code && settings_load(o, &r.config, &e) < 0)
 		code = output_error(o, "%s", e.text);
 	if (!code)
-		code = o->print_config ? print_config(&r) : r.part == PART_COLLECTOR ? part_collector(&r) : watch(&r);
+		code = o->print_config ? print_config(&r) : o->check ? check(&r) : r.part == PART_COLLECTOR ? part_collector(&r) : watch(&r);
 	http_listener_close(&r.http);
 	free(r.pairs);
 	free(r.pin);
