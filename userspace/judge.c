@@ -782,7 +782,6 @@ static int revision_follow(struct store *s, const struct judge_input *in, uint32
 
 	if (err < 0 && err != -ENOENT)
 		return err;
-	err = 0;
 	if (none || drift_is_revision(&last.entries, in->entries)) {
 		err = revision_new(s, in, &in->instance->revision, e);
 		if (err >= 0)

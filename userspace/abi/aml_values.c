@@ -200,14 +200,15 @@ static void put_id(struct buffer *out, const struct aml_constant *constant)
 /* Elements of a package: constants, and names, which stand for what they name. */
 static void put_ids(struct buffer *out, const struct aml_constant *constant, size_t most)
 {
+	/* Only what needs no namespace to be read. */
+	static const uint8_t literals[] = { 0x00, 0x01, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x11, 0x12, 0xff };
 	struct aml_cursor c = { .data = constant->data, .end = constant->bytes };
 	struct aml_constant element;
 
 	for (unsigned n = 0; c.at < c.end && out->size <= most; n++) {
 		struct aml_name name;
 		uint8_t first = c.data[c.at];
-		/* Only what needs no namespace to be read. */
-		bool literal = memchr("\x00\x01\x0a\x0b\x0c\x0d\x0e\x11\x12\xff", first, 10);
+		bool literal = memchr(literals, first, sizeof literals);
 
 		element = (struct aml_constant){ .type = AML_OTHER };
 		if (literal ? !aml_take_constant(&c, &element) : !aml_take_name(&c, &name))

@@ -434,7 +434,7 @@ static const struct name vm_names[] = {
 	{ "exe", "vmm.path" },          { "replaced", "vmm.replaced" },
 };
 
-#define NAMES(table) (sizeof(table) / sizeof(table[0]))
+#define NAMES(table) (sizeof(table) / sizeof((table)[0]))
 
 static int add_host(struct context *c, const void *pairs, size_t bytes)
 {

@@ -151,12 +151,14 @@ void entries_sort(struct abi_entries *e)
 		insertion_sort(e->items, e->count);
 	free(spare);
 	for (size_t i = 0; i < e->count; i++) {
-		if (kept && key_compare(e->items[i].facet, e->items[i].key, &e->items[kept - 1]) == 0) {
-			kept--;
-			free(e->items[kept].key);
-			free(e->items[kept].value);
+		struct abi_entry *item = &e->items[i];
+
+		if (i + 1 < e->count && key_compare(item->facet, item->key, item + 1) == 0) {
+			free(item->key);
+			free(item->value);
+		} else {
+			e->items[kept++] = *item;
 		}
-		e->items[kept++] = e->items[i];
 	}
 	e->count = kept;
 }

@@ -248,7 +248,7 @@ static int fact_insert(struct guest_facts *f, const struct record_fact *fact)
 	struct record_fact *item;
 	int r;
 
-	if (f->count == f->room) {
+	if (!f->items || f->count == f->room) {
 		r = table_grow(f);
 		if (r < 0)
 			return r;

@@ -261,13 +261,13 @@ static void virtio_meaning(const char *detail, const char *value, struct buffer 
 	if (!strcmp(detail, "")) {
 		if (!strcmp(value, VALUE_EMPTY))
 			buffer_string(out, "a virtio-mmio window without a device");
-		else if (sscanf(value, "device=%u", &number) == 1)
+		else if (sscanf(value, "device=%10u", &number) == 1)
 			buffer_string(out, virtio_device_name(number));
 	} else if (!strcmp(detail, ".version")) {
 		buffer_string(out, !strcmp(value, "1") ? "legacy virtio" : !strcmp(value, "2") ? "virtio 1.x, modern" : "");
-	} else if (!strcmp(detail, ".vendor") && sscanf(value, "0x%x", &number) == 1) {
+	} else if (!strcmp(detail, ".vendor") && sscanf(value, "0x%8x", &number) == 1) {
 		vendor_meaning(number, out);
-	} else if (sscanf(detail, ".features%u", &word) == 1 && sscanf(value, "0x%x", &number) == 1) {
+	} else if (sscanf(detail, ".features%10u", &word) == 1 && sscanf(value, "0x%8x", &number) == 1) {
 		features_meaning(word, number, out);
 	}
 }
@@ -294,7 +294,7 @@ void registers_meaning(const char *key, const char *value, struct buffer *out)
 		virtio_meaning(name + sizeof(virtio) - 1, value, out);
 		return;
 	}
-	if (sscanf(value, "0x%x", &number) != 1)
+	if (sscanf(value, "0x%8x", &number) != 1)
 		return;
 	if (!strcmp(name, "fw_cfg_features"))
 		buffer_string(out, number & 2 ? "traditional interface, DMA" : "traditional interface");

@@ -222,18 +222,19 @@ static void event_columns(struct query *q, struct store_event *e)
 	"SELECT e.row, e.at, e.type, e.guest, g.id, e.revision, e.by, e.reason, e.changes, e.context, e.change_set FROM events AS " \
 	"e LEFT JOIN guests AS g ON g.row = e.guest"
 
-/* Adds the row that the query is at. */
-static void event_append(struct store *s, struct query *q, struct store_event **items, size_t *count)
+/* Adds the row that the query is at. NULL: no memory, which the query tells. */
+static const struct store_event *event_append(struct store *s, struct query *q, struct store_event **items, size_t *count)
 {
 	struct store_event *grown = reallocarray(*items, *count + 1, sizeof(*grown));
 
 	if (!grown) {
 		q->err = store_fail(s, SQLITE_NOMEM);
-		return;
+		return NULL;
 	}
 	*items = grown;
 	grown[*count] = (struct store_event){ 0 };
-	event_columns(q, &grown[(*count)++]);
+	event_columns(q, &grown[*count]);
+	return &grown[(*count)++];
 }
 
 int store_events(struct store *s, int64_t guest, int64_t since, struct store_event **ret, size_t *ret_count)
@@ -289,8 +290,9 @@ int store_events_newest(struct store *s, int64_t guest, const struct store_newes
 		more = count == part->limit || characters > part->characters;
 		if (more)
 			break;
-		event_append(s, &q, &items, &count);
-		characters += q.err ? 0 : event_characters(&items[count - 1]);
+		const struct store_event *added = event_append(s, &q, &items, &count);
+
+		characters += added ? event_characters(added) : 0;
 	}
 	int err = query_end(&q);
 	if (err < 0) {

@@ -141,16 +141,30 @@ int store_prune_some(struct store *s, int64_t before, bool *ret_more)
 	return before > 0 ? prune_some(s, before, STORE_PRUNE_ROWS, rows, ret_more) : 0;
 }
 
-int store_prune_told(struct store *s, int64_t before, struct store_rows **ret, size_t *ret_count)
+/* A row for each table, or NULL. */
+static struct store_rows *named_rows(void)
 {
-	uint64_t rows[PRUNES];
 	struct store_rows *items = calloc(PRUNES, sizeof(*items));
 	bool made = items != NULL;
+
 	for (size_t i = 0; i < PRUNES && made; i++)
 		made = (items[i].table = strdup(PRUNE[i].table)) != NULL;
-	int err = made ? prune_all(s, before, rows) : store_fail(s, SQLITE_NOMEM);
+	if (items && !made) {
+		store_rows_free(items, PRUNES);
+		items = NULL;
+	}
+	return items;
+}
+
+int store_prune_told(struct store *s, int64_t before, struct store_rows **ret, size_t *ret_count)
+{
+	uint64_t rows[PRUNES] = { 0 };
+	struct store_rows *items = named_rows();
+	if (!items)
+		return store_fail(s, SQLITE_NOMEM);
+	int err = prune_all(s, before, rows);
 	if (err < 0) {
-		store_rows_free(items, items ? PRUNES : 0);
+		store_rows_free(items, PRUNES);
 		return err;
 	}
 	for (size_t i = 0; i < PRUNES; i++)
