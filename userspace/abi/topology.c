@@ -104,7 +104,7 @@ static void by_intel(const struct facts_cpuid *cpuid, struct topology *t)
 
 		t->cores = cores < t->logical ? cores : t->logical;
 	}
-	t->threads = at_least_one(t->logical / t->cores);
+	t->threads = at_least_one(t->logical / at_least_one(t->cores));
 	t->source = "0x1";
 }
 

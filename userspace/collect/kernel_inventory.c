@@ -163,6 +163,8 @@ static int inventory_read(struct sweep *s, int fd)
 		}
 		size += (size_t)n;
 		r = inventory_parse(s, data, size, &used);
+		if (r < 0)
+			break;
 		memmove(data, data + used, size - used);
 		size -= used;
 	}

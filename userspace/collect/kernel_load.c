@@ -111,7 +111,7 @@ static int skeleton_open(struct kernel *k, const struct kernel_options *options,
 		return cpus;
 	skel = abidrift_bpf__open();
 	if (!skel)
-		return errno ? -errno : -EINVAL;
+		return errno > 0 ? -errno : -EINVAL;
 	if (facts < CAPACITY_MIN)
 		facts = CAPACITY_MIN;
 	if (k->pins && !options->facts)

@@ -96,7 +96,7 @@ static uint64_t firmware_slots(const struct vm *vm)
 		const uint64_t parts[] = { vm->slots[i].gpa, vm->slots[i].bytes, vm->slots[i].hva };
 
 		for (size_t n = 0; is_firmware(&vm->slots[i]) && n < sizeof(parts); n++)
-			hash = (hash ^ ((const uint8_t *)parts)[n]) * 0x100000001b3ull;
+			hash = (hash ^ (parts[n / 8] >> (n % 8 * 8) & 0xff)) * 0x100000001b3ull;
 	}
 	return hash;
 }

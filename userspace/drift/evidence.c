@@ -129,12 +129,14 @@ int evidence_walk(const struct abi_entries *from, const struct abi_entries *to, 
 		int order = f == f_end ? 1 : t == t_end ? -1 : strcmp(from->items[f].key, to->items[t].key);
 		int r;
 
+		const struct abi_entry *either = order <= 0 ? &from->items[f] : &to->items[t];
+
 		if (order <= 0)
 			e.from = &from->items[f++];
 		if (order >= 0)
 			e.to = &to->items[t++];
-		e.key = e.from ? e.from->key : e.to->key;
-		e.complete_key = entry_complete(e.from ? e.from : e.to);
+		e.key = either->key;
+		e.complete_key = entry_complete(either);
 		e.from_presence = presence_of(from, &e, e.from);
 		e.to_presence = presence_of(to, &e, e.to);
 		r = fn(context, &e);
