@@ -31,7 +31,7 @@ int arguments_split(const char *block, size_t size, struct arguments *ret)
 		if (!a.list)
 			return -ENOMEM;
 	}
-	for (const char *p = block; p < block + size; p += strlen(p) + 1)
+	for (const char *p = block; a.count < count; p += strlen(p) + 1)
 		a.list[a.count++] = p;
 	*ret = a;
 	return 0;
@@ -49,7 +49,7 @@ static const char *value_at(const struct arguments *a, size_t i, const char *opt
 	size_t size = strlen(option);
 	const char *p = a->list[i];
 
-	if (*p != '-')
+	if (!p || *p != '-')
 		return NULL;
 	p += p[1] == '-' ? 2 : 1;
 	if (strncmp(p, option, size))

@@ -110,8 +110,10 @@ static int skeleton_open(struct kernel *k, const struct kernel_options *options,
 	if (cpus < 0)
 		return cpus;
 	skel = abidrift_bpf__open();
-	if (!skel)
-		return errno > 0 ? -errno : -EINVAL;
+	if (!skel) {
+		r = -errno;
+		return r < 0 ? r : -EINVAL;
+	}
 	if (facts < CAPACITY_MIN)
 		facts = CAPACITY_MIN;
 	if (k->pins && !options->facts)
