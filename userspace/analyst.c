@@ -2004,7 +2004,7 @@ static int settings_again(struct analyst *a, int fd, struct error *e)
 {
 	uint64_t rung;
 
-	return read(fd, &rung, sizeof rung) == (ssize_t)sizeof rung && a->hello ? take_own_settings(a, e) : 0;
+	return read(fd, &rung, sizeof rung) == (ssize_t)sizeof rung && a->hello && a->options.settings ? take_own_settings(a, e) : 0;
 }
 
 int analyst_run(struct analyst *a, int stream_fd, int stop_fd, struct error *e)
