@@ -6,7 +6,6 @@
 #include "userspace/abi/facts.h"
 
 /* Entry points: DSP0134 5.2.1 and 5.2.2. */
-#define ENTRY32_BYTES 31u
 #define ENTRY32_LEAST 30u /* what a long-standing slip of SMBIOS 2.1 says */
 #define ENTRY32_MAJOR 0x06
 #define ENTRY32_TABLE_BYTES 0x16

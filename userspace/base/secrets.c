@@ -257,6 +257,17 @@ static size_t clean_systemd(const struct cleaner *c, const char *at, const char 
 	return stop - at;
 }
 
+/* Behind the `used` bytes that were dealt with; where there are none one byte is as it is. */
+static const char *pass(const struct cleaner *c, const char *p, size_t used, char *before)
+{
+	if (!used) {
+		buffer_append(c->out, p, 1);
+		used = 1;
+	}
+	*before = p[used - 1];
+	return p + used;
+}
+
 /* One element of a comma-separated list, or a whole argument. */
 static void clean_element(const struct cleaner *c, const char *text, const char *end)
 {
@@ -271,12 +282,7 @@ static void clean_element(const struct cleaner *c, const char *text, const char 
 			used = clean_nested(c, before, p, end);
 		if (!used && *p == ':')
 			used = clean_url(c, p, end);
-		if (!used) {
-			buffer_append(c->out, p, 1);
-			used = 1;
-		}
-		before = p[used - 1];
-		p += used;
+		p = pass(c, p, used, &before);
 	}
 }
 
@@ -306,12 +312,7 @@ static void clean_quoted(const struct cleaner *c, const char *text, const char *
 			used = clean_nested(c, before, p, quote);
 		if (!used && *p == ':')
 			used = clean_url(c, p, end);
-		if (!used) {
-			buffer_append(c->out, p, 1);
-			used = 1;
-		}
-		before = p[used - 1];
-		p += used;
+		p = pass(c, p, used, &before);
 	}
 }
 

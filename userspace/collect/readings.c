@@ -23,7 +23,6 @@
 #define AGAIN_MIN_NS (2 * S)      /* what is not whole is read again when there is news after so long, ever more seldom in one boot */
 #define AGAIN_MAX_NS (600 * S)
 #define STUCK_MAX 2               /* readings of an area that may hang in one boot */
-#define ALL_AREAS ((1u << (RECORD_AREA_LAST + 1)) - (1u << RECORD_AREA_ACPI))
 
 #define KVM_SLOT_READ_ONLY (1u << 1)    /* KVM_MEM_READONLY */
 #define KVM_SLOT_GUEST_MEMFD (1u << 2)  /* KVM_MEM_GUEST_MEMFD */

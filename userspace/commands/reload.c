@@ -19,8 +19,6 @@
 #include "userspace/serve/http.h"
 #include "userspace/stream/record.h"
 
-#define OF(part) (1u << (part))
-
 /* Taken at the start alone; `collector`: by the collector, else by the analyst's side. */
 static const struct { const char *key; bool collector; } lasting[] = {
 	{ "monitor.guest_memory", true }, { "monitor.quota", true }, { "monitor.ring", true }, { "monitor.pin", true }, { "store.url", false }, { "serve.listen", false },
