@@ -66,6 +66,15 @@ $(BUILD)/%.o: %.c Makefile
 	@echo "  CC      $@"
 	$(Q)$(CC) $(ALL_CFLAGS) -c $< -o $@
 $(call objects,collect): | $(BUILD)/bpf/abidrift.skel.h
+# The review page, where npm is: PAGE=yes fails without it, PAGE=no leaves it out.
+PAGE ?= auto
+REVIEW := dashboards/review
+$(BUILD)/review/done: $(REVIEW)/build $(wildcard $(REVIEW)/*.json $(REVIEW)/*.html $(REVIEW)/src/* $(REVIEW)/src/*/*)
+	@mkdir -p $(@D)
+	@echo "  REVIEW  $(@D)"
+	$(Q)$(REVIEW)/build $(@D) $(PAGE)
+	@touch $@
+$(BUILD)/userspace/serve/review.o: $(BUILD)/review/done
 define room_rule
 $(BUILD)/lib$(1).a: $(call objects,$(1))
 	@rm -f $$@

@@ -10,6 +10,7 @@
 #include "userspace/commands/verbs.h"
 #include "userspace/fingerprint/fingerprint.h"
 #include "userspace/notify/notify.h"
+#include "userspace/serve/review.h"
 #include "userspace/store/store.h"
 #include "userspace/stream/record.h"
 #include "userspace/stream/trace.h"
@@ -41,6 +42,7 @@ static json_t *version_json(void)
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++)
 		json_array_append_new(features, json_string(others[i]));
 #ifndef ABIDRIFT_ALONE
+	json_array_append_new(features, json_string(review_built() ? "serve.page" : "serve.no-page"));
 	for (const char *const *sink = notify_sinks(); *sink; sink++) {
 		snprintf(name, sizeof name, "sink.%s", *sink);
 		json_array_append_new(features, json_string(name));

@@ -11,11 +11,14 @@
 #include "userspace/drift/drift.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/metrics.h"
+#include "userspace/serve/review.h"
 #include "userspace/store/store.h"
 
 #define TYPE_JSON "application/json"
 #define TYPE_TEXT "text/plain; charset=utf-8"
 #define TYPE_HTML "text/html; charset=utf-8"
+#define TYPE_SCRIPT "text/javascript; charset=utf-8"
+#define TYPE_STYLE "text/css; charset=utf-8"
 
 /* What holds until the store changes holds no longer than this all the same: rules of suppression end by the clock. */
 #define KEEP_MS 5000
@@ -57,8 +60,24 @@ static int root(const struct http_source *source, const struct http_target *t, c
 {
 	(void)source, (void)t, (void)accept, (void)e;
 	ret->type = TYPE_HTML;
+	if (review_built())
+		return review_text(REVIEW_HTML, &ret->body);
 	buffer_string(&ret->body, page);
 	return 0;
+}
+
+static int script(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	(void)source, (void)t, (void)accept;
+	ret->type = TYPE_SCRIPT;
+	return review_text(REVIEW_SCRIPT, &ret->body) < 0 ? error_set(e, ENOENT, "this program was built without the review page") : 0;
+}
+
+static int style(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	(void)source, (void)t, (void)accept;
+	ret->type = TYPE_STYLE;
+	return review_text(REVIEW_STYLE, &ret->body) < 0 ? error_set(e, ENOENT, "this program was built without the review page") : 0;
 }
 
 static int healthz(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
@@ -206,6 +225,8 @@ static int history(const struct http_source *source, const struct http_target *t
 
 static const struct http_route routes[] = {
 	{ "/", { NULL }, true, KEEP_MS, root },
+	{ "/review.js", { NULL }, true, KEEP_MS, script },
+	{ "/review.css", { NULL }, true, KEEP_MS, style },
 	{ "/healthz", { NULL }, true, 0, healthz },
 	{ "/readyz", { NULL }, false, 0, readyz },
 	{ "/metrics", { NULL }, false, KEEP_METRICS_MS, metrics },

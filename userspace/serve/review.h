@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The review page (dashboards/review), which the program has in it, compressed. */
+#ifndef ABIDRIFT_SERVE_REVIEW_H
+#define ABIDRIFT_SERVE_REVIEW_H
+
+#include <stdbool.h>
+
+struct buffer;
+
+enum review_part { REVIEW_HTML, REVIEW_SCRIPT, REVIEW_STYLE };
+
+/* false: the program was built without it (there was no npm, or PAGE=no). */
+bool review_built(void);
+/* Adds the part's text to out. -ENOENT: it was not built; -ENOMEM. */
+int review_text(enum review_part part, struct buffer *out);
+
+#endif
