@@ -5,6 +5,35 @@ import { useState } from 'preact/hooks'
 import type { Failure } from './api'
 import type { Coverage, Severity, State, Verdict } from './model'
 
+/**
+ * What is not seen, or turns what is beside it: control and format characters (zero widths, overrides of direction, tags), line ends,
+ * lone surrogates, private use, and spaces other than U+0020. In a name they are somebody's trick or mistake; both are to be seen.
+ */
+const UNSEEN = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Zl}\p{Zp}\u00a0\u115f\u1160\u1680\u2000-\u200a\u202f\u205f\u2800\u3000\u3164\uffa0]|[\u180b-\u180f\ufe00-\ufe0f\u{e0100}-\u{e01ef}]/gu
+
+const escapeOf = (c: string) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`
+
+/** Hostile text with what is not seen in it written out, for a title or an attribute. */
+export const seen = (text: string): string => text.replace(UNSEEN, escapeOf)
+
+/** The same as elements; its direction is its own. */
+export function Text({ text }: { text: string }) {
+  const parts: ComponentChildren[] = []
+  let at = 0
+  for (const m of text.matchAll(UNSEEN)) {
+    parts.push(text.slice(at, m.index), <span class="escape">{escapeOf(m[0])}</span>)
+    at = m.index + m[0].length
+  }
+  return <bdi>{at ? [...parts, text.slice(at)] : text}</bdi>
+}
+
+export const nameOf = (guest: { name: string | null; id: string }): string => seen(guest.name?.trim() ? guest.name : guest.id)
+
+/** A guest by its name; one that has none, by its id. */
+export function Name({ guest }: { guest: { name: string | null; id: string } }) {
+  return <Text text={guest.name?.trim() ? guest.name : guest.id} />
+}
+
 /** Signs beside colours, so that a colour is never the only one. */
 const SIGNS: Record<Severity, string> = { critical: '✖', warning: '▲', info: '●', none: '○' }
 
