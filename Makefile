@@ -42,7 +42,7 @@ MAIN_OBJECTS := $(MAIN_SOURCES:%.c=$(BUILD)/%.o)
 
 PURE_LIBS := -ljansson -lcrypto -linih
 STORE_LIBS := -lsqlite3 $(PURE_LIBS)
-ALL_LIBS := -lseccomp -lbpf -lelf -lz -lsystemd -lsmartcols -lcurl -lmicrohttpd -lgnutls -lssl $(STORE_LIBS)
+ALL_LIBS := -lseccomp -lbpf -lelf -lz -lsystemd -lsmartcols -lcurl -larchive -lmicrohttpd -lgnutls -lssl $(STORE_LIBS)
 
 all: $(BUILD)/abidrift
 
@@ -266,10 +266,10 @@ uninstall: stage
 	$(Q)packaging/put uninstall $(STAGE) '$(DESTDIR)'
 # One file that needs nothing on its host: all that works without a service, `record` and `replay` before all.
 ALONE_LEFT_OUT := userspace/messenger.c userspace/keeper.c $(wildcard userspace/commands/run*.c) \
-	$(addprefix userspace/commands/,attendants.c prepare.c service.c reload.c part_collector.c serve.c alert.c supervise.c table.c)
+	$(addprefix userspace/commands/,attendants.c prepare.c service.c reload.c part_collector.c serve.c alert.c supervise.c export.c)
 ALONE_OTHERWISE := userspace/main.c userspace/commands/version.c
 ALONE_OBJECTS := $(patsubst %.c,$(BUILD)/%.o,$(filter-out $(ALONE_LEFT_OUT) $(ALONE_OTHERWISE),$(MAIN_SOURCES))) \
-	$(patsubst %.c,$(BUILD)/alone/%.o,$(ALONE_OTHERWISE) userspace/commands/alone/table.c)
+	$(patsubst %.c,$(BUILD)/alone/%.o,$(ALONE_OTHERWISE) userspace/serve/alone/table.c)
 $(BUILD)/alone/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $@"

@@ -17,10 +17,10 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/privilege.h"
 #include "userspace/commands/settings.h"
-#include "userspace/commands/table.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/notify/notify.h"
 #include "userspace/notify/sink.h"
+#include "userspace/serve/table.h"
 
 #define SUMMARY "this is a test of alerts, sent by hand: nothing happened"
 

@@ -17,9 +17,9 @@
 #include "userspace/commands/privilege.h"
 #include "userspace/commands/rules.h"
 #include "userspace/commands/settings.h"
-#include "userspace/commands/table.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/serve/json.h"
+#include "userspace/serve/table.h"
 
 #define KVM_DEVICE "/dev/kvm"
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"

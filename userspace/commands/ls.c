@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
-#include "userspace/commands/listing.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/sets.h"
@@ -9,6 +8,7 @@
 #include "userspace/commands/stale.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/serve/api.h"
+#include "userspace/serve/listing.h"
 
 int verb_ls(const struct options *o)
 {

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "userspace/serve/member.h"
+
 struct buffer;
 struct options;
 
@@ -27,9 +29,8 @@ int output_text(const struct options *o, const struct buffer *text);
 /* May SGR sequences go to standard output? */
 bool output_color(const struct options *o);
 
-/* A member as text for a terminal, escaped: a string, a number, yes or no; "-" for null and what is not there. */
-void output_member(struct buffer *out, const json_t *object, const char *key);
-/* Its string; NULL for anything else. Not escaped. */
-const char *output_string(const json_t *object, const char *key);
+/* As in every text that is made of the model. */
+static inline void output_member(struct buffer *out, const json_t *object, const char *key) { member_put(out, object, key); }
+static inline const char *output_string(const json_t *object, const char *key) { return member_string(object, key); }
 
 #endif

@@ -11,7 +11,6 @@
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/commands/compare.h"
-#include "userspace/commands/listing.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/scratch.h"
@@ -20,6 +19,7 @@
 #include "userspace/drift/suppress.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
+#include "userspace/serve/listing.h"
 #include "userspace/stream/trace.h"
 
 struct replay {

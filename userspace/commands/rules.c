@@ -8,10 +8,10 @@
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/settings.h"
-#include "userspace/commands/table.h"
 #include "userspace/drift/suppress.h"
 #include "userspace/serve/api.h"
 #include "userspace/serve/json.h"
+#include "userspace/serve/table.h"
 
 json_t *rules_json(const struct options *o)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A table for a terminal, columns aligned. What goes in must be escaped already (output_member, text_terminal). */
-#ifndef ABIDRIFT_COMMANDS_TABLE_H
-#define ABIDRIFT_COMMANDS_TABLE_H
+/* A table for a terminal, columns aligned. What goes in must be escaped already (member_put, text_terminal). */
+#ifndef ABIDRIFT_SERVE_TABLE_H
+#define ABIDRIFT_SERVE_TABLE_H
 
 #include <jansson.h>
 #include <stdbool.h>

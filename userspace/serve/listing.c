@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "userspace/commands/listing.h"
+#include "userspace/serve/listing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,8 +7,8 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
-#include "userspace/commands/output.h"
-#include "userspace/commands/table.h"
+#include "userspace/serve/member.h"
+#include "userspace/serve/table.h"
 
 /* Marks behind the state, and what they say below the table. */
 #define MARK_UNSTABLE "*"
@@ -21,15 +21,15 @@
 
 void listing_name(const json_t *guest, struct buffer *out)
 {
-	output_member(out, guest, output_string(guest, "name") ? "name" : "id");
+	member_put(out, guest, member_string(guest, "name") ? "name" : "id");
 }
 
 void listing_vmm(const json_t *guest, bool package, struct buffer *out)
 {
 	const json_t *vmm = json_object_get(guest, "vmm");
-	const char *version = output_string(vmm, "version");
+	const char *version = member_string(vmm, "version");
 
-	output_member(out, vmm, "kind");
+	member_put(out, vmm, "kind");
 	if (version) {
 		buffer_string(out, " ");
 		text_terminal(out, version, package ? strlen(version) : strcspn(version, " "));
@@ -43,25 +43,25 @@ void listing_vmm(const json_t *guest, bool package, struct buffer *out)
 static void mark(const json_t *guest, const char *key, struct buffer *out)
 {
 	const json_t *marked = json_object_get(guest, key);
-	const char *digest = output_string(marked, "digest");
+	const char *digest = member_string(marked, "digest");
 
-	output_member(out, marked, "revision");
+	member_put(out, marked, "revision");
 	if (digest && strlen(digest) > DIGEST_START)
 		buffer_printf(out, " %.*s", DIGEST_SHORT, digest + DIGEST_START);
 }
 
 static void state(const json_t *guest, struct buffer *out)
 {
-	const char *severity = output_string(guest, "severity");
+	const char *severity = member_string(guest, "severity");
 
-	output_member(out, guest, "state");
-	if (output_string(guest, "verdict")) {
+	member_put(out, guest, "state");
+	if (member_string(guest, "verdict")) {
 		buffer_string(out, ", ");
-		output_member(out, guest, "verdict");
+		member_put(out, guest, "verdict");
 	}
 	if (severity && strcmp(severity, "none")) {
 		buffer_string(out, ", ");
-		output_member(out, guest, "severity");
+		member_put(out, guest, "severity");
 	}
 	if (json_array_size(json_object_get(guest, "unstable")) || json_array_size(json_object_get(guest, "next_boot")))
 		buffer_string(out, " ");
@@ -165,7 +165,7 @@ static void told_text(const json_t *guests, bool more, const char *list, const c
 			continue;
 		json_array_foreach(json_object_get(guest, list), r, reason)
 		{
-			const char *text = output_string(reason, "reason");
+			const char *text = member_string(reason, "reason");
 
 			if (text)
 				told_add(told_find(told, &count, text), guest);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Guests as lines of a table, from the model of `ls`. */
-#ifndef ABIDRIFT_COMMANDS_LISTING_H
-#define ABIDRIFT_COMMANDS_LISTING_H
+#ifndef ABIDRIFT_SERVE_LISTING_H
+#define ABIDRIFT_SERVE_LISTING_H
 
 #include <jansson.h>
 #include <stdbool.h>

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "userspace/commands/table.h"
+#include "userspace/serve/table.h"
 
 #include <libsmartcols/libsmartcols.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "userspace/base/buffer.h"
-#include "userspace/commands/output.h"
+#include "userspace/serve/member.h"
 
 struct table {
 	struct libscols_table *scols;
@@ -55,7 +55,7 @@ void table_member(struct table *t, const json_t *object, const char *key)
 {
 	struct buffer text = BUFFER_INIT;
 
-	output_member(&text, object, key);
+	member_put(&text, object, key);
 	table_cell(t, text.data ? text.data : "");
 	buffer_release(&text);
 }

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* table.h without libsmartcols, of which there is no static library: for the program that needs nothing on its host. */
-#include "userspace/commands/table.h"
+#include "userspace/serve/table.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <wchar.h>
 
 #include "userspace/base/buffer.h"
-#include "userspace/commands/output.h"
+#include "userspace/serve/member.h"
 
 #define COLUMNS_MAX 32
 #define GAP 2
@@ -81,7 +81,7 @@ void table_member(struct table *t, const json_t *object, const char *key)
 {
 	struct buffer text = BUFFER_INIT;
 
-	output_member(&text, object, key);
+	member_put(&text, object, key);
 	table_cell(t, text.data ? text.data : "");
 	buffer_release(&text);
 }
