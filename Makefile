@@ -69,12 +69,16 @@ $(call objects,collect): | $(BUILD)/bpf/abidrift.skel.h
 # The review page, where npm is: PAGE=yes fails without it, PAGE=no leaves it out.
 PAGE ?= auto
 REVIEW := dashboards/review
-$(BUILD)/review/done: $(REVIEW)/build $(wildcard $(REVIEW)/*.json $(REVIEW)/*.html $(REVIEW)/src/* $(REVIEW)/src/*/*)
+# Made anew where another one is wanted, or npm came or went.
+$(BUILD)/review/wanted: always
 	@mkdir -p $(@D)
+	@wanted="$(PAGE) $$(command -v npm)"; echo "$$wanted" | cmp -s - $@ || echo "$$wanted" >$@
+$(BUILD)/review/done: $(BUILD)/review/wanted $(REVIEW)/build $(wildcard $(REVIEW)/*.json $(REVIEW)/*.html $(REVIEW)/*.svg $(REVIEW)/src/* $(REVIEW)/src/*/*)
 	@echo "  REVIEW  $(@D)"
 	$(Q)$(REVIEW)/build $(@D) $(PAGE)
 	@touch $@
 $(BUILD)/userspace/serve/review.o: $(BUILD)/review/done
+always:
 define room_rule
 $(BUILD)/lib$(1).a: $(call objects,$(1))
 	@rm -f $$@
@@ -177,6 +181,16 @@ $(BUILD)/tests/live/amldump: $(BUILD)/tests/live/amldump.o $(PURE_ARCHIVES)
 $(BUILD)/tests/live/metricsdump: $(BUILD)/tests/live/metricsdump.o $(BUILD)/libserve.a $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(STORE_LIBS)
+# abidrift as it is where there is no npm.
+$(BUILD)/no-page/review/done: $(REVIEW)/build
+	$(Q)$(REVIEW)/build $(@D) no
+	@touch $@
+$(BUILD)/no-page/review.o: userspace/serve/review.c $(BUILD)/no-page/review/done Makefile
+	@echo "  CC      $@"
+	$(Q)$(CC) -I$(BUILD)/no-page $(ALL_CFLAGS) -c $< -o $@
+$(BUILD)/no-page/abidrift: $(MAIN_OBJECTS) $(BUILD)/no-page/review.o $(LIBS)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $(MAIN_OBJECTS) $(BUILD)/no-page/review.o $(call reverse,$(LIBS)) $(ALL_LIBS)
 # abidrift by other rules, linked instead of its own: a store goes from the one to the other and back.
 OTHER_RULES := cpuid ports memory pci msr numa
 OTHER_NUMBER := userspace/judge userspace/store/revision userspace/serve/side userspace/commands/version
@@ -217,7 +231,7 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-programs: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift
+tests-programs: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift $(BUILD)/no-page/abidrift
 tests-build: fuzz-build tests-programs
 
 # ---- what is installed. Manual pages and completion are made from what the program says of itself.
@@ -286,7 +300,7 @@ tests-build: static
 endif
 deb:
 	@packaging/install-deps packages
-	@packaging/make-deb $(BUILD)/deb
+	@PAGE=$(PAGE) packaging/make-deb $(BUILD)/deb
 test-packages:
 	@packaging/install-deps packages
 	@tests/packages/run
@@ -303,6 +317,7 @@ $(BUILD)/lint/%.o: %.c Makefile
 	@echo "  ANALYSE $<"
 	$(Q)$(CC) $(LINT_CFLAGS) $(ANALYZER) -MMD -MP -c $< -o $@
 $(LINT_STEMS:%=%.o): | $(BUILD)/bpf/abidrift.skel.h
+$(BUILD)/lint/userspace/serve/review.o: $(BUILD)/review/done
 $(BUILD)/lint/%.tidy: $(BUILD)/lint/%.o .clang-tidy
 	@echo "  TIDY    $*.c"
 	$(Q)out=$$(clang-tidy --quiet $*.c -- $(LINT_CFLAGS) 2>/dev/null) || { echo "$$out"; false; }
@@ -378,5 +393,5 @@ alarms: deps
 clean:
 	rm -rf build
 
-.PHONY: all deps run test demo bench mutate test-hosts upgrade soak alarms pages static stage install uninstall deb test-packages test-service fuzz-build tests-build clean
+.PHONY: always all deps run test demo bench mutate test-hosts upgrade soak alarms pages static stage install uninstall deb test-packages test-service fuzz-build tests-build clean
 -include $(shell find $(BUILD) -type f -name '*.d' 2>/dev/null)

@@ -19,6 +19,7 @@
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_SCRIPT "text/javascript; charset=utf-8"
 #define TYPE_STYLE "text/css; charset=utf-8"
+#define TYPE_ICON "image/svg+xml"
 
 /* What holds until the store changes holds no longer than this all the same: rules of suppression end by the clock. */
 #define KEEP_MS 5000
@@ -34,7 +35,9 @@
 #define LAST_HOST_CHANGE "last-host-change"
 
 static const char page[] = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>abidrift</title></head>\n<body>\n<h1>abidrift</h1>\n"
-			   "<p>What this host's guests are given, and what changed of it. Read-only.</p>\n<ul>\n"
+			   "<p>What this host's guests are given, and what changed of it. Read-only.</p>\n"
+			   "<p>The review page, which shows it, was left out when this abidrift was built: there was no npm, or <code>PAGE=no</code> was asked for "
+			   "(<code>abidrift version</code> says serve.no-page). <code>make PAGE=yes</code> builds it in. What it would show:</p>\n<ul>\n"
 			   "<li><a href=\"/api/v1/guests\">/api/v1/guests</a></li>\n<li><a href=\"/api/v1/history\">/api/v1/history</a></li>\n"
 			   "<li>/api/v1/guests/GUEST</li>\n<li>/api/v1/guests/GUEST/revisions/REV</li>\n<li>/api/v1/diff?from=A&amp;to=B</li>\n"
 			   "<li><a href=\"/metrics\">/metrics</a></li>\n<li><a href=\"/readyz\">/readyz</a></li>\n</ul>\n</body></html>\n";
@@ -66,18 +69,33 @@ static int root(const struct http_source *source, const struct http_target *t, c
 	return 0;
 }
 
+static int part(enum review_part wanted, const char *type, struct http_answer *ret, struct error *e)
+{
+	int err = review_text(wanted, &ret->body);
+
+	ret->type = type;
+	if (err == -ENOENT)
+		return error_set(e, ENOENT, "this abidrift was built without the review page (make PAGE=yes builds it in)");
+	return err < 0 ? error_set(e, ENOMEM, "out of memory") : 0;
+}
+
 static int script(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
 {
 	(void)source, (void)t, (void)accept;
-	ret->type = TYPE_SCRIPT;
-	return review_text(REVIEW_SCRIPT, &ret->body) < 0 ? error_set(e, ENOENT, "this program was built without the review page") : 0;
+	return part(REVIEW_SCRIPT, TYPE_SCRIPT, ret, e);
 }
 
 static int style(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
 {
 	(void)source, (void)t, (void)accept;
-	ret->type = TYPE_STYLE;
-	return review_text(REVIEW_STYLE, &ret->body) < 0 ? error_set(e, ENOENT, "this program was built without the review page") : 0;
+	return part(REVIEW_STYLE, TYPE_STYLE, ret, e);
+}
+
+/* Named in the page: else browsers ask for another one, which is not there. */
+static int icon(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	(void)source, (void)t, (void)accept;
+	return part(REVIEW_ICON, TYPE_ICON, ret, e);
 }
 
 static int healthz(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
@@ -227,6 +245,7 @@ static const struct http_route routes[] = {
 	{ "/", { NULL }, true, KEEP_MS, root },
 	{ "/review.js", { NULL }, true, KEEP_MS, script },
 	{ "/review.css", { NULL }, true, KEEP_MS, style },
+	{ "/favicon.svg", { NULL }, true, KEEP_MS, icon },
 	{ "/healthz", { NULL }, true, 0, healthz },
 	{ "/readyz", { NULL }, false, 0, readyz },
 	{ "/metrics", { NULL }, false, KEEP_METRICS_MS, metrics },

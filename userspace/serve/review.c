@@ -16,6 +16,7 @@
 EMBED(review_html, "index.html.gz");
 EMBED(review_script, "review.js.gz");
 EMBED(review_style, "review.css.gz");
+EMBED(review_icon, "favicon.svg.gz");
 
 static const struct {
 	const unsigned char *start, *end;
@@ -23,6 +24,7 @@ static const struct {
 	[REVIEW_HTML] = { review_html_start, review_html_end },
 	[REVIEW_SCRIPT] = { review_script_start, review_script_end },
 	[REVIEW_STYLE] = { review_style_start, review_style_end },
+	[REVIEW_ICON] = { review_icon_start, review_icon_end },
 };
 
 /* zlib: 15 bits of window, and 16 for a gzip header. */

@@ -7,7 +7,7 @@
 
 struct buffer;
 
-enum review_part { REVIEW_HTML, REVIEW_SCRIPT, REVIEW_STYLE };
+enum review_part { REVIEW_HTML, REVIEW_SCRIPT, REVIEW_STYLE, REVIEW_ICON };
 
 /* false: the program was built without it (there was no npm, or PAGE=no). */
 bool review_built(void);
