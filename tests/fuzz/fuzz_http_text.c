@@ -67,6 +67,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (rest) {
 		http_wants_gzip(rest);
 		http_bearer(rest);
+		free(http_basic(rest));
 		http_tag_matches(rest, "0123456789");
 		if (http_host_name(rest, name, sizeof name) == 0)
 			require(strlen(name) && strlen(name) < sizeof name);

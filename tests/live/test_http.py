@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The read-only HTTP: what it says is what the verbs print, only who may gets it, and no client takes it away from others. On
 stores made from made-up traces by `serve`: no root, no KVM; what is `run`'s own needs both."""
+import base64
 import contextlib
 import gzip
 import http.client
 import json
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -16,7 +18,7 @@ import time
 import unittest
 import urllib.parse
 
-from harness import ABIDRIFT, Folder, Live, Process, abidrift, wait_for
+from harness import ABIDRIFT, BUILD, Folder, Live, Process, abidrift, wait_for
 from test_cli import LEAVES_MORE, OTHER, QUICK, UUID, drifted
 from test_run import Run, children
 from traces import Trace, life
@@ -24,7 +26,11 @@ from traces import Trace, life
 SHARE = 32       # connections of one user or address
 ENOUGH = 30      # seconds; what a request may take on a busy machine
 STRANGE = "a/b c@2%?#\xe4"
-HEADERS = {"X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin"}
+HEADERS = {"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+           "Cross-Origin-Opener-Policy": "same-origin",
+           "Permissions-Policy": "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), usb=()",
+           "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"}
+PAGE = ("/", "/review.js", "/review.css", "/favicon.svg")
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -47,8 +53,8 @@ class Answer:
 
 
 class Server(Process):
-    def __init__(self, store, listen, *args):
-        super().__init__([ABIDRIFT, "serve", "--store", store, "--listen", listen, *args])
+    def __init__(self, store, listen, *args, program=ABIDRIFT):
+        super().__init__([program, "serve", "--store", store, "--listen", listen, *args])
         try:
             self.at = self.wait_line("listening on").split("listening on ")[1]
         except AssertionError:
@@ -219,11 +225,41 @@ class Answers(Served):
 
     def test_every_answer_keeps_pages_of_others_out(self):
         s = self.serve()
-        for path in ("/", "/metrics", "/api/v1/guests", "/healthz", "/readyz", "/nothing"):
+        for path in (*PAGE, "/metrics", "/api/v1/guests", "/healthz", "/readyz", "/nothing"):
             answer = s.ask(path)
             self.assertEqual({k: answer.headers[k] for k in HEADERS}, HEADERS, path)
-            self.assertTrue(answer.headers["Content-Security-Policy"].startswith("default-src 'self'"))
             self.assertIsNone(answer.headers["Access-Control-Allow-Origin"])
+
+
+class Page(Served):
+    def test_what_the_page_names_is_there(self):
+        """Else it stays white, or every visit leaves an error in the browser's console."""
+        if "serve.no-page" in abidrift("version").stdout:
+            self.skipTest("built without the review page")
+        s = self.serve()
+        html = s.ask("/").body.decode()
+        named = re.findall(r'(?:src|href)="([^"]*)"', html)
+        self.assertEqual(sorted(["/", *named]), sorted(PAGE))
+        for path, kind in zip(PAGE, ("text/html", "text/javascript", "text/css", "image/svg+xml")):
+            answer = s.ask(path)
+            self.assertEqual((answer.status, answer.headers["Content-Type"].split(";")[0]), (200, kind))
+            self.assertTrue(answer.body)
+        self.assertNotRegex(html, r"<script>|<style>|style=|onload=")
+
+    def test_a_build_without_it_says_so(self):
+        """Who sees a bare list where others see a page has to learn why, and how to get it."""
+        without = os.path.join(BUILD, "no-page", "abidrift")
+        self.assertIn(" serve.no-page ", subprocess.run([without, "version"], capture_output=True, text=True).stdout)
+        s = Server(self.store, self.where, program=without)
+        self.addCleanup(s.stop)
+        answer = s.ask("/")
+        self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "text/html; charset=utf-8"))
+        self.assertIn("was left out when this abidrift was built", answer.body.decode())
+        self.assertIn("make PAGE=yes", answer.body.decode())
+        for path in PAGE[1:]:
+            self.assertEqual(s.ask(path).status, 404)
+            self.assertIn("PAGE=yes", s.ask(path).json()["error"])
+        self.assertEqual(s.ask("/api/v1/guests").body, self.serve().ask("/api/v1/guests").body)
 
 
 class LongHistory(Served):
@@ -398,17 +434,29 @@ class Access(Served):
         with open(tokens, "w") as f:
             f.write("# for prometheus\n" + "a" * 32 + "\n\n" + "b" * 32 + "\r\n")
         s = self.serve("--set", "serve.token_file=" + tokens)
-        for path in ("/", "/metrics", "/healthz", "/api/v1/guests", "/nothing"):
+        for path in (*PAGE, "/metrics", "/healthz", "/api/v1/guests", "/nothing"):
             for shown in (None, "Bearer", "Bearer " + "a" * 31, "Bearer " + "a" * 33, "Basic " + "a" * 32, "Bearer # for prometheus"):
                 answer = s.ask(path, headers={"Authorization": shown} if shown else {})
                 self.assertEqual(answer.status, 401, shown)
-                self.assertTrue(answer.headers["WWW-Authenticate"].startswith("Bearer"))
+                self.assertEqual([h.split()[0] for h in answer.headers.get_all("WWW-Authenticate")], ["Bearer", "Basic"])
         for token in "ab":
             self.assertEqual(s.ask("/healthz", headers={"Authorization": "Bearer " + token * 32}).status, 200)
         for text, why in (("", "no token"), ("short\n", "shorter"), ("a" * 20 + " b\n", "space")):
             with open(tokens, "w") as f:
                 f.write(text)
             self.assertIn(why, self.refused("--listen", self.where, "--set", "serve.token_file=" + tokens))
+
+    def test_a_browser_shows_a_token_as_a_password(self):
+        """It asks its user for one; without that the page could not be opened where tokens are asked for."""
+        tokens = self.folder.file("tokens")
+        with open(tokens, "w") as f:
+            f.write("a" * 32 + "\n" + "b:" * 16 + "\n")
+        s = self.serve("--set", "serve.token_file=" + tokens)
+        for user, password, status in (("", "a" * 32, 200), ("anybody", "b:" * 16, 200), ("a" * 32, "", 401), ("", "a" * 31, 401), ("x", "a" * 33, 401),
+                                       ("x", "a" * 32 + "\0", 401), ("a" * 32, "a", 401)):
+            shown = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+            for path in (*PAGE, "/api/v1/guests"):
+                self.assertEqual(s.ask(path, headers={"Authorization": shown}).status, status, (user, password, path))
 
     def openssl(self, *args):
         subprocess.run(["openssl", *args], check=True, capture_output=True, cwd=self.folder.path)

@@ -177,12 +177,47 @@ static void test_bearers(void **state)
 	assert_null(http_bearer("Bearerabc"));
 }
 
+static void basic_is(const char *header, const char *password)
+{
+	char *got = http_basic(header);
+
+	if (password)
+		assert_string_equal(got, password);
+	else
+		assert_null(got);
+	free(got);
+}
+
+/* A browser cannot be told to send a token; it asks its user for a password. */
+static void test_basic(void **state)
+{
+	(void)state;
+	basic_is("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", "open sesame"); /* RFC 7617, 2 */
+	basic_is("Basic dGVzdDoxMjPCow==", "123\xc2\xa3");              /* 2.1 */
+	basic_is("basic \t Onh5eg==", "xyz");
+	basic_is("Basic dTphOmI=", "a:b");
+	basic_is("Basic dTo=", "");
+	basic_is("Basic dTph", "a");
+	basic_is("Basic dXNlcg==", NULL);  /* no colon */
+	basic_is("Basic dTphAGI=", NULL);  /* a zero byte */
+	basic_is("Basic dTphOmI", NULL);   /* cut */
+	basic_is("Basic dTphOmI==", NULL);
+	basic_is("Basic dTphO", NULL);
+	basic_is("Basic dTph dTph", NULL);
+	basic_is("Basic dTph!", NULL);
+	basic_is("Basic ", NULL);
+	basic_is("Basic", NULL);
+	basic_is("Bearer dTph", NULL);
+	basic_is(NULL, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_targets),	  cmocka_unit_test(test_targets_that_are_refused),
 		cmocka_unit_test(test_hosts),	  cmocka_unit_test(test_encodings),
 		cmocka_unit_test(test_tags),	  cmocka_unit_test(test_bearers),
+		cmocka_unit_test(test_basic),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

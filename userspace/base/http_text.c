@@ -233,9 +233,65 @@ bool http_tag_matches(const char *header, const char *tag)
 	return false;
 }
 
+/* What follows the name of a scheme; NULL: it is another one. */
+static const char *credentials(const char *header, const char *scheme)
+{
+	size_t length = strlen(scheme);
+
+	if (!header || strncasecmp(header, scheme, length) || !header[length] || !strchr(SPACES, header[length]))
+		return NULL;
+	return header + length + strspn(header + length, SPACES);
+}
+
 const char *http_bearer(const char *header)
 {
-	if (!header || strncasecmp(header, "bearer", 6) || !header[6] || !strchr(SPACES, header[6]))
+	return credentials(header, "bearer");
+}
+
+static int base64(char c)
+{
+	static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	const char *at = c ? strchr(digits, c) : NULL;
+
+	return at ? (int)(at - digits) : -1;
+}
+
+/* In place: bytes are fewer than their digits. A zero among them would hide what follows it. */
+static int base64_decode(char *text, size_t *ret_size)
+{
+	size_t count = 0, size = 0;
+	unsigned bits = 0;
+	int digit;
+
+	for (; (digit = base64(text[count])) >= 0; count++) {
+		bits = bits << 6 | (unsigned)digit;
+		if (count % 4 == 0)
+			continue;
+		text[size] = (char)(bits >> (6 - 2 * (count % 4)));
+		if (!text[size++])
+			return -EINVAL;
+	}
+	/* The last four are padded to be four. */
+	if (count % 4 == 1 || strcmp(text + count, count % 4 == 2 ? "==" : count % 4 == 3 ? "=" : ""))
+		return -EINVAL;
+	*ret_size = size;
+	return 0;
+}
+
+char *http_basic(const char *header)
+{
+	const char *shown = credentials(header, "basic");
+	char *text = shown ? strdup(shown) : NULL, *colon = NULL;
+	size_t size = 0;
+
+	if (text && base64_decode(text, &size) >= 0) {
+		text[size] = 0;
+		colon = strchr(text, ':');
+	}
+	if (!colon) {
+		free(text);
 		return NULL;
-	return header + 6 + strspn(header + 6, SPACES);
+	}
+	memmove(text, colon + 1, strlen(colon + 1) + 1);
+	return text;
 }

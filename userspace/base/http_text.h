@@ -35,5 +35,7 @@ bool http_wants_gzip(const char *header);
 bool http_tag_matches(const char *header, const char *tag);
 /* What follows "Bearer" in an Authorization header; NULL: it is none such. Borrowed. */
 const char *http_bearer(const char *header);
+/* The password of a "Basic" Authorization header (RFC 7617), which is the caller's to clear and free; NULL: it is none such, or out of memory. */
+char *http_basic(const char *header);
 
 #endif

@@ -35,14 +35,21 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 
 /* ---- errors */
 
-static enum MHD_Result send_error(struct http *h, struct MHD_Connection *connection, unsigned status, const char *text, const char *name, const char *value)
+#define MORE(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+/* more: headers that it has beside those of every answer, name and value by turns; NULL: none. */
+static enum MHD_Result send_error(struct http *h, struct MHD_Connection *connection, unsigned status, const char *text, const char *const *more)
 {
 	struct http_answer answer = HTTP_ANSWER_INIT;
 	struct http_reply reply = { 0 };
 	enum MHD_Result done = MHD_NO;
 
 	http_answer_error(&answer, status, text);
-	if (http_reply_make(&h->cache, &answer, &reply) >= 0 && (!name || MHD_add_response_header(reply.plain, name, value) == MHD_YES))
+	if (http_reply_make(&h->cache, &answer, &reply) >= 0)
+		done = MHD_YES;
+	for (; more && *more && done == MHD_YES; more += 2)
+		done = MHD_add_response_header(reply.plain, more[0], more[1]);
+	if (done == MHD_YES)
 		done = MHD_queue_response(connection, status, reply.plain);
 	http_reply_release(&reply);
 	buffer_release(&answer.body);
@@ -56,14 +63,14 @@ static bool method_good(const char *method)
 
 static enum MHD_Result refuse_method(struct http *h, struct MHD_Connection *connection)
 {
-	return send_error(h, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD: nothing is changed over HTTP", "Allow", "GET, HEAD");
+	return send_error(h, connection, MHD_HTTP_METHOD_NOT_ALLOWED, "only GET and HEAD: nothing is changed over HTTP", MORE("Allow", "GET, HEAD"));
 }
 
 enum MHD_Result http_request_refuse_body(struct http *h, struct MHD_Connection *connection, const char *method)
 {
 	if (!method_good(method))
 		return refuse_method(h, connection);
-	return send_error(h, connection, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here", "Connection", "close");
+	return send_error(h, connection, MHD_HTTP_CONTENT_TOO_LARGE, "a request has no body here", MORE("Connection", "close"));
 }
 
 /* ---- may it ask? */
@@ -214,7 +221,7 @@ static enum MHD_Result send_new(struct http *h, struct MHD_Connection *connectio
 	if (err < 0)
 		return send_error(h, connection, MHD_HTTP_SERVICE_UNAVAILABLE,
 				  err == -ENOBUFS ? "clients that read slowly hold all memory that there is for answers; try again" : "out of memory",
-				  "Retry-After", "10");
+				  MORE("Retry-After", "10"));
 	if (key && made.status == MHD_HTTP_OK)
 		reply = http_cache_put(&h->cache, key, now_ms() + route->keep_ms, &made);
 	if (!reply)
@@ -287,10 +294,10 @@ static enum MHD_Result send_target(struct http *h, struct MHD_Connection *connec
 	enum MHD_Result done;
 
 	if (http_target_parse(target, &t) < 0)
-		return send_error(h, connection, MHD_HTTP_BAD_REQUEST, "the request target is no path that could be asked for", NULL, NULL);
+		return send_error(h, connection, MHD_HTTP_BAD_REQUEST, "the request target is no path that could be asked for", NULL);
 	route = http_route_find(&t);
 	done = route ? send_route(h, connection, client, route, &t)
-		     : send_error(h, connection, MHD_HTTP_NOT_FOUND, "there is nothing at this path (/ lists what there is)", NULL, NULL);
+		     : send_error(h, connection, MHD_HTTP_NOT_FOUND, "there is nothing at this path (docs/interface.md lists what there is)", NULL);
 	http_target_release(&t);
 	return done;
 }
@@ -300,14 +307,14 @@ enum MHD_Result http_request_answer(struct http *h, struct MHD_Connection *conne
 	if (!method_good(method))
 		return refuse_method(h, connection);
 	if (!host_good(h, connection, client))
-		return send_error(h, connection, MHD_HTTP_MISDIRECTED_REQUEST, "this is not served under that name (serve.host names those that it is)", NULL,
-				  NULL);
+		return send_error(h, connection, MHD_HTTP_MISDIRECTED_REQUEST, "this is not served under that name (serve.host names those that it is)", NULL);
 	if (!certificate_good(h, connection, client))
-		return send_error(h, connection, MHD_HTTP_FORBIDDEN, "a client certificate is needed (serve.tls_client_ca)", NULL, NULL);
-	if (h->secrets.token_count && !http_secrets_token(&h->secrets, http_bearer(header(connection, "Authorization"))))
-		return send_error(h, connection, MHD_HTTP_UNAUTHORIZED, "a token is needed: Authorization: Bearer TOKEN (serve.token_file)",
-				  "WWW-Authenticate", "Bearer realm=\"abidrift\"");
+		return send_error(h, connection, MHD_HTTP_FORBIDDEN, "a client certificate is needed (serve.tls_client_ca)", NULL);
+	if (h->secrets.token_count && !http_secrets_allow(&h->secrets, header(connection, "Authorization")))
+		return send_error(h, connection, MHD_HTTP_UNAUTHORIZED,
+				  "a token is needed: Authorization: Bearer TOKEN, or as the password of any user (serve.token_file)",
+				  MORE("WWW-Authenticate", "Bearer realm=\"abidrift\"", "WWW-Authenticate", "Basic realm=\"abidrift\", charset=\"UTF-8\""));
 	if (client->target_too_long)
-		return send_error(h, connection, MHD_HTTP_URI_TOO_LONG, "the request target is too long", NULL, NULL);
+		return send_error(h, connection, MHD_HTTP_URI_TOO_LONG, "the request target is too long", NULL);
 	return send_target(h, connection, client, client->target ? client->target : "");
 }

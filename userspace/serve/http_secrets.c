@@ -13,6 +13,7 @@
 
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
+#include "userspace/base/http_text.h"
 
 #define FILE_MAX (1 << 20)
 /* What can be guessed is no secret. */
@@ -148,7 +149,7 @@ void http_secrets_release(struct http_secrets *s)
 	*s = (struct http_secrets){ 0 };
 }
 
-bool http_secrets_token(const struct http_secrets *s, const char *token)
+static bool token_good(const struct http_secrets *s, const char *token)
 {
 	unsigned char shown[32];
 	bool right = false;
@@ -157,6 +158,17 @@ bool http_secrets_token(const struct http_secrets *s, const char *token)
 		return false;
 	for (size_t i = 0; i < s->token_count; i++)
 		right |= !CRYPTO_memcmp(s->tokens[i], shown, sizeof shown);
+	return right;
+}
+
+bool http_secrets_allow(const struct http_secrets *s, const char *authorization)
+{
+	char *password = http_basic(authorization);
+	bool right = token_good(s, password ? password : http_bearer(authorization));
+
+	if (password)
+		OPENSSL_cleanse(password, strlen(password));
+	free(password);
 	return right;
 }
 

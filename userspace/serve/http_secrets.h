@@ -20,8 +20,9 @@ struct http_secrets {
 /* tls: is it of use at all? (Not on a Unix socket.) -errno with e: a file cannot be read, or is not what it should be. */
 int http_secrets_load(const struct config *c, bool tls, struct http_secrets *ret, struct error *e);
 void http_secrets_release(struct http_secrets *s);
-/* Takes as long for a wrong one as for a right one. token NULL: none was shown. */
-bool http_secrets_token(const struct http_secrets *s, const char *token);
+/* Does an Authorization header show a token: after "Bearer", or as the password of "Basic"? NULL: there is none. Takes as long for a wrong
+ * token as for a right one. */
+bool http_secrets_allow(const struct http_secrets *s, const char *authorization);
 /* Did client_ca sign what the client of this GnuTLS session showed, for a client? */
 bool http_secrets_certificate(void *session);
 
