@@ -78,7 +78,12 @@ class ChangeSets(Store):
         self.assertNotEqual(same, other)
         sets = self.json("ls")["change_sets"]
         self.assertEqual([(s["id"], s["guests"], s["changes"]) for s in sets], [(same, 3, 1), (other, 1, 1)])
-        self.assertEqual(set(sets[0]), {"id", "guests", "changes", "verdict", "severity", "summary"})
+        self.assertEqual(set(sets[0]), {"id", "guests", "changes", "verdict", "severity", "summary", "headline", "since", "causes"})
+        self.assertEqual([s["headline"] for s in sets], ["3 guests, the same change, since the kernel went from 6.1.0-test to 6.12-test",
+                                                         "1 guest, 1 change, since the kernel went from 6.1.0-test to 6.12-test"])
+        self.assertEqual([s["causes"] for s in sets], [[{"factor": "kernel", "from": "6.1.0-test", "to": "6.12-test"}]] * 2)
+        began = [e["at"] for e in self.json("history")["events"] if e["type"] == "drift" and e["change_set"] == same]
+        self.assertEqual((len(began), sets[0]["since"]), (3, min(began)))
         self.assertEqual({a["change_set"] for a in self.alerts() if a["type"] == "drift"}, {same, other})
         self.assertEqual(self.json("diff", "g1", ok=(1,))["change_set"], same)
         self.assertIsNone(self.json("diff", "g5")["change_set"])

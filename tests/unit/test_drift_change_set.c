@@ -129,6 +129,78 @@ static void what_people_write_is_checked(void **state)
 	assert_false(change_set_prefix_valid(""));
 }
 
+#define CAUSE(factor, from, to) "{\"factor\":\"" factor "\",\"from\":" from ",\"to\":" to "}"
+#define BY(key, verdict, causes) CHANGE("acpi", key, "1", "2", verdict, causes)
+#define KERNEL CAUSE("kernel", "\"6.1.0-18\"", "\"6.12.9\"")
+#define SMP CAUSE("option.smp", "\"1\"", "\"2\"")
+
+static json_t *diff_of(const char *changes)
+{
+	char text[8192];
+	json_error_t e;
+	snprintf(text, sizeof(text), "{\"vmm\":\"qemu\",\"machine\":\"pc-q35-7.2\",\"changes\":[%s]}", changes);
+	json_t *diff = json_loads(text, 0, &e);
+	if (!diff)
+		fail_msg("%s in %s", e.text, text);
+	return diff;
+}
+
+static void headline_is(size_t guests, const char *changes, const char *wanted)
+{
+	json_t *diff = diff_of(changes), *line = change_set_headline(diff, guests);
+
+	assert_string_equal(json_string_value(line), wanted);
+	json_decref(line);
+	json_decref(diff);
+}
+
+/* At 3 a.m. this line is what is read of 412 guests. */
+static void a_headline_says_how_many_and_since_when(void **state)
+{
+	(void)state;
+	headline_is(412, BY("a", "violation", KERNEL) "," BY("b", "violation", KERNEL) "," BY("c", "violation", KERNEL),
+		    "412 guests, the same 3 changes, since the kernel went from 6.1.0-18 to 6.12.9");
+	headline_is(2, BY("a", "violation", VMM), "2 guests, the same change, since QEMU went from 5.2 to 7.2");
+	headline_is(1, BY("a", "intended", SMP), "1 guest, 1 change, since -smp went from 1 to 2");
+	headline_is(1, BY("a", "intended", NIC("1")) "," BY("b", "intended", NIC("1")), "1 guest, 2 changes, since -device e1000,mac=1 was added");
+	headline_is(1, BY("a", "intended", CAUSE("option.serial", "\"present\"", "null")), "1 guest, 1 change, since -serial was removed");
+	headline_is(1, BY("a", "violation", CAUSE("vmm.build_id", "\"a\"", "\"b\"")), "1 guest, 1 change, since there is another build of QEMU");
+	headline_is(1, BY("a", "violation", CAUSE("firmware./usr/share/bios.bin", "\"a\"", "\"b\"")), "1 guest, 1 change, since firmware bios.bin changed");
+	headline_is(1, BY("a", "violation", CAUSE("kvm.kvm_intel.nested", "\"Y\"", "null")), "1 guest, 1 change, since kvm_intel.nested went from Y to none");
+	headline_is(1, BY("a", "exempt", CAUSE("hotplug", "null", "\"1\"")), "1 guest, 1 change, since something was hot-plugged");
+	headline_is(1, BY("a", "violation", CAUSE("host", "\"node1\"", "\"node2\"")), "1 guest, 1 change, since the host went from node1 to node2");
+}
+
+/* Nobody may think that a known cause explains all. */
+static void a_headline_blames_nothing_for_what_has_no_known_cause(void **state)
+{
+	(void)state;
+	headline_is(3, BY("a", "unexplained", ""), "3 guests, the same change, with no known cause");
+	headline_is(3, BY("a", "unexplained", "") "," BY("b", "intended", SMP), "3 guests, the same 2 changes, 1 with no known cause, the other since -smp went from 1 to 2");
+	headline_is(1, BY("a", "unexplained", "") "," BY("b", "intended", SMP) "," BY("c", "violation", KERNEL) "," BY("d", "exempt", KERNEL),
+		    "1 guest, 4 changes, 1 with no known cause, the others since the kernel went from 6.1.0-18 to 6.12.9, and 1 more cause");
+	headline_is(1, BY("a", "violation", CAUSE("option.x", "\"\\u001b[2J\"", "\"2\"")), "1 guest, 1 change, since -x went from \\x1b[2J to 2");
+}
+
+static void causes_are_those_of_the_worst_changes_each_once(void **state)
+{
+	(void)state;
+	json_t *diff = diff_of(BY("a", "intended", SMP "," VMM) "," BY("b", "violation", KERNEL "," SMP) "," BY("c", "violation", KERNEL) "," BY("d", "unexplained", ""));
+	json_t *causes = change_set_causes(diff), *wanted = json_loads("[" KERNEL "," SMP "]", 0, NULL);
+
+	assert_true(json_equal(causes, wanted));
+	json_decref(wanted);
+	json_decref(causes);
+	json_decref(diff);
+	diff = diff_of(BY("a", "intended", CAUSE("option.a", "null", "\"1\"")) "," BY("b", "intended", CAUSE("option.b", "null", "\"1\"")) ","
+		       BY("c", "intended", CAUSE("option.c", "null", "\"1\"")) "," BY("d", "intended", CAUSE("option.d", "null", "\"1\"")) ","
+		       BY("e", "intended", CAUSE("option.e", "null", "\"1\"")) "," BY("f", "intended", CAUSE("option.f", "null", "\"1\"")));
+	causes = change_set_causes(diff);
+	assert_int_equal(json_array_size(causes), CHANGE_SET_CAUSES_MAX);
+	json_decref(causes);
+	json_decref(diff);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -140,6 +212,9 @@ int main(void)
 		cmocka_unit_test(what_is_suppressed_counts_for_nothing),
 		cmocka_unit_test(no_value_passes_for_another),
 		cmocka_unit_test(what_people_write_is_checked),
+		cmocka_unit_test(a_headline_says_how_many_and_since_when),
+		cmocka_unit_test(a_headline_blames_nothing_for_what_has_no_known_cause),
+		cmocka_unit_test(causes_are_those_of_the_worst_changes_each_once),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,9 +7,13 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/glob.h"
+#include "userspace/drift/blame.h"
+#include "userspace/drift/group.h"
 #include "userspace/drift/view.h"
+#include "userspace/drift/words.h"
 #include "userspace/fingerprint/fingerprint.h"
 
+#define HEADLINE_COLUMNS 160
 /* Cause and changes; what they break is said where one guest is looked at. */
 #define SUMMARY_COLUMNS 110
 
@@ -232,4 +236,114 @@ json_t *change_set_json(const json_t *diff, const char *id)
 				severity, "summary", after_head(summary.size ? summary.data : "", verdict, severity));
 	buffer_release(&summary);
 	return set;
+}
+
+/* ---- over how many guests, and since when */
+
+static bool caused(const struct blame *b) { return b->factor[0] && b->cause_count; }
+
+/* The first that has a cause, and how many changes have none; *ret_causes: how many factors there are. */
+static const struct blame *lead_of(const struct blames *b, size_t *ret_causes, size_t *ret_uncaused)
+{
+	const struct blame *lead = NULL;
+
+	*ret_causes = *ret_uncaused = 0;
+	for (size_t i = 0; i < b->count; i++) {
+		bool again = false;
+
+		if (!caused(&b->items[i])) {
+			*ret_uncaused += json_array_size(b->items[i].changes);
+			continue;
+		}
+		for (size_t k = 0; k < i; k++)
+			again = again || strcmp(b->items[k].factor, b->items[i].factor) == 0;
+		*ret_causes += !again;
+		if (!lead)
+			lead = &b->items[i];
+	}
+	return lead;
+}
+
+/* What has no known cause is never told as if it had that of the others. */
+static void put_since(const json_t *diff, const struct blames *b, struct buffer *out)
+{
+	size_t causes, uncaused;
+	const struct blame *lead = lead_of(b, &causes, &uncaused);
+
+	if (!lead) {
+		buffer_string(out, ", with no known cause");
+		return;
+	}
+	if (uncaused)
+		buffer_printf(out, ", %zu with no known cause, the other%s", uncaused, changes_count(json_object_get(diff, "changes")) - uncaused == 1 ? "" : "s");
+	else
+		buffer_string(out, ",");
+	buffer_string(out, " since ");
+	words_since(diff, lead, WORDS_PLENTY, out);
+	if (causes > 1)
+		buffer_printf(out, ", and %zu more cause%s", causes - 1, causes == 2 ? "" : "s");
+}
+
+json_t *change_set_headline(const json_t *diff, size_t guests)
+{
+	json_t *changes = json_object_get(diff, "changes"), *ret = NULL;
+	size_t count = changes_count(changes);
+	struct blames blames = BLAMES_INIT;
+	struct buffer line = BUFFER_INIT, text = BUFFER_INIT;
+
+	buffer_printf(&line, "%zu guest%s, ", guests, guests == 1 ? "" : "s");
+	if (guests == 1)
+		buffer_printf(&line, "%zu change%s", count, count == 1 ? "" : "s");
+	else if (count == 1)
+		buffer_string(&line, "the same change");
+	else
+		buffer_printf(&line, "the same %zu changes", count);
+	if (blames_part(changes, &blames) >= 0) {
+		if (blames.count)
+			put_since(diff, &blames, &line);
+		words_bound(line.data ? line.data : "", HEADLINE_COLUMNS, &text);
+		if (!buffer_failed(&line) && !buffer_failed(&text))
+			ret = json_string(text.data);
+	}
+	blames_release(&blames);
+	buffer_release(&line);
+	buffer_release(&text);
+	return ret;
+}
+
+static json_t *cause_json(const struct blame_cause *cause)
+{
+	return json_pack("{s:s, s:s?, s:s?}", "factor", cause->factor, "from", cause->from, "to", cause->to);
+}
+
+static bool cause_known(const json_t *list, const json_t *cause)
+{
+	for (size_t i = 0; i < json_array_size(list); i++)
+		if (json_equal(json_array_get(list, i), cause))
+			return true;
+	return false;
+}
+
+json_t *change_set_causes(const json_t *diff)
+{
+	struct blames blames = BLAMES_INIT;
+	json_t *ret = json_array();
+	int err = ret ? blames_part(json_object_get(diff, "changes"), &blames) : -ENOMEM;
+
+	for (size_t i = 0; err >= 0 && i < blames.count; i++) {
+		const struct blame *b = &blames.items[i];
+
+		for (size_t k = 0; err >= 0 && k < b->cause_count && json_array_size(ret) < CHANGE_SET_CAUSES_MAX; k++) {
+			json_t *one = b->causes[k].best ? cause_json(&b->causes[k]) : NULL;
+
+			if (b->causes[k].best && (!one || (!cause_known(ret, one) && json_array_append(ret, one) < 0)))
+				err = -ENOMEM;
+			json_decref(one);
+		}
+	}
+	blames_release(&blames);
+	if (err >= 0)
+		return ret;
+	json_decref(ret);
+	return NULL;
 }

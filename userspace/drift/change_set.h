@@ -31,6 +31,15 @@ bool change_set_prefix_valid(const char *text);
 /* {"id","changes","verdict","severity","summary"} of the drift of one of its guests. NULL: out of memory. */
 json_t *change_set_json(const json_t *diff, const char *id);
 
+/*
+ * "412 guests, the same 3 changes, since the kernel went from 6.1.0-18 to 6.12.9": one line about so many guests that drift as this one,
+ * led by the worst cause. NULL: out of memory.
+ */
+json_t *change_set_headline(const json_t *diff, size_t guests);
+/* [{"factor","from","to"}]: the best causes of what counts, of the worst changes first, each once, so many at most. NULL: out of memory. */
+#define CHANGE_SET_CAUSES_MAX 5
+json_t *change_set_causes(const json_t *diff);
+
 /* What counts: a change that no rule suppressed. */
 bool change_counts(const json_t *change);
 size_t changes_count(const json_t *changes);

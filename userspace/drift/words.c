@@ -393,6 +393,72 @@ static const char *const followers[][2] = {
 	{ "host_cpu.*", "host_cpu" },
 };
 
+/* What takes an article, or another word, where it is told what it went from. */
+static const char *const since_words[][2] = {
+	{ "machine", "the machine type" }, { "kernel", "the kernel" },	   { "host_cpu", "the host CPU" }, { "host_cpu.*", "the host CPU" },
+	{ "microcode", "the microcode" },  { "host", "the host" },
+};
+
+static const char *since_word(const char *factor)
+{
+	for (size_t i = 0; i < sizeof(since_words) / sizeof(since_words[0]); i++)
+		if (glob_match(since_words[i][0], factor))
+			return since_words[i][1];
+	return NULL;
+}
+
+static void put_went(const struct phrase *p, const char *from, const char *to, size_t columns, struct buffer *out)
+{
+	bool option = p->form == PHRASE_OPTION;
+
+	if (option && !(from && to)) {
+		const char *value = from ? from : to ? to : "";
+
+		if (!says_nothing(p, value)) {
+			buffer_string(out, " ");
+			put_value(p, value, NULL, columns, out);
+		}
+		buffer_string(out, to ? " was added" : " was removed");
+		return;
+	}
+	buffer_string(out, " went from ");
+	put_value(p, from ? from : "none", to, columns, out);
+	buffer_string(out, " to ");
+	put_value(p, to ? to : "none", from, columns, out);
+}
+
+void words_since(const json_t *diff, const struct blame *b, size_t value, struct buffer *out)
+{
+	const struct phrase *p = phrase_of(b->factor);
+	const char *word = since_word(b->factor);
+	struct blame_cause pairs[BLAME_CAUSES_MAX];
+	size_t count = pairs_of(b, pairs);
+
+	if (!b->factor[0] || !count)
+		return;
+	if (strcmp(b->factor, "hotplug") == 0) {
+		buffer_string(out, "something was hot-plugged");
+		return;
+	}
+	if (strcmp(b->factor, "firmware.") == 0) {
+		put_firmware(b, value, out);
+		buffer_string(out, " changed");
+		return;
+	}
+	if (p->form == PHRASE_WORD) {
+		buffer_string(out, "there is ");
+		put_word(diff, b->factor, p, out);
+		return;
+	}
+	if (word)
+		buffer_string(out, word);
+	else
+		put_word(diff, b->factor, p, out);
+	put_went(p, pairs[0].from, pairs[0].to, value, out);
+	if (count > 1)
+		buffer_printf(out, " (and %zu more)", count - 1 + b->causes_left_out);
+}
+
 static bool has_cause(const struct blame *b, const char *factor)
 {
 	for (size_t i = 0; i < b->cause_count; i++)

@@ -21,6 +21,11 @@ void words_bound(const char *line, size_t columns, struct buffer *out);
  * the machine is named only where these are plenty.
  */
 void words_blame(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
+/*
+ * The same as what follows "since": "the kernel went from 6.1.0-18 to 6.12.9", "-device e1000 was added", "there is another build of QEMU".
+ * Of several values of the factor the first, and how many more. Nothing where nothing is to blame.
+ */
+void words_since(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
 /* What else may have done it: "kernel 6.1.0-18 → 6.1.0-21, microcode 0x1 → 0x2"; nothing where there is nothing else. */
 void words_besides(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
 

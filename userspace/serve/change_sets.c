@@ -25,8 +25,14 @@ static int set_json(struct store *s, const struct store_change_set *set, json_t 
 	diff = json_stored(text);
 	free(text);
 	one = change_set_json(diff, set->id);
+	if (one && json_object_set_new(one, "guests", json_integer((json_int_t)set->guests)) >= 0 &&
+	    json_object_set_new(one, "headline", change_set_headline(diff, set->guests)) >= 0 &&
+	    json_object_set_new(one, "since", json_time(set->since)) >= 0)
+		err = json_object_set_new(one, "causes", change_set_causes(diff));
+	else
+		err = -ENOMEM;
 	json_decref(diff);
-	if (!one || json_object_set_new(one, "guests", json_integer((json_int_t)set->guests)) < 0) {
+	if (err < 0) {
 		json_decref(one);
 		return error_set(e, ENOMEM, "out of memory");
 	}

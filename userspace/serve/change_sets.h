@@ -8,7 +8,7 @@
 struct error;
 struct store;
 
-/* An array of {"id","guests","changes","verdict","severity","summary"}, most guests first. -errno with e. */
+/* An array of {"id","guests","changes","verdict","severity","summary","headline","since","causes"}, most guests first. -errno with e. */
 int change_sets_json(struct store *s, json_t **ret, struct error *e);
 /* {"begin","end","by","reason"} of the window that is open, or over and not summed up yet; null: none. -errno with e. */
 int maintenance_json(struct store *s, json_t **ret, struct error *e);

@@ -11,7 +11,7 @@
 #define COMES_BACK(guest)                                                                                                            \
 	"EXISTS (SELECT 1 FROM guests AS k WHERE k.row = " guest " AND (k.anonymous = 0 OR EXISTS (SELECT 1 FROM instances AS i WHERE " \
 	"i.guest = k.row AND i.running = 1)))"
-#define DRIFTING "SELECT d.guest AS guest, d.change_set AS id FROM drifts AS d WHERE d.change_set IS NOT NULL AND " COMES_BACK("d.guest")
+#define DRIFTING "SELECT d.guest AS guest, d.change_set AS id, d.at AS at FROM drifts AS d WHERE d.change_set IS NOT NULL AND " COMES_BACK("d.guest")
 /* The baseline that is now is one that was accepted with a set. */
 #define ACCEPTED                                                                                                                          \
 	"SELECT b.guest AS guest, b.change_set AS id FROM baselines AS b WHERE b.change_set IS NOT NULL AND b.undone_at IS NULL AND "     \
@@ -28,7 +28,7 @@ int store_change_sets(struct store *s, struct store_change_set **ret, size_t *re
 {
 	struct store_change_set *items = NULL;
 	size_t count = 0;
-	struct query q = query_start(s, "SELECT id, count(*) AS guests, min(guest) FROM (" DRIFTING ") GROUP BY id ORDER BY guests DESC, id");
+	struct query q = query_start(s, "SELECT id, count(*) AS guests, min(guest), min(at) FROM (" DRIFTING ") GROUP BY id ORDER BY guests DESC, id");
 	while (query_next(&q) > 0) {
 		struct store_change_set *grown = reallocarray(items, count + 1, sizeof(*grown));
 		if (!grown) {
@@ -40,6 +40,7 @@ int store_change_sets(struct store *s, struct store_change_set **ret, size_t *re
 		set->id = column_must(&q);
 		set->guests = (size_t)column_int(&q);
 		set->guest = column_int(&q);
+		set->since = column_int(&q);
 		if (q.err)
 			break;
 	}

@@ -173,6 +173,7 @@ struct store_change_set {
 	char *id;
 	size_t guests;
 	int64_t guest; /* one of them */
+	int64_t since; /* when the first of their drifts that are open now was seen */
 };
 void store_change_sets_free(struct store_change_set *items, size_t count);
 /* Most guests first. */
