@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+/** CPUID leaf by leaf: registers in hex, features by name, numbers with their values. */
+import { useContext } from 'preact/hooks'
+import type { Entry, Facet } from '../model'
+import { Text } from '../parts'
+import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, Value, Viewed, within } from './common'
+
+/** `0x00000007.0` of `0x00000007.0.ebx/vcpu.1`. */
+export const leafOf = (key: string): string => /^(0x[0-9a-f]{8}(?:\.\d+)?)\./.exec(key)?.[1] ?? ''
+
+const isZero = (e: Entry): boolean => hex(e.value) === 0n && !e.key.includes('/')
+
+/** A register's features as chips, its numbers beside them, its characters as they are. */
+export function Named({ entry }: { entry: Entry }) {
+  const fields = namedOf(entry)
+  const flags = fields.filter((f) => isFlag(entry, f))
+  const numbers = fields.filter((f) => !isFlag(entry, f))
+  if (!fields.length) return entry.meaning ? <Text text={entry.meaning} /> : null
+  return (
+    <>
+      {numbers.length > 0 && (
+        <ul class="numbers">
+          {numbers.map((f) => (
+            <li key={f.name} title={f.bits || undefined}>
+              <Text text={f.name} /> <strong>{f.value}</strong>
+            </li>
+          ))}
+        </ul>
+      )}
+      {flags.length > 0 && (
+        <ul class="chips">
+          {flags.map((f) => (
+            <li key={f.name} title={f.bits || undefined}>
+              <Text text={f.name} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </>
+  )
+}
+
+function Features({ entries }: { entries: Entry[] }) {
+  const { params } = useContext(Viewed)
+  const features = new Map<string, Entry>()
+  for (const e of entries) for (const f of namedOf(e)) if (isFlag(e, f) && !features.has(f.name)) features.set(f.name, e)
+  if (!features.size) return null
+  const sorted = [...features].sort(([a], [b]) => (a < b ? -1 : 1))
+  return (
+    <Fold id="features" summary={`All ${count(features.size, 'feature')} by name`}>
+      {() => (
+        <ul class="chips">
+          {sorted.map(([name, e]) => (
+            <li key={name}>
+              <a href={entryLink(params, 'cpuid', e.key)}>
+                <Text text={name} />
+              </a>
+            </li>
+          ))}
+        </ul>
+      )}
+    </Fold>
+  )
+}
+
+function Leaf({ id, title, entries }: { id: string; title: string | null; entries: Entry[] }) {
+  const { linked } = useContext(Viewed)
+  const said = entries.filter((e) => !isZero(e))
+  const zero = entries.filter(isZero)
+  return (
+    <section class="group">
+      <h4>
+        <code>{id || 'other'}</code> {title && <Text text={title} />}
+      </h4>
+      <table class="entries registers">
+        <caption class="unseen">Registers of leaf {id}</caption>
+        <thead class="unseen">
+          <tr>
+            <th scope="col">Register</th>
+            <th scope="col">Value</th>
+            <th scope="col">Features and fields</th>
+          </tr>
+        </thead>
+        <tbody>
+          {said.map((e) => (
+            <tr key={e.key} class={linked === e.key ? 'linked' : undefined}>
+              <th scope="row">
+                <Key entry={e} text={within(id, e.key)} />
+              </th>
+              <td>
+                <Value text={e.value} />
+              </td>
+              <td>
+                <Named entry={e} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+      {zero.length > 0 && (
+        <p class={'zeros faint' + (holds(zero, linked) ? ' linked' : '')}>
+          0:{' '}
+          {zero.map((e) => (
+            <span key={e.key}>
+              <Key entry={e} text={within(id, e.key)} />{' '}
+            </span>
+          ))}
+        </p>
+      )}
+    </section>
+  )
+}
+
+export function Cpuid({ facet }: { facet: Facet }) {
+  return (
+    <>
+      <Features entries={facet.entries} />
+      {grouped(facet, leafOf).map((g) => (
+        <Leaf key={g.id} {...g} />
+      ))}
+    </>
+  )
+}

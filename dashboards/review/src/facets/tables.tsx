@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+/** SMBIOS, NUMA, and the facets that are tables. */
+import { useContext } from 'preact/hooks'
+import type { Entry, Facet } from '../model'
+import { Text } from '../parts'
+import { count, Entries, Fold, FoldAll, grouped, hex, holds, inBytes, Key, Viewed, within } from './common'
+
+export function Smbios({ facet }: { facet: Facet }) {
+  const { linked } = useContext(Viewed)
+  return (
+    <>
+      <FoldAll />
+      {grouped(facet, (key) => (key.includes('/') ? (key.split('/')[0] ?? '') : '')).map((g) =>
+        g.id ? (
+          <section class="group" key={g.id}>
+            <Fold id={g.id} open holds={holds(g.entries, linked)} summary={<Heading code={g.id} title={g.title} />}>
+              {() => <Entries caption={`Fields of ${g.id}`} entries={g.entries} label={(e) => within(g.id, e.key)} />}
+            </Fold>
+          </section>
+        ) : (
+          <Entries key="" caption="Of the tables as a whole" entries={g.entries} />
+        ),
+      )}
+    </>
+  )
+}
+
+const Heading = ({ code, title }: { code: string; title: string | null }) => (
+  <h4>
+    <code>
+      <Text text={code} />
+    </code>{' '}
+    {title && <Text text={title} />}
+  </h4>
+)
+
+const numeric = (a: string, b: string): number => (hex(a) ?? BigInt(/^\d{1,15}$/.test(a) ? a : 0)) < (hex(b) ?? BigInt(/^\d{1,15}$/.test(b) ? b : 0)) ? -1 : 1
+
+function Distances({ entries }: { entries: Entry[] }) {
+  const { linked } = useContext(Viewed)
+  const cells = new Map(entries.map((e) => [e.key, e]))
+  const names = [...new Set(entries.flatMap((e) => e.key.split('/').slice(1, 3)))].sort(numeric)
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label="Distances between nodes">
+      <table class="matrix">
+        <caption>Distances between nodes, as SLIT has them: 10 is the node itself</caption>
+        <thead>
+          <tr>
+            <th scope="col">from \ to</th>
+            {names.map((n) => (
+              <th scope="col" key={n}>
+                {n}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {names.map((from) => (
+            <tr key={from}>
+              <th scope="row">{from}</th>
+              {names.map((to) => {
+                const e = cells.get(`distance/${from}/${to}`)
+                return (
+                  <td key={to} class={[from === to && 'self', e && e.key === linked && 'linked'].filter(Boolean).join(' ') || undefined}>
+                    {e ? <Key entry={e} text={e.value} /> : '–'}
+                  </td>
+                )
+              })}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  )
+}
+
+function Topology({ entries }: { entries: Entry[] }) {
+  const get = (name: string) => entries.find((e) => e.key === `topology/${name}`)?.value
+  const [sockets, dies, cores, threads] = ['sockets', 'dies_per_socket', 'cores_per_die', 'threads_per_core'].map(get)
+  return (
+    <section class="group">
+      <h4>Topology</h4>
+      {sockets && dies && cores && threads && (
+        <p>
+          {sockets} sockets × {dies} dies × {cores} cores × {threads} threads
+        </p>
+      )}
+      <Entries caption="Topology" entries={entries} label={(e) => within('topology', e.key).replace(/_/g, ' ')} />
+    </section>
+  )
+}
+
+export function Numa({ facet }: { facet: Facet }) {
+  const part = (prefix: string) => facet.entries.filter((e) => e.key.startsWith(prefix))
+  const contradictions = part('contradiction/')
+  const topology = part('topology/')
+  const distances = facet.entries.filter((e) => /^distance\/[^/]+\/[^/]+$/.test(e.key))
+  const nodes = new Map<string, Entry[]>()
+  const others: Entry[] = []
+  for (const e of facet.entries) {
+    if (contradictions.includes(e) || topology.includes(e) || distances.includes(e)) continue
+    const node = /^node\d+(?=\/)/.exec(e.key)?.[0]
+    if (node) nodes.set(node, [...(nodes.get(node) ?? []), e])
+    else others.push(e)
+  }
+  return (
+    <>
+      {contradictions.length > 0 && (
+        <section class="group">
+          <h4>Contradictions: what one table says and another does not</h4>
+          <Entries caption="Contradictions" entries={contradictions} label={(e) => within('contradiction', e.key)} />
+        </section>
+      )}
+      {topology.length > 0 && <Topology entries={topology} />}
+      {nodes.size === 0 && facet.coverage !== 'none' && <p class="faint">No table of nodes (SRAT): to its system this guest has one.</p>}
+      {[...nodes]
+        .sort(([a], [b]) => numeric(a.slice(4), b.slice(4)))
+        .map(([id, entries]) => (
+          <section class="group" key={id}>
+            <h4>{id.replace('node', 'Node ')}</h4>
+            <Entries caption={id} entries={entries} label={(e) => within(id, e.key)} />
+          </section>
+        ))}
+      {distances.length > 0 && <Distances entries={distances} />}
+      <Entries caption="Others" entries={others} />
+    </>
+  )
+}
+
+interface Run {
+  first: bigint
+  last: bigint
+  /** "r8 r32", of all of them. */
+  widths: string
+  value: string
+  entries: Entry[]
+}
+
+/** Neighbours that were read alike are one range. `step`: how far neighbours lie apart. */
+function runs(entries: Entry[], step: bigint): { runs: Run[]; others: Entry[] } {
+  const at = new Map<bigint, Map<string, Entry>>()
+  const others: Entry[] = []
+  for (const e of entries) {
+    const m = /^(0x[0-9a-f]+)\/(r\d+)$/.exec(e.key)
+    const place = hex(m?.[1])
+    if (place === null || !m?.[2]) others.push(e)
+    else at.set(place, (at.get(place) ?? new Map<string, Entry>()).set(m[2], e))
+  }
+  const found: Run[] = []
+  for (const [place, widths] of [...at].sort(([a], [b]) => (a < b ? -1 : 1)))
+    for (const value of new Set([...widths.values()].map((e) => e.value))) {
+      const these = [...widths].filter(([, e]) => e.value === value).sort(([a], [b]) => Number(a.slice(1)) - Number(b.slice(1)))
+      const names = these.map(([name]) => name.slice(1)).join(', ')
+      const before = found.find((r) => r.last + step === place && r.widths === names && r.value === value)
+      if (before) {
+        before.last = place
+        before.entries.push(...these.map(([, e]) => e))
+      } else found.push({ first: place, last: place, widths: names, value, entries: these.map(([, e]) => e) })
+    }
+  return { runs: found, others }
+}
+
+/** Ports or pages. `digits`: how an address of it is written. */
+export function Reads({ facet, step, what }: { facet: Facet; step: bigint; what: string }) {
+  const { linked } = useContext(Viewed)
+  const { runs: rows, others } = runs(facet.entries, step)
+  const digits = step > 1n ? 16 : 4
+  const text = (n: bigint) => '0x' + n.toString(16).padStart(digits, '0')
+  return (
+    <>
+      <Entries caption="Registers that identify" entries={others} />
+      {rows.length > 0 && (
+        <table class="entries">
+          <caption>
+            {what} that the guest read. <i>absent</i>: only ones came back, three times or more
+          </caption>
+          <thead>
+            <tr>
+              <th scope="col">{what}</th>
+              <th scope="col">Bits a read</th>
+              <th scope="col">Answer</th>
+            </tr>
+          </thead>
+          <tbody>
+            {rows.map((r) => (
+              <tr key={`${r.first}/${r.widths}/${r.value}`} class={holds(r.entries, linked) ? 'linked' : undefined}>
+                <th scope="row">
+                  {r.entries.length === 1 && r.entries[0] ? (
+                    <Key entry={r.entries[0]} text={text(r.first)} />
+                  ) : (
+                    <Fold id={`${r.first}/${r.widths}/${r.value}`} holds={holds(r.entries, linked)} summary={<code>{r.first === r.last ? text(r.first) : `${text(r.first)} – ${text(r.last + step - 1n)}`}</code>}>
+                      {() => (
+                        <ul>
+                          {r.entries.map((e) => (
+                            <li key={e.key}>
+                              <Key entry={e} />
+                            </li>
+                          ))}
+                        </ul>
+                      )}
+                    </Fold>
+                  )}
+                </th>
+                <td>{r.widths}</td>
+                <td>
+                  <Text text={r.value} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      )}
+    </>
+  )
+}
+
+const functionOf = (key: string): string => (key.includes('/') ? key.slice(0, key.lastIndexOf('/')) : '')
+
+export function Placement({ facet, pci }: { facet: Facet; pci: Facet | undefined }) {
+  const kinds = new Map((pci?.entries ?? []).map((e) => [e.key, e.value]))
+  const { linked } = useContext(Viewed)
+  return (
+    <>
+      <p class="faint">Where firmware and the guest's system put it. It is never drift by itself.</p>
+      <FoldAll />
+      {grouped(facet, functionOf).map((g) => (
+        <section class="group" key={g.id}>
+          <Fold id={g.id} open={facet.entries.length <= 60} holds={holds(g.entries, linked)} summary={<Heading code={g.id || 'other'} title={g.title ?? count(g.entries.length, 'place')} />}>
+            {() => <Entries caption={`Placement of ${g.id}`} entries={g.entries} label={(e) => within(g.id, e.key)} more={(e) => <Text text={inBytes(kinds.get(e.key) ?? (e.value.includes('size=') ? e.value : ''))} />} />}
+          </Fold>
+        </section>
+      ))}
+    </>
+  )
+}
+
+export function Msr({ facet }: { facet: Facet }) {
+  return <Entries caption="Model-specific registers that were read" entries={facet.entries} />
+}
+
+export function Plain({ facet }: { facet: Facet }) {
+  return <Entries caption={`Entries of ${facet.facet}`} entries={facet.entries} more={(e) => (e.meaning ? null : inBytes(e.value) === e.value ? null : inBytes(/size=0x[0-9a-f]+/.exec(e.value)?.[0] ?? ''))} />
+}
