@@ -10,8 +10,6 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/verbs.h"
 
-#define ANY_NUMBER 64
-
 /* ABIDRIFT_ALONE: the program that needs nothing on its host, and leaves out what needs a service's libraries. */
 static const struct verb verbs[] = {
 #ifndef ABIDRIFT_ALONE
@@ -42,9 +40,8 @@ static const struct verb verbs[] = {
 	  verb_replay },
 	{ "store", "look whether the store is whole; copy it while it is in use; forget old history",
 	  "check | backup FILE | prune [--older DURATION] [--vacuum]", OPTION_CONFIG | OPTION_SET | OPTION_OLDER | OPTION_VACUUM, 1, 2, verb_store },
-	{ "export", "everything an incident review needs, in one archive (not in this version)", "GUEST -o FILE",
-	  OPTION_CONFIG | OPTION_OUTPUT, 0, ANY_NUMBER, NULL },
 #ifndef ABIDRIFT_ALONE
+	{ "export", "everything that an incident review needs, in one archive", "GUEST -o FILE", OPTION_CONFIG | OPTION_OUTPUT, 1, 1, verb_export },
 	{ "serve", "the read-only HTTP of run, on any store", "[--store URL] [--listen ADDR] [--set SECTION.KEY=VALUE]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_LISTEN, 0, 0, verb_serve },
 #endif
@@ -54,7 +51,7 @@ static const struct verb verbs[] = {
 
 static const char *const left_out[] = {
 #ifdef ABIDRIFT_ALONE
-	"run", "alert", "serve",
+	"run", "alert", "export", "serve",
 #endif
 	NULL,
 };
@@ -89,8 +86,6 @@ static int verb_go(const struct verb *verb, int argc, const char *const *argv)
 	} else if (options.help) {
 		options_help(verb, &text);
 		code = output_text(&options, &text);
-	} else if (!verb->run) {
-		code = output_error(&options, "%s: this version does not have it yet", verb->name);
 	} else {
 		code = verb->run(&options);
 	}

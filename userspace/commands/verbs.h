@@ -16,6 +16,7 @@ int verb_maintenance(const struct options *o);
 int verb_alert(const struct options *o);
 int verb_record(const struct options *o);
 int verb_replay(const struct options *o);
+int verb_export(const struct options *o);
 int verb_serve(const struct options *o);
 int verb_store(const struct options *o);
 int verb_version(const struct options *o);

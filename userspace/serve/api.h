@@ -13,6 +13,7 @@
 struct buffer;
 struct error;
 struct store;
+struct store_guest;
 struct suppressions;
 
 /* The rules that a comparison is made by, and the time for those that end. All zero: none. */
@@ -31,6 +32,8 @@ int api_stale(struct store *s, int64_t now, json_t **ret, struct error *e);
  * not known is null: `baseline` and `current` as a whole, `pid` of what does not run.
  */
 int api_guests(struct store *s, int64_t now, json_t **ret, struct error *e);
+/* The same of one guest; "change_sets" is empty. */
+int api_guests_of(struct store *s, const struct store_guest *guest, int64_t now, json_t **ret, struct error *e);
 /* Is this side a file, so that it needs no store (s may be NULL then)? */
 bool api_side_is_file(const char *side);
 /* A side as people write it: GUEST, GUEST@REV, GUEST@baseline, sha256:…, or a path that holds a '/'. facet: NULL = all. */

@@ -65,6 +65,24 @@ static int list_all(struct store *s, int64_t now, json_t **ret, struct error *e)
 	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 
+int api_guests_of(struct store *s, const struct store_guest *guest, int64_t now, json_t **ret, struct error *e)
+{
+	json_t *list = json_array(), *window = NULL, *stale = NULL;
+	int err = list_guest(s, guest, list, e);
+
+	if (err >= 0)
+		err = maintenance_json(s, &window, e);
+	if (err >= 0)
+		err = api_stale(s, now, &stale, e);
+	if (err < 0) {
+		json_decref(window);
+		json_decref(list);
+		return err;
+	}
+	*ret = json_pack("{s:o, s:[], s:o, s:o}", "guests", list, "change_sets", "maintenance", window, "stale", stale);
+	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
+}
+
 /* Of one moment, and without a lock taken and given back for each of some thousand questions. */
 int api_guests(struct store *s, int64_t now, json_t **ret, struct error *e)
 {

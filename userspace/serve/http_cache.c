@@ -104,6 +104,14 @@ static bool tag_put(struct MHD_Response *response, const char *start, const char
 	return MHD_add_response_header(response, "ETag", value) == MHD_YES;
 }
 
+static bool file_put(struct MHD_Response *response, const char *file)
+{
+	char value[HTTP_FILE_BYTES + 32];
+
+	snprintf(value, sizeof value, "attachment; filename=\"%s\"", file);
+	return !*file || MHD_add_response_header(response, "Content-Disposition", value) == MHD_YES;
+}
+
 int http_reply_make(struct http_cache *c, struct http_answer *answer, struct http_reply *ret)
 {
 	struct http_reply r = { .status = answer->status, .bytes = answer->body.size };
@@ -119,7 +127,7 @@ int http_reply_make(struct http_cache *c, struct http_answer *answer, struct htt
 		err = tag_make(data, r.bytes, r.tag);
 	r.data = data;
 	r.plain = response_make(c, data, r.bytes, answer->type);
-	if (err < 0 || !r.plain || (*r.tag && !tag_put(r.plain, "", r.tag))) {
+	if (err < 0 || !r.plain || !file_put(r.plain, answer->file) || (*r.tag && !tag_put(r.plain, "", r.tag))) {
 		http_reply_release(&r);
 		return -ENOMEM;
 	}
@@ -166,7 +174,7 @@ void http_reply_pack(struct http_cache *c, struct http_reply *r)
 	size_t bytes = 0;
 	char *packed, *smaller;
 
-	if (r->packed || r->bytes <= PACK_MIN || r->status != MHD_HTTP_OK)
+	if (r->packed || r->bytes <= PACK_MIN || r->status != MHD_HTTP_OK || MHD_get_response_header(r->plain, "Content-Disposition"))
 		return;
 	packed = pack(r->data, r->bytes, &bytes);
 	if (!packed)

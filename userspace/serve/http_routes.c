@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "userspace/base/error.h"
 #include "userspace/base/http_text.h"
 #include "userspace/base/text.h"
 #include "userspace/drift/drift.h"
+#include "userspace/serve/export.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/metrics.h"
 #include "userspace/serve/review.h"
@@ -18,6 +20,7 @@
 #define TYPE_TEXT "text/plain; charset=utf-8"
 #define TYPE_HTML "text/html; charset=utf-8"
 #define TYPE_SCRIPT "text/javascript; charset=utf-8"
+#define TYPE_ARCHIVE "application/zstd"
 #define TYPE_STYLE "text/css; charset=utf-8"
 #define TYPE_ICON "image/svg+xml"
 
@@ -187,6 +190,20 @@ static int revision(const struct http_source *source, const struct http_target *
 	return err < 0 ? err : put_json(model, ret, e);
 }
 
+static int archive(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	struct export made = EXPORT_INIT;
+	int err = api_export(source->store, t->parts[3], &source->rules, &made, e);
+
+	(void)accept;
+	if (err < 0)
+		return err;
+	ret->type = TYPE_ARCHIVE;
+	snprintf(ret->file, sizeof ret->file, "%s.tar.zst", made.name);
+	ret->body = made.archive;
+	return 0;
+}
+
 /* Files of this host are nobody's business here. */
 static int side_check(const char *name, const char *side, struct error *e)
 {
@@ -252,6 +269,8 @@ static const struct http_route routes[] = {
 	{ "/api/v1/guests", { NULL }, false, KEEP_MS, guests },
 	{ "/api/v1/guests/*", { NULL }, false, KEEP_MS, guest },
 	{ "/api/v1/guests/*/revisions/*", { NULL }, false, KEEP_MS, revision },
+	/* Too large to be kept for the next who asks. */
+	{ "/api/v1/guests/*/export", { NULL }, false, 0, archive },
 	{ "/api/v1/diff", { "from", "to" }, false, KEEP_MS, diff },
 	{ "/api/v1/history", { "guest", "since", "before", "limit" }, false, KEEP_MS, history },
 };

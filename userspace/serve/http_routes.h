@@ -19,9 +19,12 @@ struct http_source {
 	int64_t now;             /* CLOCK_REALTIME ns */
 };
 
+#define HTTP_FILE_BYTES 128
+
 struct http_answer {
 	unsigned status;
 	const char *type;        /* Content-Type */
+	char file[HTTP_FILE_BYTES]; /* it is a file to keep, of this name: letters, digits, "-", "." and "_"; "": it is none */
 	struct buffer body;
 };
 #define HTTP_ANSWER_INIT { 0 }

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/serve/export.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "userspace/base/error.h"
+#include "userspace/base/text.h"
+#include "userspace/serve/change_sets.h"
+#include "userspace/serve/export_internal.h"
+#include "userspace/serve/export_tar.h"
+#include "userspace/serve/history_text.h"
+#include "userspace/serve/member.h"
+#include "userspace/serve/show_text.h"
+#include "userspace/store/store.h"
+
+/* As an answer over HTTP: one loop serves all, alerts among them. */
+#define HISTORY_EVENTS 1000
+#define HISTORY_CHARACTERS (4u << 20)
+#define NAME_START "abidrift-"
+#define NAME_MAX_SAFE 64
+#define NAME_DIGEST 12
+#define DIGEST_START 7 /* "sha256:" */
+
+void export_release(struct export *x)
+{
+	buffer_release(&x->archive);
+}
+
+static void work_release(struct export_work *w)
+{
+	side_release(&w->now);
+	json_decref(w->list);
+	json_decref(w->history);
+	export_files_release(&w->files);
+	export_report_release(&w->report);
+}
+
+/* ---- what it is called */
+
+static bool name_safe(const char *name)
+{
+	size_t length = name ? strlen(name) : 0;
+
+	return length && length <= NAME_MAX_SAFE && strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._") == length;
+}
+
+/* Anybody may have named the guest: a name with other than plain letters is not made similar, where two could become one. */
+static void name_make(const struct store_guest *guest, char ret[EXPORT_NAME_BYTES])
+{
+	struct digest digest;
+
+	if (name_safe(guest->name)) {
+		snprintf(ret, EXPORT_NAME_BYTES, NAME_START "%s", guest->name);
+	} else if (name_safe(guest->id)) {
+		snprintf(ret, EXPORT_NAME_BYTES, NAME_START "%s", guest->id);
+	} else {
+		digest_bytes(guest->id, strlen(guest->id), &digest);
+		snprintf(ret, EXPORT_NAME_BYTES, NAME_START "guest-%.*s", NAME_DIGEST, digest.text + DIGEST_START);
+	}
+}
+
+void export_side_put(struct buffer *out, const char *id, uint32_t revision)
+{
+	/* What holds these would be a path, a revision or a digest. */
+	if (strpbrk(id, "@/"))
+		buffer_string(out, "guest:");
+	buffer_string(out, id);
+	if (revision == EXPORT_BASELINE)
+		buffer_string(out, "@baseline");
+	else if (revision)
+		buffer_printf(out, "@%u", revision);
+}
+
+/* ---- the guest, and what happened to it */
+
+static int find(struct export_work *w, const char *guest, struct error *e)
+{
+	struct side baseline = SIDE_INIT;
+	struct api_newest part = { .limit = HISTORY_EVENTS, .characters = HISTORY_CHARACTERS };
+	struct buffer side = BUFFER_INIT;
+	int err = side_of_name(w->store, guest, SIDE_NOW, 0, &w->now, e);
+
+	if (err >= 0) {
+		w->id = w->now.guest.id;
+		err = side_sibling(w->store, &w->now, SIDE_BASELINE, &baseline, e);
+	}
+	w->baseline = baseline.number;
+	side_release(&baseline);
+	if (err >= 0)
+		err = api_guests_of(w->store, &w->now.guest, w->rules->at, &w->list, e);
+	if (err >= 0)
+		err = api_history_newest(w->store, w->id, &part, &w->history, e);
+	buffer_release(&side);
+	return err;
+}
+
+static void later(int64_t *as_of, int64_t at)
+{
+	if (at > *as_of)
+		*as_of = at;
+}
+
+/* No clock is asked: an archive of the same is the same. */
+static int as_of(struct export_work *w, struct error *e)
+{
+	const json_t *event;
+	struct store_baseline baseline = { 0 };
+	size_t i;
+	int err = store_baseline_get(w->store, w->now.guest.row, &baseline);
+
+	json_array_foreach(json_object_get(w->history, "events"), i, event) {
+		const char *text = member_string(event, "at");
+		int64_t at = 0;
+
+		if (text && text_time_parse(text, &at) >= 0)
+			later(&w->as_of, at);
+	}
+	for (i = 0; i < w->now.instance_count; i++) {
+		later(&w->as_of, w->now.instances[i].began_at);
+		later(&w->as_of, w->now.instances[i].ended_at);
+	}
+	later(&w->as_of, baseline.at);
+	store_baseline_release(&baseline);
+	return err < 0 && err != -ENOENT ? error_set(e, -err, "%s", store_error(w->store)) : 0;
+}
+
+static void answer(struct export_work *w, const char *start, const char *end, const json_t *model)
+{
+	struct buffer path = BUFFER_INIT, text = BUFFER_INIT;
+
+	buffer_string(&path, start);
+	if (end) {
+		export_uri_put(&path, w->id);
+		buffer_string(&path, end);
+	}
+	export_json_put(model, &text);
+	if (buffer_failed(&path) || buffer_failed(&text))
+		w->files.failed = true;
+	else
+		export_report_answer(&w->report, path.data, text.data, text.size - 1);
+	buffer_release(&path);
+	buffer_release(&text);
+}
+
+static void guest_add(struct export_work *w)
+{
+	json_t *show = NULL;
+	struct buffer text = BUFFER_INIT;
+	struct error e = ERROR_INIT;
+
+	answer(w, "/api/v1/guests", NULL, w->list);
+	export_files_json(&w->files, "guest.json", "the guest as `abidrift ls --json` lists it: who it is, where it runs, its state", w->as_of,
+			  json_incref(w->list));
+	if (api_guest(w->store, w->id, 0, &show, &e) < 0) {
+		export_files_lack(&w->files, "show.json, show.txt", e.text);
+		return;
+	}
+	answer(w, "/api/v1/guests/", "", show);
+	show_text(show, &(struct show_text_options){ .every = false }, &text);
+	export_report_text(&w->report, "What the guest is given now", text.data, text.size);
+	export_files_add(&w->files, "show.txt", "what the guest is given now, decoded, as `abidrift show` prints it", w->as_of, &text);
+	export_files_json(&w->files, "show.json", "the same as data", w->as_of, show);
+}
+
+static void history_add(struct export_work *w)
+{
+	struct buffer text = BUFFER_INIT;
+
+	answer(w, "/api/v1/history?guest=", "", w->history);
+	history_text(json_object_get(w->history, "events"), &text);
+	export_report_text(&w->report, "What happened", text.data, text.size);
+	export_files_add(&w->files, "history.txt", "what happened to the guest and its host, in the order of time, as `abidrift history` prints it", w->as_of,
+			 &text);
+	export_files_json(&w->files, "history.json", "the same as data", w->as_of, json_incref(w->history));
+	if (json_object_get(w->history, "before"))
+		export_files_lack(&w->files, "older events", "only the newest ones are told: `abidrift history` has all");
+}
+
+static void report_add(struct export_work *w)
+{
+	struct buffer page = BUFFER_INIT, at = BUFFER_INIT;
+	char why[128];
+
+	text_time(&at, w->as_of);
+	if (buffer_failed(&at))
+		w->files.failed = true;
+	else
+		export_report_put(&w->report, w->id, w->now.guest.name ? w->now.guest.name : w->id, at.data, &page);
+	buffer_release(&at);
+	export_files_add(&w->files, "report.html", "all of it to look at in a browser: needs no server, and asks nobody for anything", w->as_of, &page);
+	if (w->report.left_out) {
+		snprintf(why, sizeof why, "%zu of the answers that the page may ask for: it would be larger than %u MiB", w->report.left_out,
+			 EXPORT_ANSWERS_MAX >> 20);
+		export_files_lack(&w->files, "report.html, parts", why);
+	}
+}
+
+int api_export(struct store *s, const char *guest, const struct api_rules *rules, struct export *ret, struct error *e)
+{
+	struct export_work w = { .store = s, .rules = rules, .now = SIDE_INIT, .files = EXPORT_FILES_INIT, .report = EXPORT_REPORT_INIT };
+	struct export x = EXPORT_INIT;
+	bool own = store_begin(s) >= 0;
+	int err = find(&w, guest, e);
+
+	if (err >= 0)
+		err = as_of(&w, e);
+	if (err >= 0) {
+		guest_add(&w);
+		export_revisions_choose(&w);
+		export_diffs_add(&w);
+		history_add(&w);
+		export_revisions_add(&w);
+		report_add(&w);
+		export_manifest_add(&w);
+		export_files_sort(&w.files);
+		name_make(&w.now.guest, x.name);
+		x.files = w.files.count;
+		err = w.files.failed ? error_set(e, ENOMEM, "out of memory") : export_tar_put(&w.files, x.name, &x.archive, e);
+	}
+	if (own)
+		store_rollback(s);
+	work_release(&w);
+	if (err < 0)
+		export_release(&x);
+	else
+		*ret = x;
+	return err;
+}

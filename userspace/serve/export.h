@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One guest as an archive that an incident review can be handed: what is known of it, and what that is known from. */
+#ifndef ABIDRIFT_SERVE_EXPORT_H
+#define ABIDRIFT_SERVE_EXPORT_H
+
+#include <stddef.h>
+
+#include "userspace/base/buffer.h"
+#include "userspace/fingerprint/fingerprint.h"
+
+struct api_rules;
+struct error;
+struct store;
+
+#define EXPORT_FORMAT 1
+/* So many revisions; the newest ones beside the baseline, what is now, and those that drift was told of. */
+#define EXPORT_REVISIONS_MAX 64
+#define EXPORT_NAME_BYTES 96
+
+struct export {
+	struct buffer archive; /* tar, zstd */
+	char name[EXPORT_NAME_BYTES]; /* that its file should have: letters, digits, "-", "." and "_", none of them first but a letter */
+	size_t files;
+};
+
+#define EXPORT_INIT { BUFFER_INIT, "", 0 }
+
+/*
+ * The same store and rules give the same bytes: there is no time in it but those of the store. guest: GUEST alone. -errno with e.
+ * A guest without a fingerprint has its history exported.
+ */
+int api_export(struct store *s, const char *guest, const struct api_rules *rules, struct export *ret, struct error *e);
+void export_release(struct export *x);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the parts of an export share. */
+#ifndef ABIDRIFT_SERVE_EXPORT_INTERNAL_H
+#define ABIDRIFT_SERVE_EXPORT_INTERNAL_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "userspace/serve/api.h"
+#include "userspace/serve/export.h"
+#include "userspace/serve/export_files.h"
+#include "userspace/serve/export_report.h"
+#include "userspace/serve/side.h"
+
+struct export_work {
+	struct store *store;
+	const struct api_rules *rules;
+	struct side now;          /* the guest; its number is 0 where there is no fingerprint */
+	const char *id;           /* of the guest */
+	uint32_t baseline;        /* revision; 0: none */
+	int64_t as_of;            /* the newest that the store has of it */
+	json_t *list, *history;   /* models of ls and history, of this guest only */
+	uint32_t revisions[EXPORT_REVISIONS_MAX]; /* that are exported, in their order */
+	size_t revision_count;
+	struct export_files files;
+	struct export_report report;
+};
+
+/* Which revisions are told. */
+void export_revisions_choose(struct export_work *w);
+/* Their files. */
+void export_revisions_add(struct export_work *w);
+void export_diffs_add(struct export_work *w);
+/* README.txt, manifest.json and SHA256SUMS: of all files that are there by then. */
+void export_manifest_add(struct export_work *w);
+
+/* GUEST@REV as the verbs and the API take it; revision 0: GUEST; UINT32_MAX: its baseline. */
+#define EXPORT_BASELINE UINT32_MAX
+void export_side_put(struct buffer *out, const char *id, uint32_t revision);
+
+#endif
