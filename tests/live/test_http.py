@@ -281,7 +281,13 @@ class LongHistory(Served):
         self.assertEqual(s.ask("/api/v1/history?since=2026-01-01").body, abidrift("history", "--since", "2026-01-01", "--json", store=self.store).stdout.encode())
         one = s.ask("/api/v1/history?guest=web-1&limit=1").json()
         self.assertEqual((one["events"], "before" in one), (json.loads(abidrift("history", "web-1", "--json", store=self.store).stdout)["events"][-1:], True))
-        for wrong in ("limit=0", "limit=5001", "limit=-1", "limit=", "before=x", "before=1", "before=.", "before=1.2.3", "before=1.99999999999999999999"):
+        # What a guest's timeline is drawn of.
+        own = s.ask("/api/v1/history?guest=web-1").json()["events"]
+        both = s.ask("/api/v1/history?guest=web-1&host=yes&limit=5000").json()["events"]
+        self.assertEqual([e["type"] for e in both if e["guest"]], [e["type"] for e in own])
+        self.assertEqual({e["type"] for e in both if not e["guest"]}, {"host"})
+        self.assertEqual(s.ask("/api/v1/history?guest=web-1&host=no").json()["events"], own)
+        for wrong in ("host=", "host=1", "limit=0", "limit=5001", "limit=-1", "limit=", "before=x", "before=1", "before=.", "before=1.2.3", "before=1.99999999999999999999"):
             self.assertEqual(s.ask("/api/v1/history?" + wrong).status, 400, wrong)
 
     def test_many_long_answers_at_once_are_all_given_and_whoever_leaves_meanwhile_costs_nothing(self):

@@ -396,6 +396,28 @@ static void open_drift_is_kept_until_it_is_closed(void **state)
 	store_close(s);
 }
 
+/* Of three events the newest two, then the rest: none is lost, none is there twice. */
+static void assert_parts(struct store *s, int64_t guest, bool host)
+{
+	struct store_newest part = { .before_at = INT64_MAX, .before_row = INT64_MAX, .host = host, .limit = 2, .characters = 1000 };
+	struct store_event *items = NULL;
+	size_t count = 0;
+	bool more = false;
+	assert_int_equal(store_events_newest(s, guest, &part, &items, &count, &more), 0);
+	assert_int_equal(count, 2);
+	assert_true(more);
+	assert_string_equal(items[0].type, "host");
+	assert_string_equal(items[1].type, "accept");
+	part.before_at = items[0].at;
+	part.before_row = items[0].row;
+	store_events_free(items, count);
+	assert_int_equal(store_events_newest(s, guest, &part, &items, &count, &more), 0);
+	assert_int_equal(count, 1);
+	assert_false(more);
+	assert_string_equal(items[0].type, "boot");
+	store_events_free(items, count);
+}
+
 static void history_is_in_the_order_of_time(void **state)
 {
 	struct sandbox *box = *state;
@@ -437,21 +459,13 @@ static void history_is_in_the_order_of_time(void **state)
 	assert_int_equal(count, 0);
 	store_events_free(items, count);
 
-	/* In parts, the newest first: none is lost, none is there twice. */
-	struct store_newest part = { .before_at = INT64_MAX, .before_row = INT64_MAX, .limit = 2, .characters = 1000 };
+	assert_parts(s, 0, false);
+	/* With a guest's events those of its host, in one order, cut as one. */
+	assert_parts(s, guest, true);
+	struct store_newest part = { .before_at = INT64_MAX, .before_row = INT64_MAX, .limit = 5, .characters = 1000 };
 	bool more = false;
-	assert_int_equal(store_events_newest(s, 0, &part, &items, &count, &more), 0);
+	assert_int_equal(store_events_newest(s, guest, &part, &items, &count, &more), 0);
 	assert_int_equal(count, 2);
-	assert_true(more);
-	assert_string_equal(items[0].type, "host");
-	assert_string_equal(items[1].type, "accept");
-	part.before_at = items[0].at;
-	part.before_row = items[0].row;
-	store_events_free(items, count);
-	assert_int_equal(store_events_newest(s, 0, &part, &items, &count, &more), 0);
-	assert_int_equal(count, 1);
-	assert_false(more);
-	assert_string_equal(items[0].type, "boot");
 	store_events_free(items, count);
 	/* One that is too large by itself is there all the same. */
 	part = (struct store_newest){ .since = 10, .before_at = INT64_MAX, .before_row = INT64_MAX, .limit = 2 };

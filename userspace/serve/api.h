@@ -73,6 +73,7 @@ int api_history(struct store *s, const char *guest, int64_t since, json_t **ret,
 struct api_newest {
 	int64_t since;
 	const char *before;
+	bool host; /* of a guest: also what is about no guest, the host's changes and maintenance */
 	size_t limit, characters;
 };
 int api_history_newest(struct store *s, const char *guest, const struct api_newest *part, json_t **ret, struct error *e);

@@ -269,7 +269,8 @@ static int place_parse(const char *text, int64_t *ret_at, int64_t *ret_row)
 
 int api_history_newest(struct store *s, const char *guest, const struct api_newest *part, json_t **ret, struct error *e)
 {
-	struct store_newest newest = { part->since, INT64_MAX, INT64_MAX, part->limit, part->characters };
+	struct store_newest newest = { .since = part->since, .before_at = INT64_MAX, .before_row = INT64_MAX, .host = part->host, .limit = part->limit,
+				       .characters = part->characters };
 
 	if (part->before && place_parse(part->before, &newest.before_at, &newest.before_row) < 0)
 		return error_set(e, EINVAL, "before=%.60s: has to be what an answer had as \"before\"", part->before);

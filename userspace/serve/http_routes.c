@@ -241,7 +241,7 @@ static int limit_parse(const char *text, size_t *ret, struct error *e)
 
 static int history(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
 {
-	const char *since_text = http_target_arg(t, "since");
+	const char *since_text = http_target_arg(t, "since"), *host = http_target_arg(t, "host");
 	struct api_newest part = { .before = http_target_arg(t, "before"), .characters = HISTORY_CHARACTERS_MAX };
 	json_t *model = NULL;
 	int err = limit_parse(http_target_arg(t, "limit"), &part.limit, e);
@@ -249,6 +249,9 @@ static int history(const struct http_source *source, const struct http_target *t
 	(void)accept;
 	if (err < 0)
 		return err;
+	part.host = host && !strcmp(host, "yes");
+	if (host && !part.host && strcmp(host, "no"))
+		return error_set(e, EINVAL, "host=%.60s: has to be yes or no", host);
 	if (since_text && !strcmp(since_text, LAST_HOST_CHANGE))
 		err = api_last_host_change(source->store, &part.since, e);
 	else if (since_text && text_since_parse(since_text, source->now, &part.since) < 0)
@@ -272,7 +275,7 @@ static const struct http_route routes[] = {
 	/* Too large to be kept for the next who asks. */
 	{ "/api/v1/guests/*/export", { NULL }, false, 0, archive },
 	{ "/api/v1/diff", { "from", "to" }, false, KEEP_MS, diff },
-	{ "/api/v1/history", { "guest", "since", "before", "limit" }, false, KEEP_MS, history },
+	{ "/api/v1/history", { "guest", "host", "since", "before", "limit" }, false, KEEP_MS, history },
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 

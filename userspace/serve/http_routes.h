@@ -31,7 +31,7 @@ struct http_answer {
 
 struct http_route {
 	const char *path;        /* "*" stands for any one part */
-	const char *args[4];     /* that it takes */
+	const char *args[5];     /* that it takes */
 	bool bare;               /* needs no store */
 	int64_t keep_ms;         /* its answer holds so long while the store does not change; 0: not at all */
 	/* An answer of 200 if nothing else is set; -errno with e becomes one. */

@@ -272,15 +272,19 @@ static void turn_round(struct store_event *items, size_t count)
 	}
 }
 
-/* By the index of either, from its end: what is not asked for is not read. */
-#define NEWEST " AND e.at >= ?2 AND e.at <= ?3 AND (e.at < ?3 OR e.row < ?4) ORDER BY e.at DESC, e.row DESC LIMIT ?5"
+/* By an index, from its end: what is not asked for is not read. */
+#define NEWEST(which) EVENTS " WHERE " which " AND e.at >= ?2 AND e.at <= ?3 AND (e.at < ?3 OR e.row < ?4) ORDER BY e.at DESC, e.row DESC LIMIT ?5"
+#define NEWEST_ALL NEWEST("?1 = 0")
+#define NEWEST_GUEST NEWEST("e.guest = ?1")
+#define NEWEST_GUEST_AND_HOST                                                                                                            \
+	"SELECT * FROM (" NEWEST_GUEST ") UNION ALL SELECT * FROM (" NEWEST("e.guest IS NULL") ") ORDER BY 2 DESC, 1 DESC LIMIT ?5"
 
 int store_events_newest(struct store *s, int64_t guest, const struct store_newest *part, struct store_event **ret, size_t *ret_count, bool *ret_more)
 {
 	struct store_event *items = NULL;
 	size_t count = 0, characters = 0;
 	bool more = false;
-	struct query q = query_start(s, guest ? EVENTS " WHERE e.guest = ?1" NEWEST : EVENTS " WHERE ?1 = 0" NEWEST);
+	struct query q = query_start(s, !guest ? NEWEST_ALL : part->host ? NEWEST_GUEST_AND_HOST : NEWEST_GUEST);
 	query_int(&q, guest);
 	query_int(&q, part->since);
 	query_int(&q, part->before_at);

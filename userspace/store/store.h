@@ -207,6 +207,7 @@ int store_events(struct store *s, int64_t guest, int64_t since, struct store_eve
 /* The newest of them, before a place in the order of (at, row). */
 struct store_newest {
 	int64_t since, before_at, before_row; /* INT64_MAX, INT64_MAX: up to now */
+	bool host;         /* of a guest: also what is about none, the host's and maintenance */
 	size_t limit;      /* events */
 	size_t characters; /* of their JSON and reasons; what exceeds it is the last one */
 };
