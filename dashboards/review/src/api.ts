@@ -27,7 +27,8 @@ export const paths = {
   guest: (id: string, revision?: string | number | null) => `/api/v1/guests/${encode(id)}` + (revision ? `/revisions/${revision}` : ''),
   diff: (from: string, to?: string | null) => `/api/v1/diff?from=${encode(from)}` + (to ? `&to=${encode(to)}` : ''),
   diffText: (from: string, to?: string | null) => paths.diff(from, to) + '&format=text',
-  history: (id: string) => `/api/v1/history?guest=${encode(id)}`,
+  /** With what happened to its host. */
+  history: (id: string, before?: string | null) => `/api/v1/history?guest=${encode(id)}&host=yes` + (before ? `&before=${encode(before)}` : ''),
   alerts: (id: string) => `/api/v1/alerts?guest=${encode(id)}`,
   export: (id: string) => `/api/v1/guests/${encode(id)}/export`,
 }

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: Apache-2.0
+/** The same events as lines: what is read aloud, and what leads on. */
+import { useEffect, useRef } from 'preact/hooks'
+import type { Event, Factor } from '../model'
+import { Name, SeverityTag, Text, When } from '../parts'
+import { change, diffLink, guestLink, sideOf } from '../url'
+import { type Happening, type Kind, KINDS } from './happenings'
+
+function Factors({ factors }: { factors: Factor[] | null }) {
+  if (!factors?.length) return null
+  return (
+    <ul class="factors">
+      {factors.map((f) => (
+        <li key={f.factor}>
+          {f.factor} <code>{f.from ?? 'none'}</code> → <code>{f.to ?? 'none'}</code>
+        </li>
+      ))}
+    </ul>
+  )
+}
+
+const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
+
+function What({ h }: { h: Happening }) {
+  return (
+    <>
+      <strong>{KINDS[h.kind]}</strong> {h.alert && h.alert.type !== 'drift' && <>({h.alert.type}) </>}
+      {h.severity && <SeverityTag severity={h.severity} verdict={h.alert?.verdict ?? null} />}
+      {h.kind === 'drift' && <> {plural(h.event?.changes?.length ?? 0, 'change')}</>}
+    </>
+  )
+}
+
+function Why({ h, id }: { h: Happening; id: string }) {
+  const e = h.event
+  if (h.alert)
+    return (
+      <>
+        <Text text={h.alert.summary} />
+        {h.alert.sinks?.length > 0 && (
+          <ul class="factors">
+            {h.alert.sinks.map((s) => (
+              <li key={s.sink}>
+                {s.sink}: {s.state === 'done' ? 'done' : `waiting, ${plural(s.attempts, 'attempt')}`}
+                {s.why && <>; {s.why}</>}
+              </li>
+            ))}
+          </ul>
+        )}
+      </>
+    )
+  const others = e?.guests?.filter((g) => g.id !== id) ?? []
+  return (
+    <>
+      {h.kind === 'host' && e?.reason ? (
+        <>
+          on host <Text text={e.reason} />
+        </>
+      ) : (
+        <Text text={e?.reason ?? ''} />
+      )}
+      <Factors factors={e?.context ?? null} />
+      {e?.guests?.some((g) => g.id === id) && <div>This guest drifted because of it.</div>}
+      {others.length > 0 && (
+        <div>
+          {plural(others.length, 'other guest')} drifted because of it:{' '}
+          {others.slice(0, 5).map((g, i) => (
+            <>
+              {i > 0 && ', '}
+              <a href={guestLink(g.id)}>
+                <Name guest={g} />
+              </a>
+            </>
+          ))}
+          {others.length > 5 && ' …'}
+        </div>
+      )}
+    </>
+  )
+}
+
+function Leads({ event, id, before }: { event: Event | null; id: string; before: number | null }) {
+  const revision = event?.revision
+  if (!revision) return null
+  return (
+    <>
+      <a href={guestLink(id, { rev: revision })}>revision {revision}</a>
+      {before !== null && (event.type === 'fingerprint' || event.type === 'drift') && (
+        <>
+          {' '}
+          <a href={diffLink(sideOf(id, before), sideOf(id, revision))} aria-label={`Compare revision ${before} with revision ${revision}`}>
+            {before} → {revision}
+          </a>
+        </>
+      )}
+    </>
+  )
+}
+
+export const FEW = 12
+
+interface EventsProps {
+  id: string
+  /** Newest first. */
+  shown: Happening[]
+  more: boolean
+  selected: string | undefined
+  /** The revision before this one, as far as it is known. */
+  before: (revision: number) => number | null
+}
+
+export function Events({ id, shown, more, selected, before }: EventsProps) {
+  const row = useRef<HTMLTableRowElement>(null)
+  const chosen = shown.find((h) => h.key === selected)
+  useEffect(() => {
+    row.current?.focus({ preventScroll: true })
+    row.current?.scrollIntoView({ block: 'nearest' })
+  }, [chosen?.key])
+  const cut = more ? shown : shown.filter((h, i) => i < FEW || h === chosen)
+  return (
+    <>
+      <div class="wide" tabIndex={0} role="region" aria-label="Events">
+        <table class="events">
+          <caption>Events, newest first</caption>
+          <thead>
+            <tr>
+              <th scope="col">Time</th>
+              <th scope="col">What</th>
+              <th scope="col">Why</th>
+              <th scope="col">By</th>
+              <th scope="col">Leads to</th>
+            </tr>
+          </thead>
+          <tbody>
+            {cut.map((h) => (
+              <tr key={h.key} ref={h === chosen ? row : null} tabIndex={h === chosen ? -1 : undefined} aria-current={h === chosen ? 'true' : undefined}>
+                <th scope="row">
+                  <When at={h.at} />
+                </th>
+                <td>
+                  <What h={h} />
+                </td>
+                <td>
+                  <Why h={h} id={id} />
+                </td>
+                <td>
+                  <Text text={h.event?.by ?? ''} />
+                </td>
+                <td>
+                  <Leads event={h.event} id={id} before={h.event?.revision ? before(h.event.revision) : null} />
+                </td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+      {shown.length > cut.length && (
+        <button type="button" class="small" onClick={() => change({ events: 'all' })}>
+          Show all {shown.length}
+        </button>
+      )}
+      {more && shown.length > FEW && (
+        <button type="button" class="small" onClick={() => change({ events: null })}>
+          Show the newest {FEW}
+        </button>
+      )}
+    </>
+  )
+}
+
+/** Which kinds are listed and drawn: those of `types`, or all. */
+export function Kinds({ counts, types }: { counts: Map<Kind, number>; types: Set<Kind> }) {
+  const all = [...counts.keys()]
+  const toggle = (kind: Kind) => {
+    const base = types.size ? types : new Set(all)
+    const next = all.filter((k) => (k === kind ? !base.has(k) : base.has(k)))
+    change({ types: next.length === all.length || !next.length ? null : next.join(',') })
+  }
+  return (
+    <fieldset class="kinds">
+      <legend>Kinds of events</legend>
+      {all.map((kind) => (
+        <label key={kind}>
+          <input type="checkbox" checked={!types.size || types.has(kind)} onChange={() => toggle(kind)} /> {KINDS[kind]} ({counts.get(kind)})
+        </label>
+      ))}
+    </fieldset>
+  )
+}
