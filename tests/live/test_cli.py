@@ -125,13 +125,62 @@ class Drifted(Cli):
         self.assertEqual([g["name"] for g in guests], ["db-1", "web-1"])
         for g in guests:
             self.assertEqual(set(g), {"id", "uuid", "name", "anonymous", "vmm", "machine", "pid", "running", "boot", "settled", "state", "severity",
-                                      "verdict", "changes", "stable", "unstable", "next_boot", "baseline", "current", "coverage", "change_set"})
+                                      "verdict", "changes", "stable", "unstable", "next_boot", "baseline", "current", "coverage", "change_set",
+                                      "host", "began", "ended", "life", "drift_since"})
             self.assertEqual(set(g["vmm"]), {"kind", "version", "build_id", "path", "replaced"})
             self.assertEqual(list(g["coverage"]), FACETS)
         web = guests[1]
         self.assertEqual((web["id"], web["state"], web["severity"], web["changes"], web["boot"]), (UUID, "drift", "info", 1, 2))
         self.assertEqual((web["baseline"]["revision"], web["current"]["revision"]), (1, 2))
         self.assertEqual(web["machine"], "pc-q35-7.2")
+        self.assertEqual([(g["host"], g["life"], g["ended"]) for g in guests], [("testhost", "started", None)] * 2)
+        drift, = [e for e in self.json("history")["events"] if e["type"] == "drift"]
+        self.assertEqual((guests[0]["drift_since"], web["drift_since"]), (None, drift["at"]))
+        boots = [e["at"] for e in self.json("history", "web-1")["events"] if e["type"] == "boot"]
+        self.assertLessEqual(web["began"], boots[-1])
+        self.assertGreater(web["began"], boots[0])
+
+    def test_a_page_says_of_each_part_what_the_text_says(self):
+        """Page and terminal are two views of one thing: who reads the one to who reads the other must not be corrected."""
+        for sides in (["web-1"], ["web-1@2", "web-1@1"], ["web-1@1", "db-1"]):
+            d, text = self.json("diff", *sides, code=1), self.run_it("diff", *sides, code=1).out
+            parts, line = text.split("\n\n"), " ".join(text.split())
+            for blame, part in zip(d["blames"], parts[1:]):
+                self.assertTrue(" ".join(part.split()).startswith(f"{blame['verdict']}, {blame['severity']}: {blame['title']}"), (blame, part))
+                for sentence in blame["because"] + blame["impact"] + [blame["or_by"] or "", blame["reason"] or "", blame["note"] or ""]:
+                    self.assertIn(sentence, line)
+            self.assertEqual(sorted(i for b in d["blames"] for i in b["changes"]), list(range(len(d["changes"]))))
+            self.assertGreater(len(d["blames"]), 0)
+            for command in d["accept"].values():
+                self.assertEqual(command is not None and command in text, sides == ["web-1"], sides)
+        conf = self.folder.file("c.conf")
+        with open(conf, "w") as f:
+            f.write("[suppress known]\nfacet = cpuid\nreason = known\n")
+        d = self.json("diff", "web-1", "--config", conf)
+        self.assertEqual((len(d["changes"]), d["blames"], d["accept"]), (1, [], {"guest": None, "change_set": None}))
+        self.assertEqual(self.json("diff", "web-1@2")["accept"]["guest"], None)
+
+    def test_the_command_that_is_shown_accepts_that_guest_and_does_nothing_else(self):
+        """It is pasted into a root shell, and who made the guest chose its name."""
+        url = self.env["ABIDRIFT_STORE"]
+        self.env["PATH"] = os.path.dirname(ABIDRIFT) + ":" + self.env["PATH"]
+        uuid = {"name": "UPDATE guests SET name = ?1 WHERE id = ?2", "id": "UPDATE guests SET name = ?1, id = ?1, uuid = NULL WHERE id = ?2"}
+        for i, (which, name, shown) in enumerate((("name", "web-1", "web-1"), ("name", "$(touch oh)", UUID), ("name", OTHER, UUID), ("name", "db-1", UUID),
+                                                  ("name", "sha256:12", UUID), ("name", "--undo", UUID), ("id", "a  b'; touch oh; '", None),
+                                                  ("id", "a\n\x1b[31m`touch oh`", None), ("id", "../a@1", None))):
+            copy = self.folder.file(f"{i}.db")
+            self.json("store", "backup", copy, ABIDRIFT_STORE=url)
+            self.env["ABIDRIFT_STORE"] = "sqlite:" + copy
+            with contextlib.closing(sqlite3.connect(copy)) as db, db:
+                (row,), = db.execute("SELECT row FROM guests WHERE id = ?", (UUID,))
+                db.execute(uuid[which], (name, UUID))
+            accept = self.json("diff", shown or "guest:" + name, code=1)["accept"]
+            if shown:
+                self.assertEqual(accept["guest"], f'abidrift accept {shown} --reason "\u2026"')
+            done = subprocess.run(["bash", "-c", accept["guest"] + " --json"], capture_output=True, env=self.env, cwd=self.folder.file("tmp"))
+            self.assertEqual((done.returncode, os.listdir(self.folder.file("tmp"))), (0, []), (name, done))
+            with contextlib.closing(sqlite3.connect(copy)) as db:
+                self.assertEqual(db.execute("SELECT guest, revision FROM baselines WHERE by <> 'auto'").fetchall(), [(row, 2)], name)
 
     def test_diff_names_the_feature_that_was_lost_and_its_factor(self):
         d = self.json("diff", "web-1", code=1)

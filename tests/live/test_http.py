@@ -160,6 +160,20 @@ class Answers(Served):
             self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "application/json"), path)
             self.assertEqual(answer.body, told.stdout, path)
 
+    def test_a_diff_as_text_is_what_a_terminal_shows(self):
+        s = self.serve()
+        for path, *sides in (("from=web-1", "web-1"), ("from=web-1@1&to=db-1", "web-1@1", "db-1"), ("from=db-1", "db-1"), ("from=young", "young"),
+                             ("from=web-1@1&to=web-1", "web-1@1", "web-1")):
+            answer = s.ask("/api/v1/diff?" + path + "&format=text")
+            told = subprocess.run([ABIDRIFT, "diff", *sides, "--store", self.store, "--color", "never"], capture_output=True)
+            self.assertEqual((answer.status, answer.headers["Content-Type"]), (200, "text/plain; charset=utf-8"), path)
+            self.assertEqual(answer.body, told.stdout, path)
+            self.assertTrue(answer.body.endswith(b"\n"))
+            self.assertEqual(s.ask("/api/v1/diff?" + path + "&format=json").body, s.ask("/api/v1/diff?" + path).body)
+        for path in ("from=web-1&format=html", "from=web-1&format=", "from=web-1&format=text&format=text"):
+            self.assertEqual(s.ask("/api/v1/diff?" + path).status, 400, path)
+        self.assertEqual(s.ask("/api/v1/diff?from=nobody&format=text").status, 404)
+
     def test_a_guest_is_reached_whatever_it_is_called(self):
         name = "a\n\x01b"
         self.query("UPDATE guests SET name = ? WHERE name = 'young'", name)

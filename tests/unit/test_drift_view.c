@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "userspace/drift/drift.h"
+#include "userspace/drift/told.h"
 #include "userspace/drift/view.h"
 
 #define COLUMNS 80
@@ -449,30 +450,53 @@ static void running_exempt_and_unexplained_are_told_apart(void **state)
 		    "  memory  0x0  lost     a\n");
 }
 
-static void expect_advice(const char *to, const char *expected)
+static void expect_advice(const char *accept, const char *expected)
 {
 	struct buffer json = BUFFER_INIT, out = BUFFER_INIT;
 	json_t *diff;
 
-	buffer_printf(&json, "{\"result\":\"drift\",\"from\":{\"name\":\"a\"},\"to\":{\"guest\":%s},\"changes\":[{\"facet\":\"msr\",\"key\":\"k\"}]}", to);
+	buffer_printf(&json, "{\"result\":\"drift\",\"accept\":%s,\"changes\":[{\"facet\":\"msr\",\"key\":\"k\"}]}", accept);
 	diff = diff_read(json.data);
 	drift_text(diff, &(struct drift_text_options){ .advice = true }, &out);
-	if (expected ? !strstr(out.data, expected) : strstr(out.data, "accept") != NULL)
+	if (expected ? !strstr(out.data, expected) : strstr(out.data, "baseline") != NULL)
 		fail_msg("%s", out.data);
 	json_decref(diff);
 	buffer_release(&json);
 	buffer_release(&out);
 }
 
-/* What is copied from a screen into a root shell must do what it says, whatever a guest is called. */
-static void advice_can_be_typed_as_it_is(void **state)
+static void advice_is_printed_as_it_was_made(void **state)
 {
 	(void)state;
-	expect_advice("{\"id\":\"i-1\",\"name\":\"web-01\"}", "abidrift accept web-01 --reason \"…\"\n");
-	expect_advice("{\"id\":\"i-1\",\"name\":\"$(reboot)\"}", "abidrift accept i-1 --reason");
-	expect_advice("{\"id\":\"i-1\",\"name\":\"--undo\"}", "abidrift accept i-1 --reason");
-	expect_advice("{\"id\":\"a b\",\"name\":\"\"}", NULL);
+	expect_advice("{\"guest\":\"accept 'a  b'\",\"change_set\":null}", "to make what is now the baseline: accept 'a  b'\n");
+	expect_advice("{\"guest\":\"accept a\",\"change_set\":\"accept --all\"}", "\nfor all guests with these changes: accept --all\n");
+	expect_advice("{\"guest\":null,\"change_set\":null}", NULL);
 	expect_advice("null", NULL);
+}
+
+/* The page has only this, and must not say more or less than the text does. */
+static void parts_are_told_in_the_words_of_the_text(void **state)
+{
+	static const char expected[] =
+		"[{\"verdict\":\"violation\",\"severity\":\"critical\",\"title\":\"while the guest ran: host CPU A \u2192 B\",\"because\":[\"it is so\"],"
+		"\"or_by\":\"microcode 0x1 \u2192 0x2\",\"reason\":\"it ran\",\"note\":null,\"impact\":[\"It crashes.\"],\"changes\":[2]},"
+		"{\"verdict\":\"unexplained\",\"severity\":\"warning\",\"title\":\"nothing that changed on the host side explains it\",\"because\":[],"
+		"\"or_by\":null,\"reason\":null,\"note\":\"it arrived with firmware: the machine itself is the same\",\"impact\":[],\"changes\":[0,3]}]";
+	json_t *diff = diff_read("{\"context\":[{\"factor\":\"host_cpu\",\"from\":\"A\",\"to\":\"B\"}],\"changes\":["
+		JUDGED("memory", "0x0", "lost", "\"a\"", "null", "", "unexplained", "warning", "", ",\"firmware\":true") ","
+		JUDGED("memory", "0x1", "lost", "\"a\"", "null", "", "violation", "critical", "", ",\"suppressed_by\":\"mine\"") ","
+		JUDGED("msr", "0x3a", "changed", "\"0x1\"", "\"0x0\"", "", "violation", "critical",
+		       CAUSE("host_cpu", "\"A\"", "\"B\"", "it is so") "," CAUSE("microcode", "\"0x1\"", "\"0x2\"", "x"),
+		       ",\"running\":true,\"reason\":\"it ran\",\"impact\":\"It crashes.\"") ","
+		JUDGED("numa", "node0", "lost", "\"a\"", "null", "", "unexplained", "warning", "", ",\"firmware\":true") "]}");
+	json_t *told = told_json(diff), *wanted = diff_read(expected);
+
+	(void)state;
+	if (!json_equal(told, wanted))
+		fail_msg("%s", json_dumps(told, JSON_COMPACT));
+	json_decref(told);
+	json_decref(wanted);
+	json_decref(diff);
 }
 
 static size_t columns(const char *line)
@@ -563,7 +587,7 @@ static const char hostile[] =
 
 #define EVIL "\\u001b[31m\\n\\u202e\\u009b"
 static const char hostile_judged[] =
-	"{\"result\":\"drift\",\"vmm\":\"" EVIL "\",\"machine\":\"" EVIL "\",\"change_set\":\"" EVIL "\",\"to\":{\"guest\":{\"name\":\"" EVIL "\","
+	"{\"result\":\"drift\",\"vmm\":\"" EVIL "\",\"machine\":\"" EVIL "\",\"change_set\":\"" EVIL "\",\"accept\":{\"guest\":\"" EVIL "\",\"change_set\":\"" EVIL "\"},\"to\":{\"guest\":{\"name\":\"" EVIL "\","
 	"\"id\":\"" EVIL "\"}},\"context\":[{\"factor\":\"" EVIL "\",\"from\":\"" EVIL "; x\",\"to\":null}],\"suppressed\":[{\"rule\":\"" EVIL
 	"\",\"reason\":\"" EVIL "\",\"at_most\":1,\"changes\":2,\"applied\":false}],\"changes\":["
 	JUDGED("acpi", EVIL "/oem_table_id", "changed", "\"" EVIL "\"", "\"" EVIL "\"", "", "violation", "critical",
@@ -618,11 +642,14 @@ static void any_json_is_survived(void **state)
 		diff = json_loads(text, JSON_DECODE_ANY, NULL);
 		if (diff) {
 			char *out = text_of(diff, turn & 2), *line = summary_of(diff, (size_t)turn % 320);
+			json_t *told = told_json(diff);
 
 			assert_non_null(out);
 			assert_non_null(line);
 			free(out);
+			assert_non_null(told);
 			free(line);
+			json_decref(told);
 			json_decref(diff);
 			read++;
 		}
@@ -653,7 +680,8 @@ int main(void)
 		cmocka_unit_test(what_is_suppressed_is_in_no_alert),
 		cmocka_unit_test(a_report_goes_by_cause_with_what_it_means),
 		cmocka_unit_test(running_exempt_and_unexplained_are_told_apart),
-		cmocka_unit_test(advice_can_be_typed_as_it_is),
+		cmocka_unit_test(advice_is_printed_as_it_was_made),
+		cmocka_unit_test(parts_are_told_in_the_words_of_the_text),
 		cmocka_unit_test(a_summary_stays_within_its_width),
 		cmocka_unit_test(a_report_fits_its_columns),
 		cmocka_unit_test(what_came_or_went_as_a_whole_is_one_row),

@@ -379,6 +379,7 @@ static void open_drift_is_kept_until_it_is_closed(void **state)
 	int64_t guest = put_guest(s, "a");
 	struct digest digest, got;
 	char *json = NULL;
+	char *verdict = NULL, *set = NULL;
 	int64_t at = 0;
 	digest_bytes("d", 1, &digest);
 	assert_int_equal(store_drift_get(s, guest, &json, &got, &at), -ENOENT);
@@ -389,7 +390,19 @@ static void open_drift_is_kept_until_it_is_closed(void **state)
 	assert_string_equal(got.text, digest.text);
 	assert_int_equal(at, 6);
 	free(json);
+	/* A list reads no more of it than this. */
+	assert_int_equal(store_drift_mark(s, guest, &verdict, &set, &at), 0);
+	assert_null(verdict);
+	assert_null(set);
+	assert_int_equal(store_drift_set(s, guest, "{\"verdict\":\"exempt\"}", &digest, "0123456789abcdef", 9), 0);
+	assert_int_equal(store_drift_mark(s, guest, &verdict, &set, &at), 0);
+	assert_string_equal(verdict, "exempt");
+	assert_string_equal(set, "0123456789abcdef");
+	assert_int_equal(at, 9);
+	free(verdict);
+	free(set);
 	assert_int_equal(store_drift_set(s, guest, NULL, NULL, NULL, 7), 0);
+	assert_int_equal(store_drift_mark(s, guest, &verdict, &set, &at), -ENOENT);
 	assert_int_equal(store_drift_get(s, guest, &json, &got, &at), -ENOENT);
 	assert_int_equal(store_drift_set(s, guest, NULL, NULL, NULL, 8), 0);
 	assert_int_equal(store_drift_set(s, 99, "{}", &digest, NULL, 8), -ENOENT);

@@ -8,7 +8,6 @@
 #include "userspace/commands/stale.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/drift/suppress.h"
-#include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
 
 static bool needs_store(const struct options *o)
@@ -47,7 +46,7 @@ int verb_diff(const struct options *o)
 	}
 	stale_tell(o, json_object_get(model, "stale"));
 	if (!o->quiet)
-		drift_text(model, &(struct drift_text_options){ .color = output_color(o), .more = o->verbose, .advice = o->argument_count == 1 }, &text);
+		api_diff_text(model, &(struct api_text){ .alone = o->argument_count == 1, .color = output_color(o), .more = o->verbose }, &text);
 	code = output_text(o, &text);
 	buffer_release(&text);
 	json_decref(model);

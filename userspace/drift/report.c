@@ -19,7 +19,6 @@
 #define REASONS_MAX 64
 #define MOVED_SHOWN 10
 #define LABEL_WIDTH 7
-#define VALUE_COLUMNS 60
 #define IMPACTS_MAX 64 /* told once each; more than anybody reads */
 #define RULES_MAX 32
 
@@ -145,20 +144,23 @@ static void put_heading(struct report *r, const struct blame *b)
 {
 	struct page *p = &r->page;
 	struct buffer words = BUFFER_INIT;
-	bool context = json_array_size(json_object_get(r->diff, "context")) > 0;
+	const char *rest;
 
 	put_gap(r);
 	page_line(p, 0);
 	p->indent = MARGIN;
 	page_format(p, style_of(b->severity), "%s,", verdict_name(b->verdict));
 	page_format(p, style_of(b->severity), "%s%s%s", severity_name(b->severity), marked(b) ? " (" ROWS_MARK ")" : "", b->running ? "," : ":");
-	if (b->running)
-		page_words(p, PAGE_BOLD, "while the guest ran:");
-	words_blame(r->diff, b, VALUE_COLUMNS, &words);
-	if (b->factor[0])
-		put_escaped(r, &words);
-	else
-		page_words(p, PAGE_PLAIN, context ? "nothing that changed on the host side explains it" : "no factor that abidrift knows changed");
+	words_heading(r->diff, b, &words);
+	rest = words.size ? words.data : "";
+	p->out->failed |= buffer_failed(&words);
+	if (b->running && strncmp(rest, WORDS_RUNNING, strlen(WORDS_RUNNING)) == 0) {
+		page_words(p, PAGE_BOLD, WORDS_RUNNING);
+		rest += strlen(WORDS_RUNNING);
+		rest += strspn(rest, " ");
+	}
+	/* It is escaped already: a backslash stays one. */
+	page_words(p, PAGE_PLAIN, rest);
 	page_end(p);
 	buffer_release(&words);
 }
@@ -173,7 +175,7 @@ static void put_whys(struct report *r, const struct blame *b)
 	}
 	put_label(r, "because", whys.data ? whys.data : "");
 	buffer_release(&whys);
-	words_besides(r->diff, b, VALUE_COLUMNS, &besides);
+	words_besides(r->diff, b, WORDS_VALUE, &besides);
 	if (besides.size) {
 		begin_label(r, "or by");
 		put_escaped(r, &besides);
@@ -181,8 +183,8 @@ static void put_whys(struct report *r, const struct blame *b)
 	}
 	buffer_release(&besides);
 	put_label(r, b->verdict == VERDICT_EXEMPT ? "exempt" : "reason", b->reason);
-	if (b->firmware)
-		put_label(r, "note", "it arrived with firmware: the machine itself is the same");
+	if (words_note(b))
+		put_label(r, "note", words_note(b));
 }
 
 static void put_impacts(struct report *r, const struct blame *b)
@@ -568,34 +570,23 @@ static void put_result(struct report *r)
 
 /* ---- what to do */
 
-static bool is_plain_word(const char *text)
-{
-	for (const char *c = text; *c; c++)
-		if (!(*c >= '0' && *c <= '9') && !(*c >= 'a' && *c <= 'z') && !(*c >= 'A' && *c <= 'Z') && !strchr("._:+", *c) && (*c != '-' || c == text))
-			return false;
-	return text[0] != '\0';
-}
-
-/* Only what can be typed as it stands there. */
+/* Only what can be typed as it stands there: each command is one word to the page. */
 static void put_advice(struct report *r)
 {
-	const json_t *guest = json_object_get(json_object_get(r->diff, "to"), "guest");
-	const char *name = member_text(guest, "name"), *set = member_text(r->diff, "change_set");
+	const json_t *accept = json_object_get(r->diff, "accept");
 
-	if (!is_plain_word(name))
-		name = member_text(guest, "id");
-	if (!is_plain_word(name) || r->blames.count == 0)
+	if (!member_is_text(accept, "guest"))
 		return;
 	put_gap(r);
 	page_line(&r->page, 0);
 	r->page.indent = MARGIN;
 	page_words(&r->page, PAGE_FAINT, "to make what is now the baseline:");
-	page_format(&r->page, PAGE_PLAIN, "abidrift accept %s --reason \"\xe2\x80\xa6\"", name);
-	if (is_plain_word(set)) {
+	page_word(&r->page, PAGE_PLAIN, member_text(accept, "guest"));
+	if (member_is_text(accept, "change_set")) {
 		page_end(&r->page);
 		page_line(&r->page, 0);
 		page_words(&r->page, PAGE_FAINT, "for all guests with these changes:");
-		page_format(&r->page, PAGE_PLAIN, "abidrift accept --change-set %s --reason \"\xe2\x80\xa6\"", set);
+		page_word(&r->page, PAGE_PLAIN, member_text(accept, "change_set"));
 	}
 	page_end(&r->page);
 }

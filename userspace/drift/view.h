@@ -17,7 +17,7 @@ json_t *drift_json(const struct drift *d, int min_severity);
 struct drift_text_options {
 	bool color;  /* SGR sequences */
 	bool more;   /* suppressed changes too */
-	bool advice; /* `to` is what the guest is now: say how it is accepted */
+	bool advice; /* say how what is now is accepted, where the diff has "accept" */
 };
 
 /*

@@ -386,6 +386,23 @@ void words_blame(const json_t *diff, const struct blame *b, size_t value, struct
 	}
 }
 
+void words_heading(const json_t *diff, const struct blame *b, struct buffer *out)
+{
+	if (b->running)
+		buffer_string(out, WORDS_RUNNING " ");
+	if (b->factor[0])
+		words_blame(diff, b, WORDS_VALUE, out);
+	else if (json_array_size(json_object_get(diff, "context")))
+		buffer_string(out, "nothing that changed on the host side explains it");
+	else
+		buffer_string(out, "no factor that abidrift knows changed");
+}
+
+const char *words_note(const struct blame *b)
+{
+	return b->firmware ? "it arrived with firmware: the machine itself is the same" : NULL;
+}
+
 /* The first comes along whenever the second changes: it is told by it. */
 static const char *const followers[][2] = {
 	{ "vmm.build_id|vmm.path", "vmm.version" },

@@ -11,6 +11,8 @@ struct blame;
 struct buffer;
 
 #define WORDS_PLENTY 40
+#define WORDS_RUNNING "while the guest ran:"
+#define WORDS_VALUE 60 /* columns of one value, where a whole page is for it */
 
 /* A text escaped, and cut with an ellipsis to so many columns. */
 void words_cut(const char *text, size_t columns, struct buffer *out);
@@ -26,6 +28,10 @@ void words_blame(const json_t *diff, const struct blame *blame, size_t value, st
  * Of several values of the factor the first, and how many more. Nothing where nothing is to blame.
  */
 void words_since(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
+/* The words that head a part of the changes, of any blame: "while the guest ran: QEMU 5.2.0 → 7.2.22 under pc-q35-5.2". */
+void words_heading(const json_t *diff, const struct blame *blame, struct buffer *out);
+/* What else there is to say of a part; NULL: nothing. */
+const char *words_note(const struct blame *blame);
 /* What else may have done it: "kernel 6.1.0-18 → 6.1.0-21, microcode 0x1 → 0x2"; nothing where there is nothing else. */
 void words_besides(const json_t *diff, const struct blame *blame, size_t value, struct buffer *out);
 

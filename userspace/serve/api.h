@@ -50,6 +50,12 @@ int api_fingerprint(struct store *s, const char *side, struct buffer *out, struc
  * a guest without a baseline yet is DRIFT_UNKNOWN with that reason in "unknown" (facet null). It has `stale`, as of rules->at.
  */
 int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e);
+/* The same as text, as `diff` prints it. */
+struct api_text {
+	bool alone; /* only one side was named: it says how what is now is accepted */
+	bool color, more; /* more: what rules suppress, too */
+};
+void api_diff_text(const json_t *diff, const struct api_text *how, struct buffer *out);
 /* Baseline against now of every guest that has both: an array of such objects. */
 int api_diff_all(struct store *s, const struct api_rules *rules, int min_severity, json_t **ret, struct error *e);
 /*

@@ -5,9 +5,12 @@
 #include <string.h>
 
 #include "userspace/abi/facts.h"
+#include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
+#include "userspace/drift/advice.h"
 #include "userspace/drift/carry.h"
 #include "userspace/drift/change_set.h"
+#include "userspace/drift/told.h"
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
@@ -20,14 +23,92 @@ static const char *called(const struct side *side)
 	return side->guest.name ? side->guest.name : side->guest.id;
 }
 
+/* ---- how `to` becomes the baseline */
+
+/* Is this text the guest's alone? Another's id may be this one's name. */
+static bool means(struct store *s, const char *text, const struct store_guest *guest)
+{
+	struct store_guest found = { 0 };
+	struct error ignored = ERROR_INIT;
+	bool same = text && advice_is_plain(text) && store_guest_resolve(s, text, &found, &ignored) >= 0 && found.row == guest->row;
+
+	store_guest_release(&found);
+	return same;
+}
+
+static void accept_guest(struct store *s, const struct store_guest *guest, struct buffer *out)
+{
+	const char *word = means(s, guest->name, guest) ? guest->name : means(s, guest->id, guest) ? guest->id : NULL;
+	struct buffer name = BUFFER_INIT;
+
+	buffer_string(out, "abidrift accept ");
+	if (word) {
+		buffer_string(out, word);
+	} else {
+		buffer_printf(&name, "guest:%s", guest->name ? guest->name : guest->id);
+		advice_word(name.data ? name.data : "", out);
+		out->failed |= buffer_failed(&name);
+		buffer_release(&name);
+	}
+	buffer_string(out, ADVICE_REASON);
+}
+
+static bool is_baseline(struct store *s, const struct side *side)
+{
+	struct store_baseline baseline = { 0 };
+	bool is = store_baseline_get(s, side->guest.row, &baseline) >= 0 && baseline.revision == side->number;
+
+	store_baseline_release(&baseline);
+	return is;
+}
+
+/* Only what would be taken: what a guest is now, once that is known, where it is not the baseline already. */
+static bool can_accept(struct store *s, const struct side *from, const struct side *to, const json_t *blames)
+{
+	return json_array_size(blames) && to->kind == SIDE_NOW && to->number && !to->learning && from->guest.id && from->guest.row == to->guest.row &&
+	       !is_baseline(s, to);
+}
+
+static json_t *accept_json(struct store *s, const struct side *from, const struct side *to, const json_t *diff, const json_t *blames)
+{
+	const char *set = json_string_value(json_object_get(diff, "change_set"));
+	bool can = can_accept(s, from, to, blames);
+	struct buffer guest = BUFFER_INIT, guests = BUFFER_INIT;
+	json_t *ret;
+
+	if (can)
+		accept_guest(s, &to->guest, &guest);
+	/* The store knows the sets of drift from baselines, and no others. */
+	if (can && set && from->kind == SIDE_BASELINE)
+		buffer_printf(&guests, "abidrift accept --change-set %s" ADVICE_REASON, set);
+	ret = buffer_failed(&guest) || buffer_failed(&guests) ? NULL : json_pack("{s:o, s:o}", "guest", json_text(guest.data), "change_set", json_text(guests.data));
+	buffer_release(&guest);
+	buffer_release(&guests);
+	return ret;
+}
+
+/* ---- what is said of it all */
+
+/* What the text says, and how it is accepted. */
+static int add_words(struct store *s, const struct side *from, const struct side *to, json_t *model)
+{
+	json_t *blames = told_json(model), *accept = blames ? accept_json(s, from, to, model, blames) : NULL;
+
+	if (!accept) {
+		json_decref(blames);
+		return -ENOMEM;
+	}
+	return json_object_set_new(model, "blames", blames) < 0 || json_object_set_new(model, "accept", accept) < 0 ? -ENOMEM : 0;
+}
+
 /* Puts the sides before what was found, and says the result. Takes over diff. */
-static int conclude(json_t *diff, const struct side *from, const struct side *to, enum drift_result result, json_t **ret, int *ret_result,
-		    struct error *e)
+static int conclude(struct store *s, json_t *diff, const struct side *from, const struct side *to, enum drift_result result, json_t **ret,
+		    int *ret_result, struct error *e)
 {
 	json_t *model = diff ? json_pack("{s:o, s:o}", "from", side_json(from), "to", side_json(to)) : NULL;
 
 	if (!model || json_object_set_new(model, "change_set", json_null()) < 0 || json_object_update(model, diff) < 0 ||
-	    json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0) {
+	    json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0 || add_words(s, from, to, model) < 0) {
 		json_decref(model);
 		json_decref(diff);
 		return error_set(e, ENOMEM, "out of memory");
@@ -38,11 +119,12 @@ static int conclude(json_t *diff, const struct side *from, const struct side *to
 	return 0;
 }
 
-static int not_known(const struct side *from, const struct side *to, const char *reason, json_t **ret, int *ret_result, struct error *e)
+static int not_known(struct store *s, const struct side *from, const struct side *to, const char *reason, json_t **ret, int *ret_result,
+		     struct error *e)
 {
 	json_t *diff = json_pack("{s:n, s:n, s:[], s:[], s:[], s:[], s:[{s:n, s:n, s:o}]}", "vmm", "machine", "context", "changes", "moved",
 				 "suppressed", "unknown", "facet", "key", "reason", json_text(reason));
-	return conclude(diff, from, to, DRIFT_UNKNOWN, ret, ret_result, e);
+	return conclude(s, diff, from, to, DRIFT_UNKNOWN, ret, ret_result, e);
 }
 
 static bool that_counts(const json_t *change, int min_severity)
@@ -75,9 +157,9 @@ static int compare_learning(struct store *s, const struct side *from, const stru
 	for (size_t i = 0; i < json_array_size(changes) && !counts; i++)
 		counts = that_counts(json_array_get(changes, i), min_severity);
 	if (counts)
-		return conclude(open, from, to, DRIFT_DRIFT, ret, ret_result, e);
+		return conclude(s, open, from, to, DRIFT_DRIFT, ret, ret_result, e);
 	json_decref(open);
-	return not_known(from, to, "its present boot has not settled yet", ret, ret_result, e);
+	return not_known(s, from, to, "its present boot has not settled yet", ret, ret_result, e);
 }
 
 /*
@@ -249,7 +331,7 @@ static int compare(struct store *s, struct side *from, struct side *to, const st
 		json_decref(diff);
 		return error_set(e, -err, "%s", err == -ENOMEM ? "out of memory" : store_error(s));
 	}
-	return conclude(diff, from, to, result, ret, ret_result, e);
+	return conclude(s, diff, from, to, result, ret, ret_result, e);
 }
 
 /* One side was named: baseline against now, or what was named against its guest's now. */
@@ -273,7 +355,7 @@ static int compare_one(struct store *s, struct side *named, const struct api_rul
 			 to->number ? " (abidrift accept makes what it is now one)" : ", and no fingerprint");
 		err = to->number ? side_load(s, to, e) : 0;
 		if (err >= 0)
-			err = not_known(from, to, reason, ret, ret_result, e);
+			err = not_known(s, from, to, reason, ret, ret_result, e);
 	} else if (to->learning) {
 		/* What is now has no revision yet. */
 		to->number = 0;
@@ -356,4 +438,9 @@ int api_diff_all(struct store *s, const struct api_rules *rules, int min_severit
 	}
 	*ret = list;
 	return 0;
+}
+
+void api_diff_text(const json_t *diff, const struct api_text *how, struct buffer *out)
+{
+	drift_text(diff, &(struct drift_text_options){ .color = how->color, .more = how->more, .advice = how->alone }, out);
 }

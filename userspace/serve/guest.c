@@ -117,33 +117,42 @@ static int stability_json(struct store *s, const struct store_guest *guest, cons
 	return err < 0 ? -ENOMEM : 0;
 }
 
-/* Where it drifts, that is. */
-static int drift_json_of(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret_set, json_t **ret_verdict,
-			 struct error *e)
+/* Of the drift that is open; sets "change_set", "verdict" and "drift_since". */
+static int drift_put(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t *model, struct error *e)
 {
-	char *id = NULL, *verdict = NULL;
-	int err = i && i->changes ? store_change_set_of(s, guest->row, &id) : 0;
+	char *set = NULL, *verdict = NULL;
+	int64_t since = 0;
+	int err = i && i->changes ? store_drift_mark(s, guest->row, &verdict, &set, &since) : 0;
 
-	if (err >= 0 && i && i->changes)
-		err = store_drift_verdict(s, guest->row, &verdict);
-	if (err >= 0) {
-		*ret_set = json_text(id);
-		*ret_verdict = json_text(verdict);
-	}
-	free(id);
+	if (err < 0 && err != -ENOENT)
+		return error_set(e, -err, "%s", store_error(s));
+	err = json_object_set_new(model, "change_set", json_text(set)) < 0 || json_object_set_new(model, "verdict", json_text(verdict)) < 0 ||
+			      json_object_set_new(model, "drift_since", json_time(since)) < 0
+		      ? error_set(e, ENOMEM, "out of memory")
+		      : 0;
+	free(set);
 	free(verdict);
-	return err < 0 ? error_set(e, -err, "%s", store_error(s)) : 0;
+	return err;
+}
+
+/* Of the VM process that it runs in, or ran in last; sets "host", "began", "ended" and "life". */
+static int life_put(const struct store_instance *i, json_t *model)
+{
+	return json_object_set_new(model, "host", json_text(i ? i->host : NULL)) < 0 ||
+			       json_object_set_new(model, "began", json_time(i ? i->began_at : 0)) < 0 ||
+			       json_object_set_new(model, "ended", json_time(i && !i->running ? i->ended_at : 0)) < 0 ||
+			       json_object_set_new(model, "life", json_text(i ? i->life : NULL)) < 0
+		       ? -ENOMEM
+		       : 0;
 }
 
 int guest_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t **ret, struct error *e)
 {
-	json_t *baseline = NULL, *current = NULL, *change_set = NULL, *verdict = NULL, *model;
+	json_t *baseline = NULL, *current = NULL, *model;
 	int err = baseline_json(s, guest, i, &baseline, e);
 
 	if (err >= 0)
 		err = current_json(s, guest, i, &current, e);
-	if (err >= 0)
-		err = drift_json_of(s, guest, i, &change_set, &verdict, e);
 	if (err < 0) {
 		json_decref(baseline);
 		json_decref(current);
@@ -155,10 +164,13 @@ int guest_json(struct store *s, const struct store_guest *guest, const struct st
 			  i && i->running, "boot", json_number(i ? i->boot : 0), "settled", i && i->settled, "state",
 			  i && i->state ? i->state : "unknown", "severity", severity_name(i ? i->severity : SEVERITY_NONE), "changes",
 			  (json_int_t)(i ? i->changes : 0), "baseline", baseline, "current", current, "coverage", coverage_json(i));
-	if (!model || json_object_set_new(model, "change_set", change_set) < 0 || json_object_set_new(model, "verdict", verdict) < 0 ||
-	    stability_json(s, guest, i, model) < 0) {
+	if (!model || life_put(i, model) < 0 || stability_json(s, guest, i, model) < 0)
+		err = error_set(e, ENOMEM, "out of memory");
+	if (err >= 0)
+		err = drift_put(s, guest, i, model, e);
+	if (err < 0) {
 		json_decref(model);
-		return error_set(e, ENOMEM, "out of memory");
+		return err;
 	}
 	*ret = model;
 	return 0;

@@ -214,19 +214,27 @@ static int side_check(const char *name, const char *side, struct error *e)
 
 static int diff(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
 {
-	const char *from = http_target_arg(t, "from"), *to = http_target_arg(t, "to");
+	const char *from = http_target_arg(t, "from"), *to = http_target_arg(t, "to"), *format = http_target_arg(t, "format");
+	bool text = format && !strcmp(format, "text");
 	json_t *model = NULL;
 	int result, err;
 
 	(void)accept;
 	if (!from)
 		return error_set(e, EINVAL, "from is missing: ?from=A&to=B, or ?from=GUEST alone for its baseline against now");
+	if (format && !text && strcmp(format, "json"))
+		return error_set(e, EINVAL, "format=%.60s: has to be json or text", format);
 	err = side_check("from", from, e);
 	if (err >= 0)
 		err = side_check("to", to, e);
 	if (err >= 0)
 		err = api_diff(source->store, from, to, &source->rules, SEVERITY_NONE, &model, &result, e);
-	return err < 0 ? err : put_json(model, ret, e);
+	if (err < 0 || !text)
+		return err < 0 ? err : put_json(model, ret, e);
+	ret->type = TYPE_TEXT;
+	api_diff_text(model, &(struct api_text){ .alone = !to }, &ret->body);
+	json_decref(model);
+	return 0;
 }
 
 static int limit_parse(const char *text, size_t *ret, struct error *e)
@@ -274,7 +282,7 @@ static const struct http_route routes[] = {
 	{ "/api/v1/guests/*/revisions/*", { NULL }, false, KEEP_MS, revision },
 	/* Too large to be kept for the next who asks. */
 	{ "/api/v1/guests/*/export", { NULL }, false, 0, archive },
-	{ "/api/v1/diff", { "from", "to" }, false, KEEP_MS, diff },
+	{ "/api/v1/diff", { "from", "to", "format" }, false, KEEP_MS, diff },
 	{ "/api/v1/history", { "guest", "host", "since", "before", "limit" }, false, KEEP_MS, history },
 };
 #define ROUTES (sizeof routes / sizeof *routes)

@@ -56,19 +56,29 @@ int store_drift_set(struct store *s, int64_t guest, const char *json, const stru
 	return store_leave(s, own, err);
 }
 
-int store_drift_verdict(struct store *s, int64_t guest, char **ret)
+int store_drift_mark(struct store *s, int64_t guest, char **ret_verdict, char **ret_change_set, int64_t *ret_at)
 {
-	char *verdict = NULL;
-	struct query q = query_start(s, "SELECT json_extract(json, '$.verdict') FROM drifts WHERE guest = ? AND json_valid(json)");
+	char *verdict = NULL, *set = NULL;
+	int64_t at = 0;
+	struct query q = query_start(s, "SELECT iif(json_valid(json), json_extract(json, '$.verdict'), NULL), change_set, at FROM drifts WHERE guest = ?");
 	query_int(&q, guest);
-	if (query_next(&q) > 0)
+	int found = query_next(&q);
+	if (found > 0) {
 		verdict = column_text(&q);
+		set = column_text(&q);
+		at = column_int(&q);
+	}
 	int err = query_end(&q);
+	if (!err && !found)
+		err = error_set(&s->error, ENOENT, "store %s: the guest has no open drift", s->path);
 	if (err < 0) {
 		free(verdict);
+		free(set);
 		return err;
 	}
-	*ret = verdict;
+	*ret_verdict = verdict;
+	*ret_change_set = set;
+	*ret_at = at;
 	return 0;
 }
 

@@ -147,8 +147,8 @@ int store_baseline_undo(struct store *s, int64_t guest, int64_t at, const char *
 /* The drift that is open for a guest: the JSON of drift_json, its digest and change set (NULL: none). NULL json closes it. */
 int store_drift_set(struct store *s, int64_t guest, const char *json, const struct digest *digest, const char *change_set, int64_t at);
 int store_drift_get(struct store *s, int64_t guest, char **ret_json, struct digest *ret_digest, int64_t *ret_at);
-/* Only the JSON's "verdict"; NULL: no drift is open, or nobody judged it. */
-int store_drift_verdict(struct store *s, int64_t guest, char **ret);
+/* What a list tells of it: the JSON's "verdict" and the change set (NULL: nobody judged it, it is of none), and when it began. -ENOENT. */
+int store_drift_mark(struct store *s, int64_t guest, char **ret_verdict, char **ret_change_set, int64_t *ret_at);
 
 struct store_drift {
 	int64_t guest;

@@ -193,6 +193,11 @@ export interface Blame {
   /** "QEMU 5.2.0 → 7.2.22 under pc-q35-5.2", as the CLI heads this part. */
   title: string
   because: string[]
+  /** What else may have done it. */
+  or_by?: string | null
+  /** What excuses it, or makes it worse. */
+  reason?: string | null
+  note?: string | null
   impact: string[]
   /** Indexes into `changes`. */
   changes: number[]

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Commands that a person copies into a shell: they do what they say, whatever a guest is called. */
+#ifndef ABIDRIFT_DRIFT_ADVICE_H
+#define ABIDRIFT_DRIFT_ADVICE_H
+
+#include <stdbool.h>
+
+struct buffer;
+
+/* How a command of accept ends: the person says why. */
+#define ADVICE_REASON " --reason \"\xe2\x80\xa6\""
+
+/* Is it one word to every shell as it stands there, no option, and nothing that abidrift reads as more than a name ("sha256:…")? */
+bool advice_is_plain(const char *text);
+/* Any text as one word of a shell (POSIX.1-2024: 'a b', and $'a\012b' where it holds what a terminal does not show). */
+void advice_word(const char *text, struct buffer *out);
+
+#endif
