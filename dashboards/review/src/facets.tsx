@@ -4,13 +4,13 @@
  * the entry that is linked to. `q`: what is searched for. `fold`: what is not folded as it is at first.
  */
 import './facets/facets.css'
-import { useEffect, useMemo, useState } from 'preact/hooks'
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Acpi } from './facets/acpi'
-import { bytes, count, entryLink, foldsOf, here, sized, Viewed, Value } from './facets/common'
-import { Cpuid } from './facets/cpuid'
+import { about, count, entryLink, foldsOf, here, sized, Viewed, Value } from './facets/common'
+import { Cpuid, Msr } from './facets/cpuid'
 import { Memory } from './facets/memory'
 import { Pci } from './facets/pci'
-import { Msr, Numa, Placement, Plain, Reads, Smbios } from './facets/tables'
+import { Numa, Placement, Plain, Reads, Smbios } from './facets/tables'
 import type { Entry, Facet, Show } from './model'
 import { Copy, CoverageTag, Empty, Text } from './parts'
 import type { Params } from './url'
@@ -39,7 +39,7 @@ function gist(f: Facet): string {
     case 'cpuid':
       return count(distinct((e) => /^0x[0-9a-f]{8}\.\d+/.exec(e.key)?.[0]), 'leaf', 'leaves')
     case 'memory':
-      return `${bytes(f.entries.reduce((n, e) => n + (e.value.endsWith(' ram') ? (sized(e.value) ?? 0n) : 0n), 0n))} of RAM`
+      return `${about(f.entries.reduce((n, e) => n + (e.value.endsWith(' ram') ? (sized(e.value) ?? 0n) : 0n), 0n))} of RAM`
     case 'pci':
       return count(distinct((e) => e.key.slice(0, e.key.lastIndexOf('/'))), 'function')
     case 'acpi':
@@ -70,7 +70,7 @@ const short = (digest: string): string => digest.replace(/^(sha256:)?(.{12}).*$/
 
 function Overview({ facets, params }: { facets: Facet[]; params: Params }) {
   return (
-    <table class="overview">
+    <table class="overview" role="table">
       <caption class="unseen">All facets</caption>
       <thead>
         <tr>
@@ -83,12 +83,12 @@ function Overview({ facets, params }: { facets: Facet[]; params: Params }) {
       </thead>
       <tbody>
         {facets.map((f) => (
-          <tr key={f.facet}>
-            <th scope="row">
+          <tr key={f.facet} role="row">
+            <th scope="row" role="rowheader">
               <a href={here(params, { facet: f.facet })}>{f.facet}</a>
             </th>
-            <td class="number">{f.entries.length.toLocaleString('en')}</td>
-            <td>
+            <td class="number" role="cell">{f.entries.length.toLocaleString('en')}</td>
+            <td role="cell">
               {f.entries.length > 0 && gist(f) && (
                 <>
                   <Text text={gist(f)} />
@@ -97,10 +97,10 @@ function Overview({ facets, params }: { facets: Facet[]; params: Params }) {
               )}
               <span class="faint">{ABOUT[f.facet]}</span>
             </td>
-            <td>
+            <td role="cell">
               <Coverage facet={f} />
             </td>
-            <td>{f.digest ? <code class="digest" title={f.digest}>{short(f.digest)}</code> : <span class="faint">none</span>}</td>
+            <td role="cell">{f.digest ? <code class="digest" title={f.digest}>{short(f.digest)}</code> : <span class="faint">none</span>}</td>
           </tr>
         ))}
       </tbody>
@@ -114,7 +114,8 @@ function Tabs({ facets, params, now }: { facets: Facet[]; params: Params; now: s
       <ul>
         <li>
           <a href={here(params, { facet: null, key: null, fold: null, q: null })} aria-current={now === null && !params.q ? 'page' : undefined}>
-            all
+            all <span class="faint">{facets.reduce((n, f) => n + f.entries.length, 0).toLocaleString('en')}</span>
+            <small class="coverage-word">in short</small>
           </a>
         </li>
         {facets.map((f) => (
@@ -150,15 +151,17 @@ function search(facets: Facet[], words: string[]): Found[] {
     .filter((f) => f.entries.length)
 }
 
-function Results({ facets, q, params }: { facets: Facet[]; q: string; params: Params }) {
+function Results({ facets, only, q, params }: { facets: Facet[]; only: Facet | undefined; q: string; params: Params }) {
   const [all, showAll] = useState<Record<string, boolean>>({})
-  const found = useMemo(() => search(facets, q.toLowerCase().split(/\s+/).filter(Boolean)), [facets, q])
+  const everywhere = useMemo(() => search(facets, q.toLowerCase().split(/\s+/).filter(Boolean)), [facets, q])
+  const found = only ? everywhere.filter((f) => f.facet === only) : everywhere
   const total = found.reduce((n, f) => n + f.entries.length, 0)
-  const here = facets.length === 1 ? facets[0]?.facet : null
+  const elsewhere = everywhere.reduce((n, f) => n + f.entries.length, 0) - total
   return (
     <>
       <p role="status">
-        {count(total, 'entry', 'entries')} with “<Text text={q} />”{here ? ` in ${here}` : ''}.
+        {count(total, 'entry', 'entries')} with “<Text text={q} />”{only ? ` in ${only.facet}` : ''}.{' '}
+        {only && elsewhere > 0 && <a href={here(params, { facet: null })}>{elsewhere} more in other facets</a>}
       </p>
       {found.map(({ facet: f, entries }) => (
         <section key={f.facet} class="group">
@@ -230,8 +233,7 @@ function One({ facet: f, facets, linked }: { facet: Facet; facets: Map<string, F
       <p class="facet-head">
         <Coverage facet={f} />
         {f.digest && (
-          <span>
-            {' '}
+          <span class="facet-digest">
             digest <code title={f.digest}>{short(f.digest)}</code> <Copy text={f.digest} name={`digest of ${f.facet}`} />
           </span>
         )}
@@ -261,6 +263,11 @@ function One({ facet: f, facets, linked }: { facet: Facet; facets: Map<string, F
 }
 
 export function FacetsView({ show, params }: { show: Show; params: Params }) {
+  const section = useRef<HTMLElement>(null)
+  // Who came by a link to a facet wants to see that, not what stands above. A link to an entry leads there by itself (useLinked).
+  useEffect(() => {
+    if ((params.facet || params.q) && !params.key) section.current?.scrollIntoView()
+  }, [])
   const facets = useMemo(() => new Map(show.facets.map((f) => [f.facet, f])), [show])
   const linked = params.key ?? null
   const asked = params.facet ?? (linked !== null ? show.facets.find((f) => f.entries.some((e) => e.key === linked))?.facet : undefined)
@@ -274,8 +281,8 @@ export function FacetsView({ show, params }: { show: Show; params: Params }) {
   if (!show.facets.length) return <Empty>There is no fingerprint yet: no boot of this guest has been seen as a whole.</Empty>
   return (
     <Viewed.Provider value={view}>
-      <section class="facets" aria-labelledby="facets">
-        <h2 id="facets">Facets</h2>
+      <section class="facets" ref={section}>
+        <h2>Facets</h2>
         <Tabs facets={show.facets} params={params} now={facet?.facet ?? null} />
         <form role="search" onSubmit={(e) => e.preventDefault()}>
           <label>
@@ -284,7 +291,7 @@ export function FacetsView({ show, params }: { show: Show; params: Params }) {
           </label>
         </form>
         {q.trim() ? (
-          <Results facets={facet ? [facet] : show.facets} q={q.trim()} params={params} />
+          <Results facets={show.facets} only={facet} q={q.trim()} params={params} />
         ) : facet ? (
           <One key={facet.facet} facet={facet} facets={facets} linked={linked} />
         ) : (

@@ -3,7 +3,7 @@
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
 import { Text } from '../parts'
-import { count, Entries, entryOf, Fold, FoldAll, grouped, holds, Key, Value, Viewed, within } from './common'
+import { count, Entries, entryOf, Fold, FoldAll, grouped, holds, Key, natural, useShown, Value, Viewed, within } from './common'
 import type { Grouped } from './common'
 
 /** Told in the heading. */
@@ -104,13 +104,18 @@ function Object({ node, id }: { node: Named; id: string }) {
   )
 }
 
-const Objects = ({ nodes, id }: { nodes: Named[]; id: string }) => (
-  <ul class="tree">
-    {nodes.map((n) => (
-      <Object key={n.path} node={n} id={id} />
-    ))}
-  </ul>
-)
+function Objects({ nodes, id }: { nodes: Named[]; id: string }) {
+  const { linked } = useContext(Viewed)
+  const [shown, rest] = useShown(nodes, (n) => holdsNamed(n, linked))
+  return (
+    <ul class="tree objects">
+      {shown.map((n) => (
+        <Object key={n.path} node={n} id={id} />
+      ))}
+      {rest && <li>{rest}</li>}
+    </ul>
+  )
+}
 
 function headOf(g: Grouped): string {
   const get = (name: string) => entryOf(g.entries, `${g.id}/${name}`)?.value
@@ -125,23 +130,23 @@ function headOf(g: Grouped): string {
 
 function Table({ group: g }: { group: Grouped }) {
   const { linked } = useContext(Viewed)
-  const header = g.entries.filter((e) => HEADER.includes(within(g.id, e.key)))
-  const objects = g.entries.filter((e) => isObject(within(g.id, e.key)))
-  const others = g.entries.filter((e) => !header.includes(e) && !objects.includes(e))
+  const kind = (e: Entry): number => {
+    const name = within(g.id, e.key)
+    return HEADER.includes(name) ? 0 : isObject(name) ? 1 : 2
+  }
+  const [header, objects] = [0, 1].map((n) => g.entries.filter((e) => kind(e) === n)) as [Entry[], Entry[]]
+  const others = g.entries.filter((e) => kind(e) === 2).sort((a, b) => natural(a.key, b.key))
   const title = g.title ?? entryOf(g.entries, `${g.id}/revision`)?.meaning
   return (
-    <section class="group">
+    <section class="group table">
       <h4>
         <code>
           <Text text={g.id || 'other'} />
         </code>{' '}
         {title && <Text text={title} />}
       </h4>
-      <p class="facts faint">
-        <Text text={headOf(g)} />
-      </p>
       {header.length > 0 && (
-        <Fold id={`${g.id}/header`} holds={holds(header, linked)} summary="Header">
+        <Fold id={`${g.id}/header`} holds={holds(header, linked)} summary={<Text text={headOf(g)} />}>
           {() => <Entries caption={`Header of ${g.id}`} entries={header} label={(e) => within(g.id, e.key)} />}
         </Fold>
       )}

@@ -2,7 +2,7 @@
 /** What the views of all facets share: entries with their links, folds that the URL remembers, numbers and sizes. */
 import { createContext } from 'preact'
 import type { ComponentChildren } from 'preact'
-import { useContext, useEffect, useRef } from 'preact/hooks'
+import { useContext, useEffect, useRef, useState } from 'preact/hooks'
 import type { Entry, Facet, FieldValue, Group } from '../model'
 import { Text } from '../parts'
 import { change, link, parse } from '../url'
@@ -46,19 +46,23 @@ export function foldsOf(text: string | undefined): Set<string> {
 /** `*` opens all and `-` closes all; an id is of a fold that the reader turned over from that. Commas separate, so none is in an id. */
 const foldText = (folds: Set<string>): string => [...folds].map(encodeURIComponent).join(',')
 
+/** Is it open, and what turns it over. `first`: without the reader's doing. */
+export function useFold(id: string, first: boolean): [boolean, () => void] {
+  const { folds } = useContext(Viewed)
+  const turn = () => {
+    const next = new Set(folds)
+    if (!next.delete(id)) next.add(id)
+    change({ fold: foldText(next) })
+  }
+  return [first !== folds.has(id), turn]
+}
+
 /** `holds`: has the entry that was linked to, so it is open at first. What is folded is not built: a guest may have thousands of entries. */
 export function Fold(props: { id: string; open?: boolean; holds?: boolean; summary: ComponentChildren; class?: string; children: () => ComponentChildren }) {
   const { folds } = useContext(Viewed)
-  const first = folds.has(ALL) || !!props.holds || (!folds.has(NO) && !!props.open)
-  const open = first !== folds.has(props.id)
-  const turned = (now: boolean) => {
-    if (now === open) return
-    const next = new Set(folds)
-    if (!next.delete(props.id)) next.add(props.id)
-    change({ fold: foldText(next) })
-  }
+  const [open, turn] = useFold(props.id, folds.has(ALL) || !!props.holds || (!folds.has(NO) && !!props.open))
   return (
-    <details class={props.class} open={open} onToggle={(e) => turned(e.currentTarget.open)}>
+    <details class={props.class} open={open} onToggle={(e) => e.currentTarget.open !== open && turn()}>
       <summary>{props.summary}</summary>
       {open && props.children()}
     </details>
@@ -109,12 +113,27 @@ export const Value = ({ text }: { text: string }) => (
   </code>
 )
 
+const SHOWN = 400
+
+/** The first of a long list, and a button for the rest. All of it where `holds` says that what was linked to lies behind. */
+export function useShown<T>(list: T[], holds: (item: T) => boolean): [T[], ComponentChildren] {
+  const [all, setAll] = useState(false)
+  if (all || list.length <= SHOWN || list.slice(SHOWN).some(holds)) return [list, null]
+  return [
+    list.slice(0, SHOWN),
+    <button type="button" onClick={() => setAll(true)}>
+      Show all {list.length.toLocaleString('en')}
+    </button>,
+  ]
+}
+
 /** Rows of key, value and meaning. `label`: what of a key is shown; `more`: what stands in the last column beside the meaning. */
 export function Entries(props: { caption: string; entries: Entry[]; label?: (e: Entry) => string; more?: (e: Entry) => ComponentChildren; keyHead?: string; valueHead?: string }) {
   const { linked } = useContext(Viewed)
-  if (!props.entries.length) return null
+  const [shown, rest] = useShown(props.entries, (e) => e.key === linked)
+  if (!shown.length) return null
   const meant = !!props.more || props.entries.some((e) => e.meaning)
-  return (
+  const table = (
     <table class="entries">
       <caption class="unseen">{props.caption}</caption>
       <thead class="unseen">
@@ -125,7 +144,7 @@ export function Entries(props: { caption: string; entries: Entry[]; label?: (e: 
         </tr>
       </thead>
       <tbody>
-        {props.entries.map((e) => (
+        {shown.map((e) => (
           <tr key={e.key} class={linked === e.key ? 'linked' : undefined}>
             <th scope="row">
               <Key entry={e} text={props.label?.(e)} />
@@ -143,6 +162,14 @@ export function Entries(props: { caption: string; entries: Entry[]; label?: (e: 
         ))}
       </tbody>
     </table>
+  )
+  return rest ? (
+    <>
+      {table}
+      {rest}
+    </>
+  ) : (
+    table
   )
 }
 
@@ -168,12 +195,15 @@ export function grouped(facet: Facet, by: (key: string) => string): Grouped[] {
 /** A key without what its group's heading says. */
 export const within = (id: string, key: string): string => (key.startsWith(id) && key.length > id.length ? key.slice(id.length).replace(/^[./]/, '') : key)
 
+/** Numbers in names by their value: lapic.2 before lapic.10. */
+export const natural = new Intl.Collator('en', { numeric: true }).compare
+
 export const holds = (entries: Entry[], key: string | null): boolean => key !== null && entries.some((e) => e.key === key)
 
 /** Named parts of a register: from its fields, else from the words about it. */
 export function namedOf(e: Entry): FieldValue[] {
   if (e.fields) return e.fields
-  if (!e.meaning || e.meaning.startsWith('"')) return []
+  if (!e.meaning || e.meaning.startsWith('"') || !/^0x[0-9a-f]{8}\./.test(e.key)) return []
   return e.meaning.split(', ').map((word) => {
     const [name = '', value] = word.split('=')
     return { name, bits: '', value: value ?? '1' }
@@ -201,6 +231,14 @@ export function bytes(n: bigint): string {
     unit++
   }
   return `${n} ${UNITS[unit]}`
+}
+
+/** To be read at a glance, where the number itself stands elsewhere. */
+export function about(n: bigint): string {
+  let unit = 0
+  let value = Number(n)
+  for (; value >= 1024 && unit + 1 < UNITS.length; value /= 1024) unit++
+  return `${Number.isInteger(value) ? '' : '≈ '}${value.toFixed(Number.isInteger(value) ? 0 : 1)} ${UNITS[unit]}`
 }
 
 /** `mem32 size=0x20000` as `mem32 128 KiB`. */

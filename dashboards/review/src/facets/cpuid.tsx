@@ -3,7 +3,7 @@
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
 import { Text } from '../parts'
-import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, Value, Viewed, within } from './common'
+import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, useShown, Value, Viewed, within } from './common'
 
 /** `0x00000007.0` of `0x00000007.0.ebx/vcpu.1`. */
 export const leafOf = (key: string): string => /^(0x[0-9a-f]{8}(?:\.\d+)?)\./.exec(key)?.[1] ?? ''
@@ -13,11 +13,14 @@ const isZero = (e: Entry): boolean => hex(e.value) === 0n && !e.key.includes('/'
 /** A register's features as chips, its numbers beside them, its characters as they are. */
 export function Named({ entry }: { entry: Entry }) {
   const fields = namedOf(entry)
+  // A model-specific register's own name stands before its parts.
+  const name = fields.length && !leafOf(entry.key) ? entry.meaning?.split(': ')[0] : null
   const flags = fields.filter((f) => isFlag(entry, f))
   const numbers = fields.filter((f) => !isFlag(entry, f))
   if (!fields.length) return entry.meaning ? <Text text={entry.meaning} /> : null
   return (
     <>
+      {name && <Text text={name} />}
       {numbers.length > 0 && (
         <ul class="numbers">
           {numbers.map((f) => (
@@ -63,6 +66,51 @@ function Features({ entries }: { entries: Entry[] }) {
   )
 }
 
+function Register({ entry: e, label }: { entry: Entry; label: string }) {
+  const { linked } = useContext(Viewed)
+  return (
+    <tr class={linked === e.key ? 'linked' : undefined}>
+      <th scope="row">
+        <Key entry={e} text={label} />
+      </th>
+      <td>
+        <Value text={e.value} />
+      </td>
+      <td>
+        <Named entry={e} />
+      </td>
+    </tr>
+  )
+}
+
+function Registers({ caption, entries, label }: { caption: string; entries: Entry[]; label: (e: Entry) => string }) {
+  const { linked } = useContext(Viewed)
+  const [shown, rest] = useShown(entries, (e) => e.key === linked)
+  if (!shown.length) return null
+  return (
+    <>
+      <table class="entries registers">
+        <caption class="unseen">{caption}</caption>
+        <thead class="unseen">
+          <tr>
+            <th scope="col">Register</th>
+            <th scope="col">Value</th>
+            <th scope="col">Features and fields</th>
+          </tr>
+        </thead>
+        <tbody>
+          {shown.map((e) => (
+            <Register key={e.key} entry={e} label={label(e)} />
+          ))}
+        </tbody>
+      </table>
+      {rest}
+    </>
+  )
+}
+
+export const Msr = ({ facet }: { facet: Facet }) => <Registers caption="Model-specific registers that the guest read" entries={facet.entries} label={(e) => e.key} />
+
 function Leaf({ id, title, entries }: { id: string; title: string | null; entries: Entry[] }) {
   const { linked } = useContext(Viewed)
   const said = entries.filter((e) => !isZero(e))
@@ -72,31 +120,7 @@ function Leaf({ id, title, entries }: { id: string; title: string | null; entrie
       <h4>
         <code>{id || 'other'}</code> {title && <Text text={title} />}
       </h4>
-      <table class="entries registers">
-        <caption class="unseen">Registers of leaf {id}</caption>
-        <thead class="unseen">
-          <tr>
-            <th scope="col">Register</th>
-            <th scope="col">Value</th>
-            <th scope="col">Features and fields</th>
-          </tr>
-        </thead>
-        <tbody>
-          {said.map((e) => (
-            <tr key={e.key} class={linked === e.key ? 'linked' : undefined}>
-              <th scope="row">
-                <Key entry={e} text={within(id, e.key)} />
-              </th>
-              <td>
-                <Value text={e.value} />
-              </td>
-              <td>
-                <Named entry={e} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
+      <Registers caption={`Registers of leaf ${id}`} entries={said} label={(e) => within(id, e.key)} />
       {zero.length > 0 && (
         <p class={'zeros faint' + (holds(zero, linked) ? ' linked' : '')}>
           0:{' '}

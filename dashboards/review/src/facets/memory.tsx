@@ -3,10 +3,10 @@
  * The guest's physical address space, drawn to scale. It is cut where it holds nothing for long: a strip is linear and has its own
  * scale, what lies between two strips is named with its size. What is too narrow to be seen is drawn MIN_PX wide.
  */
-import { useEffect, useRef, useState } from 'preact/hooks'
+import { useContext, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
 import { Text } from '../parts'
-import { address, bytes, count, hex, Key, sized } from './common'
+import { about, address, bytes, count, hex, Key, sized, useShown, Viewed } from './common'
 
 type Kind = 'ram' | 'rom' | 'mixed' | 'window' | 'bar' | 'acpi' | 'mmio'
 
@@ -158,11 +158,13 @@ function marks(items: Drawn[]): { x: number; text: string }[] {
   return found.map((m) => ({ x: m.x, text: m.first === m.last ? `${m.first}` : `${m.first}–${m.last}` }))
 }
 
-const labelOf = (a: Area): string => `${a.number} ${a.label} ${bytes(a.end - a.from)}`
+const labelOf = (a: Area): string => `${a.number} ${a.label} ${about(a.end - a.from)}`
 const fits = (d: Drawn): boolean => d.width > labelOf(d.area).length * CHARACTER_PX + 8
 
 function StripView({ strip, width }: { strip: Strip; width: number }) {
   const items = drawn(strip, width)
+  const lowest = Math.min(...items.map((d) => d.lane))
+  for (const d of items) d.lane -= lowest
   const lanes = Math.max(...items.map((d) => d.lane)) + 1
   const marked = marks(items)
   const markY = lanes * LANE_PX + 12
@@ -175,7 +177,7 @@ function StripView({ strip, width }: { strip: Strip; width: number }) {
         <code>
           {from} – {last}
         </code>
-        , {bytes(strip.end - strip.from)}
+        , {about(strip.end - strip.from)}
       </figcaption>
       <svg width={width} height={axisY + 18} role="img" aria-label={`${from} to ${last}: ${strip.areas.slice(0, 12).map(labelOf).join('; ')}${strip.areas.length > 12 ? '; and more, see the table' : ''}`}>
         {items.map((d) => (
@@ -244,7 +246,7 @@ const Swatch = ({ kind }: { kind: Kind }) => (
 )
 
 function Gap({ size }: { size: bigint }) {
-  return <p class="gap">{size > 0n ? `⋯ ${bytes(size)} with nothing known in it, left out ⋯` : 'next strip, another scale'}</p>
+  return <p class="gap">{size > 0n ? `⋯ ${about(size)} with nothing known in it, left out ⋯` : 'next strip, another scale'}</p>
 }
 
 function Map_({ areas }: { areas: Area[] }) {
@@ -283,14 +285,16 @@ function Map_({ areas }: { areas: Area[] }) {
 }
 
 export function Memory({ facets }: { facets: Map<string, Facet> }) {
-  const areas = ranges(facets)
+  const { linked } = useContext(Viewed)
+  const areas = useMemo(() => ranges(facets), [facets])
   const unread = (facets.get('memory')?.entries ?? []).filter((e) => hex(e.key) === null || sized(e.value) === null)
+  const [shown, rest] = useShown(areas, (a) => a.facet === 'memory' && a.entry.key === linked)
   const total = areas.filter((a) => a.kind === 'ram').reduce((n, a) => n + a.end - a.from, 0n)
   return (
     <>
-      <p>{bytes(total)} of RAM. What lies over it is placed there by firmware or the guest's system, and is no part of this facet.</p>
+      <p>{about(total)} of RAM. What lies over it is placed there by firmware or the guest's system, and is no part of this facet.</p>
       <Map_ areas={areas} />
-      <table class="entries areas">
+      <table class="entries areas" role="table">
         <caption>All of it, by address</caption>
         <thead>
           <tr>
@@ -302,7 +306,7 @@ export function Memory({ facets }: { facets: Map<string, Facet> }) {
           </tr>
         </thead>
         <tbody>
-          {areas.map((a) => (
+          {shown.map((a) => (
             <Row key={a.number} area={a} />
           ))}
           {unread.map((e) => (
@@ -318,6 +322,7 @@ export function Memory({ facets }: { facets: Map<string, Facet> }) {
           ))}
         </tbody>
       </table>
+      {rest}
     </>
   )
 }
@@ -325,16 +330,16 @@ export function Memory({ facets }: { facets: Map<string, Facet> }) {
 function Row({ area: a }: { area: Area }) {
   const what = a.label === KINDS[a.kind] ? a.facet : a.label
   return (
-    <tr class={`kind-${a.kind}`}>
-      <td class="number">{a.number}</td>
-      <th scope="row">
+    <tr role="row" class={`kind-${a.kind}`}>
+      <td role="cell" class="number">{a.number}</td>
+      <th scope="row" role="rowheader">
         <Key entry={a.entry} facet={a.facet} text={`${address(a.from)} – ${address(a.end - 1n)}`} />
       </th>
-      <td>{bytes(a.end - a.from)}</td>
-      <td>
+      <td role="cell">{bytes(a.end - a.from)}</td>
+      <td role="cell">
         <Swatch kind={a.kind} /> {KINDS[a.kind]}
       </td>
-      <td>
+      <td role="cell">
         <Text text={what} />
         {a.facet !== 'memory' && <span class="faint"> ({a.facet})</span>}
       </td>

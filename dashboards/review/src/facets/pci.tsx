@@ -3,7 +3,7 @@
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
 import { Text } from '../parts'
-import { count, Entries, Fold, FoldAll, holds, inBytes, Viewed } from './common'
+import { count, Entries, Fold, FoldAll, holds, inBytes, useShown, Viewed } from './common'
 
 interface PciFunction {
   path: string
@@ -65,11 +65,16 @@ function titleOf(f: PciFunction): string {
 
 const holdsLinked = (f: PciFunction, key: string | null): boolean => holds([...f.entries.values()], key) || f.behind.some((b) => holdsLinked(b, key))
 
+/** Without leading zeros: these lines are to be read, the entries have them whole. */
+const shortened = (text: string): string => text.replace(/^0x0+(?=[0-9a-f])/, '0x')
+
 const RANGE = /^(bar\d|rom)$/
 const CAPABILITY = /^(cap|ext)\.[0-9a-f]+@0x[0-9a-f]+$/
 
 /** The facts in one line: what it takes of the address space, and what it can. */
 function Facts({ f }: { f: PciFunction }) {
+  const { linked } = useContext(Viewed)
+  const own = [...f.entries.values()]
   const ranges = [...f.entries].filter(([name]) => RANGE.test(name))
   const windows = [...f.placed].filter(([name]) => !RANGE.test(name))
   const capabilities = [...f.entries].filter(([name]) => CAPABILITY.test(name))
@@ -84,35 +89,35 @@ function Facts({ f }: { f: PciFunction }) {
           {f.placed.has(name) && (
             <>
               {' '}
-              at <code>{f.placed.get(name)?.value}</code>
+              at <code>{shortened(f.placed.get(name)?.value ?? '')}</code>
             </>
           )}
         </li>
       ))}
       {windows.map(([name, e]) => (
         <li key={name}>
-          <b>{name}</b> <Text text={inBytes(e.value)} />
+          <b>{name.replace('_', ' ')}</b> <Text text={inBytes(shortened(e.value))} />
         </li>
       ))}
       {capabilities.length > 0 && <li class="faint">{capabilities.map(([name, e]) => e.meaning ?? name).join(', ')}</li>}
+      {own.length > 0 && (
+        <li class="whole">
+          <Fold id={f.path} holds={holds(own, linked)} summary={`all ${count(own.length, 'entry', 'entries')}`} class="inline">
+            {() => <Entries caption={`Entries of ${f.path}`} entries={own} label={(e) => split(e.key)[1]} more={(e) => (inBytes(e.value) === e.value ? null : inBytes(e.value))} />}
+          </Fold>
+        </li>
+      )}
     </ul>
   )
 }
 
 function Function({ f }: { f: PciFunction }) {
-  const { linked } = useContext(Viewed)
-  const own = [...f.entries.values()]
   return (
     <li>
       <h4 class="function">
         <code>{f.name}</code> <Text text={titleOf(f)} />
       </h4>
       <Facts f={f} />
-      {own.length > 0 && (
-        <Fold id={f.path} holds={holds(own, linked)} summary={count(own.length, 'entry', 'entries')}>
-          {() => <Entries caption={`Entries of ${f.path}`} entries={own} label={(e) => split(e.key)[1]} more={(e) => (inBytes(e.value) === e.value ? null : inBytes(e.value))} />}
-        </Fold>
-      )}
       {f.behind.length > 0 && <Behind f={f} />}
     </li>
   )
@@ -127,13 +132,18 @@ function Behind({ f }: { f: PciFunction }) {
   )
 }
 
-const Tree = ({ functions }: { functions: PciFunction[] }) => (
-  <ul class="tree">
-    {functions.map((f) => (
-      <Function key={f.path} f={f} />
-    ))}
-  </ul>
-)
+function Tree({ functions }: { functions: PciFunction[] }) {
+  const { linked } = useContext(Viewed)
+  const [shown, rest] = useShown(functions, (f) => holdsLinked(f, linked))
+  return (
+    <ul class="tree">
+      {shown.map((f) => (
+        <Function key={f.path} f={f} />
+      ))}
+      {rest && <li>{rest}</li>}
+    </ul>
+  )
+}
 
 export function Pci({ facet, placement }: { facet: Facet; placement: Facet | undefined }) {
   return (

@@ -3,14 +3,16 @@
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
 import { Text } from '../parts'
-import { count, Entries, Fold, FoldAll, grouped, hex, holds, inBytes, Key, Viewed, within } from './common'
+import { count, Entries, Fold, FoldAll, grouped, hex, holds, inBytes, Key, natural, useShown, Viewed, within } from './common'
 
 export function Smbios({ facet }: { facet: Facet }) {
   const { linked } = useContext(Viewed)
   return (
     <>
       <FoldAll />
-      {grouped(facet, (key) => (key.includes('/') ? (key.split('/')[0] ?? '') : '')).map((g) =>
+      {grouped(facet, (key) => (key.includes('/') ? (key.split('/')[0] ?? '') : ''))
+        .sort((a, b) => natural(a.id, b.id))
+        .map((g) =>
         g.id ? (
           <section class="group" key={g.id}>
             <Fold id={g.id} open holds={holds(g.entries, linked)} summary={<Heading code={g.id} title={g.title} />}>
@@ -43,7 +45,7 @@ function Distances({ entries }: { entries: Entry[] }) {
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="Distances between nodes">
       <table class="matrix">
-        <caption>Distances between nodes, as SLIT has them: 10 is the node itself</caption>
+        <caption>Distances between nodes (SLIT); 10 is the node itself</caption>
         <thead>
           <tr>
             <th scope="col">from \ to</th>
@@ -82,7 +84,7 @@ function Topology({ entries }: { entries: Entry[] }) {
       <h4>Topology</h4>
       {sockets && dies && cores && threads && (
         <p>
-          {sockets} sockets × {dies} dies × {cores} cores × {threads} threads
+          {count(Number(sockets), 'socket')} × {count(Number(dies), 'die')} × {count(Number(cores), 'core')} × {count(Number(threads), 'thread')}
         </p>
       )}
       <Entries caption="Topology" entries={entries} label={(e) => within('topology', e.key).replace(/_/g, ' ')} />
@@ -90,17 +92,21 @@ function Topology({ entries }: { entries: Entry[] }) {
   )
 }
 
+const isDistance = (e: Entry): boolean => /^distance\/[^/]+\/[^/]+$/.test(e.key)
+
 export function Numa({ facet }: { facet: Facet }) {
   const part = (prefix: string) => facet.entries.filter((e) => e.key.startsWith(prefix))
   const contradictions = part('contradiction/')
   const topology = part('topology/')
-  const distances = facet.entries.filter((e) => /^distance\/[^/]+\/[^/]+$/.test(e.key))
+  const distances = facet.entries.filter(isDistance)
   const nodes = new Map<string, Entry[]>()
   const others: Entry[] = []
   for (const e of facet.entries) {
-    if (contradictions.includes(e) || topology.includes(e) || distances.includes(e)) continue
+    if (/^(contradiction|topology)\//.test(e.key) || isDistance(e)) continue
     const node = /^node\d+(?=\/)/.exec(e.key)?.[0]
-    if (node) nodes.set(node, [...(nodes.get(node) ?? []), e])
+    const known = node && nodes.get(node)
+    if (known) known.push(e)
+    else if (node) nodes.set(node, [e])
     else others.push(e)
   }
   return (
@@ -147,15 +153,18 @@ function runs(entries: Entry[], step: bigint): { runs: Run[]; others: Entry[] } 
     else at.set(place, (at.get(place) ?? new Map<string, Entry>()).set(m[2], e))
   }
   const found: Run[] = []
+  /** By where each would go on, and how it reads. */
+  const open = new Map<string, Run>()
   for (const [place, widths] of [...at].sort(([a], [b]) => (a < b ? -1 : 1)))
     for (const value of new Set([...widths.values()].map((e) => e.value))) {
       const these = [...widths].filter(([, e]) => e.value === value).sort(([a], [b]) => Number(a.slice(1)) - Number(b.slice(1)))
       const names = these.map(([name]) => name.slice(1)).join(', ')
-      const before = found.find((r) => r.last + step === place && r.widths === names && r.value === value)
-      if (before) {
-        before.last = place
-        before.entries.push(...these.map(([, e]) => e))
-      } else found.push({ first: place, last: place, widths: names, value, entries: these.map(([, e]) => e) })
+      let run = open.get(`${place} ${names} ${value}`)
+      if (run) {
+        run.last = place
+        run.entries.push(...these.map(([, e]) => e))
+      } else found.push((run = { first: place, last: place, widths: names, value, entries: these.map(([, e]) => e) }))
+      open.set(`${place + step} ${names} ${value}`, run)
     }
   return { runs: found, others }
 }
@@ -163,7 +172,8 @@ function runs(entries: Entry[], step: bigint): { runs: Run[]; others: Entry[] } 
 /** Ports or pages. `digits`: how an address of it is written. */
 export function Reads({ facet, step, what }: { facet: Facet; step: bigint; what: string }) {
   const { linked } = useContext(Viewed)
-  const { runs: rows, others } = runs(facet.entries, step)
+  const { runs: all, others } = runs(facet.entries, step)
+  const [rows, rest] = useShown(all, (r) => holds(r.entries, linked))
   const digits = step > 1n ? 16 : 4
   const text = (n: bigint) => '0x' + n.toString(16).padStart(digits, '0')
   return (
@@ -210,32 +220,23 @@ export function Reads({ facet, step, what }: { facet: Facet; step: bigint; what:
           </tbody>
         </table>
       )}
+      {rest}
     </>
   )
 }
-
-const functionOf = (key: string): string => (key.includes('/') ? key.slice(0, key.lastIndexOf('/')) : '')
 
 export function Placement({ facet, pci }: { facet: Facet; pci: Facet | undefined }) {
   const kinds = new Map((pci?.entries ?? []).map((e) => [e.key, e.value]))
-  const { linked } = useContext(Viewed)
   return (
     <>
       <p class="faint">Where firmware and the guest's system put it. It is never drift by itself.</p>
-      <FoldAll />
-      {grouped(facet, functionOf).map((g) => (
-        <section class="group" key={g.id}>
-          <Fold id={g.id} open={facet.entries.length <= 60} holds={holds(g.entries, linked)} summary={<Heading code={g.id || 'other'} title={g.title ?? count(g.entries.length, 'place')} />}>
-            {() => <Entries caption={`Placement of ${g.id}`} entries={g.entries} label={(e) => within(g.id, e.key)} more={(e) => <Text text={inBytes(kinds.get(e.key) ?? (e.value.includes('size=') ? e.value : ''))} />} />}
-          </Fold>
-        </section>
-      ))}
+      <Entries
+        caption="Where BARs and windows were put"
+        entries={facet.entries}
+        more={(e) => <Text text={kinds.has(e.key) ? inBytes(kinds.get(e.key) ?? '') : (/ (size=0x[0-9a-f]+)/.exec(e.value)?.[1] ?? '').replace(/.+/, inBytes)} />}
+      />
     </>
   )
-}
-
-export function Msr({ facet }: { facet: Facet }) {
-  return <Entries caption="Model-specific registers that were read" entries={facet.entries} />
 }
 
 export function Plain({ facet }: { facet: Facet }) {
