@@ -1,28 +1,479 @@
 // SPDX-License-Identifier: Apache-2.0
-import { askText, paths, useAnswer } from './api'
-import type { Diff } from './model'
-import { Copy, Empty, Failed, Loading, SeverityTag } from './parts'
-import type { Params } from './url'
+/** What differs between two fingerprints, who is to blame, and what it breaks. */
+import type { ComponentChildren } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import './diff.css'
+import { askText, paths, report, useAnswer, type Failure } from './api'
+import { Fold, openOf, Part } from './diff/fold'
+import { type Indexed } from './diff/items'
+import { Patch } from './diff/patch'
+import { FactorWords, isRegister, MovedTable, Rows, RowsByHarm, type Look } from './diff/rows'
+import { Sides, sidesOf } from './diff/sides'
+import type { Blame, Change, Diff, Severity, Side, Verdict } from './model'
+import { Command, Copy, Failed, Loading, Name, SeverityTag, Text, When } from './parts'
+import { change, diffLink, guestLink, link, sideOf, type Params } from './url'
+
+/** With more of them nobody wants all drawn; one by one behind "more". */
+const BITS_SHOWN = 12
+const SEVERITIES: Severity[] = ['critical', 'warning', 'info']
+const VERDICTS: Verdict[] = ['violation', 'unexplained', 'exempt', 'intended']
+
+const count = (n: number, what: string) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`
+
+/* ---- the two sides */
+
+/** A link's words for exactly this side, whatever becomes of the guest; null: it has no revision yet. */
+const pinOf = (s: Side) => (s.guest && s.revision ? sideOf(s.guest.id, s.revision) : s.digest)
+
+function SideWords({ side, again }: { side: Side; again: boolean }) {
+  const at = side.guest && side.revision ? guestLink(side.guest.id, { rev: side.revision }) : null
+  return (
+    <>
+      {!again && (side.guest ? <Name guest={side.guest} /> : <Text text={side.name || side.path || '?'} />)}{' '}
+      {at ? <a href={at}>revision {side.revision}</a> : side.digest && <code title={side.digest}>{side.digest.slice(0, 19)}</code>}
+    </>
+  )
+}
+
+function Head({ diff, params }: { diff: Diff; params: Params }) {
+  const again = !!diff.from.guest && diff.from.guest.id === diff.to.guest?.id
+  return (
+    <header>
+      <h1>
+        <SideWords side={diff.from} again={false} /> <span aria-hidden="true">→</span> <span class="ear">compared with</span> <SideWords side={diff.to} again={again} />
+      </h1>
+      <p class="faint times">
+        <When at={diff.from.at} /> → <When at={diff.to.at} />
+        {diff.machine && (
+          <>
+            {' · '}
+            <Text text={[diff.vmm, diff.machine].filter(Boolean).join(' ')} />
+          </>
+        )}
+      </p>
+      <Pins diff={diff} params={params} />
+    </header>
+  )
+}
+
+/** "Now" and "baseline" are others tomorrow; a link that is kept as evidence names revisions. */
+function Pins({ diff, params }: { diff: Diff; params: Params }) {
+  const { from, to, ...rest } = params
+  const a = pinOf(diff.from), b = pinOf(diff.to)
+  const [left, right] = sidesOf(params)
+  const exact = a && b ? diffLink(a, b, rest) : null
+  return (
+    <p class="tools">
+      {exact && (a !== from || b !== to) && <a href={exact}>Link to exactly this</a>}
+      {exact && !report && <Copy text={() => Promise.resolve(location.href.replace(/#.*/s, '') + exact)} label="Copy link" name="to exactly this comparison" />}
+      {left && right && <a href={diffLink(right, left, rest)}>Swap</a>}
+      {from && <Copy text={() => askText(paths.diffText(from, to))} label="Copy as text" name="the comparison, as abidrift diff prints it" />}
+    </p>
+  )
+}
+
+/* ---- the result */
+
+function parts<T extends string>(changes: Change[], values: T[], of: (c: Change) => T | null): string {
+  return values
+    .map((v) => [v, changes.filter((c) => of(c) === v).length] as const)
+    .filter(([, n]) => n > 0)
+    .map(([v, n]) => `${n.toLocaleString('en')} ${v}`)
+    .join(', ')
+}
+
+function Result({ diff, counted, suppressed, moved }: { diff: Diff; counted: Change[]; suppressed: number; moved: number }) {
+  const more = [suppressed && `${suppressed} suppressed`, moved && `${moved} moved`, diff.unknown.length && `${diff.unknown.length} unknown`].filter(Boolean).join(', ')
+  const facets = diff.unknown.filter((u) => u.key === null)
+  return (
+    <div class={`result result-${diff.result}`}>
+      {diff.result === 'drift' && (
+        <p>
+          <SeverityTag severity={diff.severity} verdict={diff.verdict} /> <strong>{count(counted.length, 'change')}</strong>
+          {': '}
+          {parts(counted, VERDICTS, (c) => c.verdict) || parts(counted, ['changed', 'lost', 'gained'], (c) => c.change)}
+          {more && <span class="faint">; {more}</span>}
+        </p>
+      )}
+      {diff.result === 'same' && (
+        <p>
+          <strong>{suppressed ? 'Nothing differs that counts.' : 'Nothing differs.'}</strong>
+          {more && <span class="faint"> {more}</span>}
+        </p>
+      )}
+      {diff.result === 'unknown' && (
+        <p>
+          <strong>It is not known whether they are the same.</strong> What was seen of both does not differ{more && <span class="faint">; {more}</span>}
+        </p>
+      )}
+      {facets.map((u) => (
+        <p>
+          <span class="tag state-unknown">not compared</span> {u.facet && <strong>{u.facet}: </strong>}
+          <Text text={u.reason ?? 'nobody knows why'} />
+        </p>
+      ))}
+      {diff.stale?.map((s) => (
+        <p>
+          <span class="tag severity-warning">
+            <span aria-hidden="true">▲ </span>old
+          </span>{' '}
+          Nothing has been heard of host <Text text={s.host} /> since <When at={s.at} />.
+        </p>
+      ))}
+      {diff.change_set && !report && (
+        <p>
+          <a href={link([], { set: diff.change_set })}>All guests with these changes</a> <code class="faint">{diff.change_set}</code>
+        </p>
+      )}
+    </div>
+  )
+}
+
+/* ---- what is looked at */
+
+function Choice({ name, value, of, children }: { name: string; value: string; of: [string, string][]; children: ComponentChildren }) {
+  return (
+    <label>
+      {children}{' '}
+      <select name={name} value={value} onChange={(e) => change({ [name]: e.currentTarget.value })}>
+        {of.map(([v, words]) => (
+          <option value={v}>{words}</option>
+        ))}
+      </select>
+    </label>
+  )
+}
+
+function counts(changes: Change[], of: (c: Change) => string): [string, string][] {
+  const found = new Map<string, number>()
+  for (const c of changes) found.set(of(c), (found.get(of(c)) ?? 0) + 1)
+  return [...found].map(([v, n]) => [v, `${v} (${n.toLocaleString('en')})`])
+}
+
+function Filters({ params, all, shown, registers, bits }: { params: Params; all: Change[]; shown: number; registers: number; bits: boolean }) {
+  const severities = counts(all, (c) => c.severity).sort(([a], [b]) => SEVERITIES.indexOf(a as Severity) - SEVERITIES.indexOf(b as Severity))
+  const everything: [string, string] = ['', `all (${all.length.toLocaleString('en')})`]
+  return (
+    <form class="filters" aria-label="What is shown" onSubmit={(e) => e.preventDefault()}>
+      <Choice name="view" value={params.view ?? ''} of={[['', 'rows'], ['unified', 'unified'], ['side', 'side by side']]}>
+        View
+      </Choice>
+      {!params.view && (
+        <Choice name="by" value={params.by === 'facet' ? 'facet' : ''} of={[['', 'cause'], ['facet', 'facet']]}>
+          By
+        </Choice>
+      )}
+      <Choice name="facet" value={params.facet ?? ''} of={[everything, ...counts(all, (c) => c.facet)]}>
+        Facet
+      </Choice>
+      <Choice name="severity" value={params.severity ?? ''} of={[everything, ...severities]}>
+        Severity
+      </Choice>
+      <label>
+        Find <input type="search" name="q" value={params.q ?? ''} placeholder="key, value, name of a bit" onInput={(e) => change({ q: e.currentTarget.value })} />
+      </label>
+      {registers > 0 && !params.view && (
+        <label>
+          <input type="checkbox" name="bits" checked={bits} onChange={(e) => change({ bits: e.currentTarget.checked ? '1' : '0' })} /> bits of registers
+        </label>
+      )}
+      <span role="status">{shown < all.length ? `${shown.toLocaleString('en')} of ${count(all.length, 'change')}` : ''}</span>
+    </form>
+  )
+}
+
+const holds = (c: Change, q: string) =>
+  [c.key, c.from, c.to, c.meaning, c.reason, c.impact, ...c.fields.map((f) => f.name)].some((text) => text?.toLowerCase().includes(q))
+
+/* ---- by what is to blame, by facet */
+
+function BlamePart({ blame, index, changes, worst, look }: { blame: Blame; index: number; changes: Indexed[]; worst: boolean; look: Look }) {
+  return (
+    <section class="blame">
+      <h2>
+        <SeverityTag severity={blame.severity} verdict={blame.verdict} /> <Text text={blame.title} /> <span class="faint">{count(changes.length, 'change')}</span>
+      </h2>
+      {(blame.because.length > 0 || blame.impact.length > 0) && (
+        <dl class="whys">
+          {blame.because.length > 0 && <dt>because</dt>}
+          {blame.because.map((text) => (
+            <dd>
+              <Text text={text} />
+            </dd>
+          ))}
+          {blame.impact.length > 0 && <dt>impact</dt>}
+          {blame.impact.map((text) => (
+            <dd>
+              <Text text={text} />
+            </dd>
+          ))}
+        </dl>
+      )}
+      <RowsByHarm changes={changes} id={`b${index}`} look={{ ...look, said: blame, blames: false }} fold={worst} />
+    </section>
+  )
+}
+
+function ByFacet({ changes, worst, look }: { changes: Indexed[]; worst: boolean; look: Look }) {
+  const facets = [...new Set(changes.map(({ c }) => c.facet))]
+  return (
+    <>
+      {facets.map((facet) => {
+        const here = changes.filter(({ c }) => c.facet === facet)
+        return (
+          <section key={facet}>
+            <h2>
+              {facet} <span class="faint">{parts(here.map(({ c }) => c), SEVERITIES, (c) => c.severity)}</span>
+            </h2>
+            <RowsByHarm changes={here} id={`f${facet}`} look={look} fold={worst} />
+          </section>
+        )
+      })}
+    </>
+  )
+}
+
+/* ---- what is folded below */
+
+function Suppressed({ diff, changes, look }: { diff: Diff; changes: Indexed[]; look: Look }) {
+  const overruns = diff.suppressed.filter((s) => !s.applied)
+  return (
+    <>
+      {overruns.map((s) => (
+        <p class="note">
+          <span class="tag severity-warning">
+            <span aria-hidden="true">▲ </span>rule not applied
+          </span>{' '}
+          Suppression rule <Text text={s.rule} /> hides nothing: it says at most {s.at_most}, and {s.changes} fit.
+        </p>
+      ))}
+      {changes.length > 0 && (
+        <Fold id="suppressed" open={look.open} summary={`${count(changes.length, 'change')} suppressed, so not counted`}>
+          {() =>
+            [...new Set(changes.map(({ c }) => c.suppressed_by))].map((rule) => {
+              const here = changes.filter(({ c }) => c.suppressed_by === rule)
+              const reason = diff.suppressed.find((s) => s.rule === rule)?.reason
+              return (
+                <section key={rule}>
+                  <h2>
+                    by rule <Text text={rule ?? ''} />
+                    {reason && (
+                      <>
+                        : <Text text={reason} />
+                      </>
+                    )}{' '}
+                    <span class="faint">{here.length}</span>
+                  </h2>
+                  <Rows changes={here} id={`s${rule}`} look={{ ...look, said: null, blames: true }} />
+                </section>
+              )
+            })
+          }
+        </Fold>
+      )}
+    </>
+  )
+}
+
+function Unknown({ diff, open }: { diff: Diff; open: Set<string> }) {
+  const keys = diff.unknown.filter((u) => u.key !== null)
+  if (!keys.length) return null
+  return (
+    <Fold id="unknown" open={open} summary={`${count(keys.length, 'entry').replace('entrys', 'entries')} unknown, so not compared`}>
+      {() => (
+        <Part all={keys} id="unknownall" open={open} what="entries">
+          {(some) => (
+            <div class="wide" tabIndex={0} role="region" aria-label="What was not compared">
+              <table class="plain">
+                <caption class="ear">What was not compared</caption>
+                <thead>
+                  <tr>
+                    <th scope="col">Facet</th>
+                    <th scope="col">Key</th>
+                    <th scope="col">Why</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {some.map((u) => (
+                    <tr>
+                      <td>{u.facet}</td>
+                      <th scope="row">
+                        <code>
+                          <Text text={u.key ?? ''} />
+                        </code>
+                      </th>
+                      <td>
+                        <Text text={u.reason ?? ''} />
+                      </td>
+                    </tr>
+                  ))}
+                </tbody>
+              </table>
+            </div>
+          )}
+        </Part>
+      )}
+    </Fold>
+  )
+}
+
+function Context({ diff, open }: { diff: Diff; open: Set<string> }) {
+  if (!diff.context.length) return null
+  return (
+    <Fold id="context" open={open} summary={`${count(diff.context.length, 'factor')} changed on the host's side`}>
+      {() => (
+        <ul class="context">
+          {diff.context.map((f) => (
+            <li>
+              <FactorWords factor={f} />
+            </li>
+          ))}
+        </ul>
+      )}
+    </Fold>
+  )
+}
+
+function CliText({ path }: { path: string }) {
+  const [text, setText] = useState<string | null>(null)
+  const [failure, fail] = useState<Failure | null>(null)
+  useEffect(() => {
+    let gone = false
+    askText(path).then(
+      (t) => gone || (setText(t), fail(null)),
+      (e: Failure) => gone || fail(e)
+    )
+    return () => void (gone = true)
+  }, [path])
+  if (failure) return <Failed failure={failure} what="The text" />
+  if (text === null) return <Loading what="the text" />
+  return (
+    <pre class="cli" tabIndex={0} role="region" aria-label="The comparison as text">
+      {text}
+    </pre>
+  )
+}
+
+function Accept({ diff }: { diff: Diff }) {
+  const accept = diff.accept
+  if (!accept?.guest && !accept?.change_set) return null
+  return (
+    <section>
+      <h2>To accept</h2>
+      {accept.guest && (
+        <>
+          <p>To make what is now the baseline of this guest:</p>
+          <Command text={accept.guest} name="the command that accepts for this guest" />
+        </>
+      )}
+      {accept.change_set && (
+        <>
+          <p>For all guests with these changes:</p>
+          <Command text={accept.change_set} name="the command that accepts for all guests with these changes" />
+        </>
+      )}
+    </section>
+  )
+}
+
+/* ---- all of it */
+
+function Comparison({ diff, params }: { diff: Diff; params: Params }) {
+  const open = openOf(params)
+  const every: Indexed[] = diff.changes.map((c, index) => ({ index, c }))
+  const suppressed = every.filter(({ c }) => c.suppressed_by !== null)
+  const counted = every.filter(({ c }) => c.suppressed_by === null)
+  const q = (params.q ?? '').toLowerCase()
+  const shown = counted.filter(({ c }) => (!params.facet || c.facet === params.facet) && (!params.severity || c.severity === params.severity) && (!q || holds(c, q)))
+  const registers = counted.filter(({ c }) => isRegister(c)).length
+  const bits = params.bits ? params.bits === '1' : registers <= BITS_SHOWN
+  const moved = diff.moved.length + diff.changes.reduce((n, c) => n + c.moved.length, 0)
+  const blames = diff.blames ?? []
+  const blameOf = new Map<number, Blame>()
+  for (const b of blames) for (const index of b.changes) blameOf.set(index, b)
+  // What is true of all of them stands above all of them.
+  const first = counted[0]?.c ?? null
+  const said = first && counted.every(({ c }) => c.verdict === first.verdict && c.severity === first.severity) ? first : null
+  const look: Look = { open, bits, said, blames: params.by === 'facet', blame: (index) => blameOf.get(index)?.title ?? null }
+  const worst = (diff.severity === 'critical' || diff.severity === 'warning') && !params.severity && !q
+  const byIndex = new Map(shown.map((at) => [at.index, at]))
+  const unblamed = shown.filter(({ index }) => !blameOf.has(index))
+  return (
+    <>
+      <Head diff={diff} params={params} />
+      <Result diff={diff} counted={counted.map(({ c }) => c)} suppressed={suppressed.length} moved={moved} />
+      {counted.length > 0 && <Filters params={params} all={counted.map(({ c }) => c)} shown={shown.length} registers={registers} bits={bits} />}
+      {counted.length > 0 && !shown.length && (
+        <p class="note">
+          None of the {count(counted.length, 'change')} is such. <a href={diffLink(params.from ?? '', params.to)}>All of them</a>
+        </p>
+      )}
+      {params.view ? (
+        <Patch changes={shown} side={params.view === 'side'} open={open} />
+      ) : params.by === 'facet' ? (
+        <ByFacet changes={shown} worst={worst} look={look} />
+      ) : (
+        <>
+          {blames.map((b, index) => {
+            const here = b.changes.flatMap((i) => byIndex.get(i) ?? [])
+            return here.length > 0 && <BlamePart key={index} blame={b} index={index} changes={here} worst={worst} look={look} />
+          })}
+          {unblamed.length > 0 && <RowsByHarm changes={unblamed} id="u" look={look} fold={worst} />}
+        </>
+      )}
+      <div class="folds">
+        <Suppressed diff={diff} changes={suppressed} look={look} />
+        {diff.moved.length > 0 && (
+          <Fold id="moved" open={open} summary={`${count(diff.moved.length, 'placement')} moved, and nothing that was seen moved ${diff.moved.length === 1 ? 'it' : 'them'}`}>
+            {() => (
+              <Part all={diff.moved} id="movedall" open={open} what="placements">
+                {(some) => <MovedTable moved={some} caption="Placements that moved" />}
+              </Part>
+            )}
+          </Fold>
+        )}
+        <Context diff={diff} open={open} />
+        <Unknown diff={diff} open={open} />
+        {params.from && (
+          <Fold id="text" open={open} summary="As text, as abidrift diff prints it">
+            {() => <CliText path={paths.diffText(params.from ?? '', params.to)} />}
+          </Fold>
+        )}
+      </div>
+      <Accept diff={diff} />
+    </>
+  )
+}
 
 export function DiffView({ params }: { params: Params }) {
   const { from, to } = params
-  const { value, failure } = useAnswer<Diff>(from ? paths.diff(from, to) : null, false)
-  if (!from) return <Empty>Which two? abidrift compares any revisions of any guests.</Empty>
-  if (!value) return failure ? <Failed failure={failure} what="The comparison" /> : <Loading what="the comparison" />
+  const exact = /@\d+$|^sha256:/
+  const { value, failure } = useAnswer<Diff>(from ? paths.diff(from, to) : null, !!from && !(exact.test(from) && exact.test(to ?? '')))
+  if (!from)
+    return (
+      <>
+        <h1>Compare</h1>
+        <p>Any two: revisions, guests, a guest with another. One alone is compared with what it is now.</p>
+        <Sides params={params} />
+      </>
+    )
   return (
     <>
-      <h1>
-        {value.from.name} → {value.to.name}
-      </h1>
-      <SeverityTag severity={value.severity} verdict={value.verdict} />
-      <Copy text={() => askText(paths.diffText(from, to))} label="Copy as text" name="the comparison" />
-      <ul>
-        {value.changes.map((c) => (
-          <li key={c.facet + c.key}>
-            {c.facet} <code>{c.key}</code> {c.change} <code>{c.from}</code> → <code>{c.to}</code>
-          </li>
-        ))}
-      </ul>
+      <Fold id="choose" open={openOf(params)} summary="Compare others">
+        {() => <Sides params={params} />}
+      </Fold>
+      {value && failure && <Failed failure={failure} what="What is newer" />}
+      {value ? <Comparison diff={value} params={params} /> : failure ? <NotCompared failure={failure} params={params} /> : <Loading what="the comparison" />}
+    </>
+  )
+}
+
+function NotCompared({ failure, params }: { failure: Failure; params: Params }) {
+  return (
+    <>
+      <h1>Compare</h1>
+      <Failed failure={failure} what="The comparison" />
+      <Sides params={params} />
     </>
   )
 }

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+/** What is folded, and which folds are open: in the URL, so that who gets the link sees the same. */
+import type { ComponentChildren } from 'preact'
+import { change, type Params } from '../url'
+
+export const openOf = (params: Params): Set<string> => new Set((params.open ?? '').split(',').filter(Boolean))
+
+function setOpen(open: Set<string>, id: string, now: boolean): void {
+  const next = new Set(open)
+  if (now) next.add(id)
+  else next.delete(id)
+  change({ open: [...next].sort().join(',') })
+}
+
+/** Its inside is made only where somebody looks at it: there may be thousands. */
+export function Fold({ id, open, summary, children, kind }: { id: string; open: Set<string>; summary: ComponentChildren; children: () => ComponentChildren; kind?: string }) {
+  const is = open.has(id)
+  return (
+    <details class={kind ?? 'fold'} open={is} onToggle={(e) => e.currentTarget.open !== is && setOpen(open, id, e.currentTarget.open)}>
+      <summary>{summary}</summary>
+      {is && children()}
+    </details>
+  )
+}
+
+export function More({ id, open, name }: { id: string; open: Set<string>; name: string }) {
+  const is = open.has(id)
+  return (
+    <button type="button" class="small more" aria-expanded={is} aria-label={`${is ? 'less' : 'more'} of ${name}`} onClick={() => setOpen(open, id, !is)}>
+      {is ? 'less' : 'more'}
+    </button>
+  )
+}
+
+/** As many as people read at once; the rest when asked for. */
+export const SHOWN = 100
+
+export function Part<T>({ all, id, open, what, children }: { all: T[]; id: string; open: Set<string>; what: string; children: (some: T[]) => ComponentChildren }) {
+  const whole = all.length <= SHOWN || open.has(id)
+  return (
+    <>
+      {children(whole ? all : all.slice(0, SHOWN))}
+      {!whole && (
+        <p class="part">
+          {SHOWN} of {all.length.toLocaleString('en')} {what}.{' '}
+          <button type="button" class="small" onClick={() => setOpen(open, id, true)}>
+            Show all {all.length.toLocaleString('en')}
+          </button>
+        </p>
+      )}
+    </>
+  )
+}

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+/** Every key by itself, before and after: below each other like a patch, or beside each other. */
+import type { Change } from '../model'
+import { SeverityTag, Text } from '../parts'
+import { Part } from './fold'
+import { type Indexed } from './items'
+import { Fields, SIGNS, Value } from './values'
+
+function byFacet(changes: Indexed[]): [string, Indexed[]][] {
+  const facets = new Map<string, Indexed[]>()
+  for (const at of changes) facets.set(at.c.facet, [...(facets.get(at.c.facet) ?? []), at])
+  return [...facets]
+}
+
+const Key = ({ c }: { c: Change }) => (
+  <div class="patch-key">
+    <span class={`sign sign-${c.change}`} aria-hidden="true">
+      {SIGNS[c.change]}
+    </span>{' '}
+    <code>
+      <Text text={c.key} />
+    </code>{' '}
+    {c.change} <SeverityTag severity={c.severity} verdict={c.verdict} />
+    {c.fields.length > 0 && <Fields c={c} />}
+    {!c.fields.length && c.meaning && (
+      <span class="faint">
+        {' '}
+        <Text text={c.meaning} />
+      </span>
+    )}
+  </div>
+)
+
+function Line({ sign, text, whole }: { sign: '+' | '−'; text: string; whole: boolean }) {
+  return (
+    <div class={`line line-${sign === '+' ? 'gained' : 'lost'}`}>
+      <span class="line-sign" aria-hidden="true">
+        {sign}
+      </span>
+      <span class="ear">{sign === '+' ? 'after: ' : 'before: '}</span>
+      <Value text={text} whole={whole} />
+    </div>
+  )
+}
+
+/** Digests in full: they stand below each other to be compared. Long strings are for "more" of the rows. */
+const isShort = (text: string | null) => (text ?? '').length < 1000
+
+export function Patch({ changes, side, open }: { changes: Indexed[]; side: boolean; open: Set<string> }) {
+  return (
+    <>
+      {byFacet(changes).map(([facet, all]) => (
+        <section key={facet}>
+          <h2>
+            {facet} <span class="faint">{all.length}</span>
+          </h2>
+          <Part all={all} id={`f${facet}all`} open={open} what="changes">
+            {(some) => (
+              <ul class={side ? 'patch sides' : 'patch'}>
+                {some.map(({ index, c }) => (
+                  <li key={index}>
+                    <Key c={c} />
+                    {side ? (
+                      <div class="columns">
+                        <div class="line line-lost">
+                          <span class="line-side">before</span> {c.from === null ? <span class="faint">not there</span> : <Value text={c.from} whole={isShort(c.from)} />}
+                        </div>
+                        <div class="line line-gained">
+                          <span class="line-side">after</span> {c.to === null ? <span class="faint">not there</span> : <Value text={c.to} whole={isShort(c.to)} />}
+                        </div>
+                      </div>
+                    ) : (
+                      <>
+                        {c.from !== null && <Line sign="−" text={c.from} whole={isShort(c.from)} />}
+                        {c.to !== null && <Line sign="+" text={c.to} whole={isShort(c.to)} />}
+                      </>
+                    )}
+                  </li>
+                ))}
+              </ul>
+            )}
+          </Part>
+        </section>
+      ))}
+    </>
+  )
+}

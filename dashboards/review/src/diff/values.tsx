@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+import type { Change } from '../model'
+import { Text } from '../parts'
+
+/** Of a longer text the rest is shown where somebody opens its row. */
+const LONG = 240
+
+export const SIGNS: Record<Change['change'], string> = { changed: '~', lost: '−', gained: '+' }
+
+/** As much of a digest as the CLI shows: it tells that something differs, and nobody reads all of it. */
+const short = (text: string) => text.replace(/\b(sha256[:=][0-9a-f]{12})[0-9a-f]{52}\b/g, '$1…')
+
+/** A value of one side; null: it is not there. */
+export function Value({ text, whole = false }: { text: string | null; whole?: boolean }) {
+  if (text === null) return <span class="faint">none</span>
+  if (text === '') return <span class="faint">empty</span>
+  const shown = whole ? text : short(text)
+  return (
+    <code>
+      <Text text={whole ? shown : shown.slice(0, LONG)} />
+      {!whole && shown.length > LONG && <span class="faint">… {(shown.length - LONG).toLocaleString('en')} more characters</span>}
+    </code>
+  )
+}
+
+export function Arrow() {
+  return (
+    <span class="arrow">
+      <span aria-hidden="true"> → </span>
+      <span class="ear"> then </span>
+    </span>
+  )
+}
+
+/** From what to what; of what came or went, what it was. */
+export function Pair({ from, to, whole }: { from: string | null; to: string | null; whole?: boolean }) {
+  if (from !== null && to !== null)
+    return (
+      <>
+        <Value text={from} whole={whole} />
+        <Arrow />
+        <Value text={to} whole={whole} />
+      </>
+    )
+  return <Value text={from ?? to} whole={whole} />
+}
+
+/** "rtm 1 → 0 (ebx[11])". */
+export function Fields({ c }: { c: Change }) {
+  return (
+    <ul class="fields">
+      {c.fields.map((f) => {
+        const bit = !f.bits.includes(':')
+        const sign = bit && f.from === '1' ? '−' : bit && f.from === '0' ? '+' : '~'
+        return (
+          <li>
+            <span class={`sign sign-${sign === '−' ? 'lost' : sign === '+' ? 'gained' : 'changed'}`} aria-hidden="true">
+              {sign}
+            </span>{' '}
+            <code>
+              <Text text={f.name} />
+            </code>{' '}
+            {f.from ?? 'none'}
+            <Arrow />
+            {f.to ?? 'none'} <span class="faint">({f.bits})</span>
+          </li>
+        )
+      })}
+    </ul>
+  )
+}
