@@ -78,7 +78,7 @@ void export_side_put(struct buffer *out, const char *id, uint32_t revision)
 static int find(struct export_work *w, const char *guest, struct error *e)
 {
 	struct side baseline = SIDE_INIT;
-	struct api_newest part = { .limit = HISTORY_EVENTS, .characters = HISTORY_CHARACTERS };
+	struct api_newest part = { .host = true, .limit = HISTORY_EVENTS, .characters = HISTORY_CHARACTERS };
 	struct buffer side = BUFFER_INIT;
 	int err = side_of_name(w->store, guest, SIDE_NOW, 0, &w->now, e);
 
@@ -168,7 +168,7 @@ static void history_add(struct export_work *w)
 {
 	struct buffer text = BUFFER_INIT;
 
-	answer(w, "/api/v1/history?guest=", "", w->history);
+	answer(w, "/api/v1/history?guest=", "&host=yes", w->history);
 	history_text(json_object_get(w->history, "events"), &text);
 	export_report_text(&w->report, "What happened", text.data, text.size);
 	export_files_add(&w->files, "history.txt", "what happened to the guest and its host, in the order of time, as `abidrift history` prints it", w->as_of,
