@@ -112,7 +112,7 @@ export function Timeline({ id, params, guest, revisions, until }: TimelineProps)
   }, [all])
   const spans = useMemo(() => ({ boots: boots(all, guest, revisions), drifts: drifts(all, guest) }), [all, guest, revisions])
 
-  const numbers = revisions.length ? revisions.map((r) => r.revision) : all.flatMap((h) => (h.kind === 'fingerprint' && h.event?.revision ? [h.event.revision] : []))
+  const numbers = [...revisions.map((r) => r.revision), ...all.flatMap((h) => (h.kind === 'fingerprint' && h.event?.revision ? [h.event.revision] : []))]
   const revisionBefore = (n: number) => numbers.reduce<number | null>((best, r) => (r < n && (best === null || r > best) ? r : best), null)
   const path = parse(location.hash).path
   const to = (changes: Record<string, string | null>) => link(path, { ...params, ...changes })

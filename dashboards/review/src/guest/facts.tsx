@@ -47,7 +47,7 @@ function MarkOf({ mark, id, of }: { mark: Mark; id: string; of: string }) {
 export function Facts({ guest: g }: { guest: Guest }) {
   const vmm = g.vmm
   return (
-    <dl class="facts">
+    <dl class="guest-facts">
       <Fact name={g.running ? 'Runs on' : 'Ran on'}>
         {g.host ? <Text text={g.host} /> : g.host === null ? <Unknown /> : 'this host'}
         {g.pid !== null && <>, process {g.pid}</>}

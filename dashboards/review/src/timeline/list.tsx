@@ -6,17 +6,30 @@ import { Name, SeverityTag, Text, When } from '../parts'
 import { change, diffLink, guestLink, sideOf } from '../url'
 import { type Happening, type Kind, KINDS } from './happenings'
 
-function Factors({ factors }: { factors: Factor[] | null }) {
-  if (!factors?.length) return null
+const MOST = 6
+
+function Factors({ factors }: { factors: Factor[] }) {
+  if (!factors.length) return null
   return (
     <ul class="factors">
-      {factors.map((f) => (
-        <li key={f.factor}>
-          {f.factor} <code>{f.from ?? 'none'}</code> → <code>{f.to ?? 'none'}</code>
+      {factors.slice(0, MOST).map((f, i) => (
+        <li key={i}>
+          <Text text={f.factor} /> <code>{f.from === null ? 'none' : <Text text={f.from} />}</code> → <code>{f.to === null ? 'none' : <Text text={f.to} />}</code>
         </li>
       ))}
+      {factors.length > MOST && <li>and {factors.length - MOST} more</li>}
     </ul>
   )
+}
+
+/** Of drift what is to blame for it, which of a list is only what differs; else what differs in the context. */
+function factorsOf(e: Event): Factor[] {
+  const best = new Map<string, Factor>()
+  for (const c of e.changes ?? []) {
+    const f = c.cause?.[0]
+    if (f) best.set([f.factor, f.from, f.to].join('\n'), f)
+  }
+  return best.size ? [...best.values()] : (e.context ?? [])
 }
 
 const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
@@ -59,7 +72,7 @@ function Why({ h, id }: { h: Happening; id: string }) {
       ) : (
         <Text text={e?.reason ?? ''} />
       )}
-      <Factors factors={e?.context ?? null} />
+      {e && <Factors factors={factorsOf(e)} />}
       {e?.guests?.some((g) => g.id === id) && <div>This guest drifted because of it.</div>}
       {others.length > 0 && (
         <div>
@@ -146,7 +159,7 @@ export function Events({ id, shown, more, selected, before }: EventsProps) {
                 <td>
                   <Text text={h.event?.by ?? ''} />
                 </td>
-                <td>
+                <td class="leads">
                   <Leads event={h.event} id={id} before={h.event?.revision ? before(h.event.revision) : null} />
                 </td>
               </tr>
