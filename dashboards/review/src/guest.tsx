@@ -11,7 +11,7 @@ import { StateNote } from './guest/state'
 import type { GuestList, Show } from './model'
 import { Copy, Empty, Failed, Loading, Name, nameOf, SeverityTag, StateTag, Text, When } from './parts'
 import { Timeline } from './timeline'
-import { diffLink, guestLink, sideOf, type Params } from './url'
+import { diffLink, guestLink, link, sideOf, type Params } from './url'
 
 /** Of a revision that is not what the guest is now. */
 function Earlier({ show }: { show: Show }) {
@@ -79,6 +79,7 @@ export function GuestView({ id, params }: { id: string; params: Params }) {
       {!value && failure && (
         <p class="links">
           {params.rev && <a href={guestLink(id)}>What the guest is now</a>}
+          {!report && gone && <a href={link([], { q: id })}>Guests whose name or id holds this</a>}
           {!report && <a href="#/">All guests</a>}
         </p>
       )}

@@ -99,6 +99,7 @@ export function Timeline({ id, params, guest, revisions, until }: TimelineProps)
   // A clock of a browser that is behind the host's takes nothing away.
   const end = until || (guest && !guest.running) ? Math.max(last, Date.parse(until ?? '') || last) : Math.max(now, last)
   const range = rangeOf(params, first, params.since && !params.until ? Math.max(now, last) : end)
+  const eventful: Range = { from: first - Math.max((last - first) / 40, 500), to: last + Math.max((last - first) / 40, 500) }
   const inRange = wanted.filter((h) => h.ms >= range.from && h.ms <= range.to)
   const selected = params.event
   const listed = wanted.filter((h) => (h.ms >= range.from && h.ms <= range.to) || h.key === selected).reverse()
@@ -152,6 +153,11 @@ export function Timeline({ id, params, guest, revisions, until }: TimelineProps)
                   {label}
                 </a>
               ))}
+              {last > first && (
+                <a href={to({ ...rangeParams(eventful) })} aria-current={params.since === rangeParams(eventful).since && params.until === rangeParams(eventful).until ? 'true' : undefined}>
+                  First to last event
+                </a>
+              )}
               <a href={to({ since: null, until: null })} aria-current={!params.since && !params.until ? 'true' : undefined}>
                 All
               </a>

@@ -11,7 +11,7 @@ export function ContextTable({ context, params }: { context: Record<string, stri
       <h2 id="context">Context</h2>
       <Fold name="context" params={params} title={`What the host was, and how the VMM was started: ${factors.length} factors`}>
         {() => (
-          <div class="wide" tabIndex={0} role="region" aria-label="Context">
+          <div class="wide" tabIndex={0} role="region" aria-label="List of factors">
             <table>
               <caption class="faint">None of it is the guest's ABI. It is what changes of it are explained by.</caption>
               <thead>

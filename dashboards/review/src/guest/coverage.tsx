@@ -25,7 +25,7 @@ export function CoverageTable({ show, params }: { show: Show; params: Params }) 
         }
       >
         {() => (
-          <div class="wide" tabIndex={0} role="region" aria-label="Coverage">
+          <div class="wide" tabIndex={0} role="region" aria-label="List of facets and their coverage">
             <table>
               <caption class="faint">complete: all of it. witnessed: what the guest asked for. none: nothing.</caption>
               <thead>

@@ -74,7 +74,7 @@ export function Facts({ guest: g }: { guest: Guest }) {
             )}
             {vmm.replaced && <strong> replaced on disk since it was started</strong>}
             {vmm.build_id && (
-              <details class="digest">
+              <details class="digest build-id">
                 <summary>build id</summary>
                 <code>{vmm.build_id}</code>
               </details>

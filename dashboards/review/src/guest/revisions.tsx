@@ -28,7 +28,7 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
   return (
     <section aria-labelledby="revisions">
       <h2 id="revisions">Revisions</h2>
-      <div class="wide" tabIndex={0} role="region" aria-label="Revisions">
+      <div class="wide" tabIndex={0} role="region" aria-label="List of revisions">
         <table class="revisions">
           <caption class="faint">Fingerprints that are kept, newest first. Choose two to compare.</caption>
           <thead>

@@ -79,6 +79,7 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
   const asks = g.baseline !== null && (g.state === 'drift' || g.state === 'unknown')
   const { value: diff, failure } = useAnswer<Diff>(asks ? paths.diff(sideOf(g.id)) : null, true)
   const set = g.change_set ? list?.change_sets.find((s) => s.id === g.change_set) : undefined
+  const silent = g.running ? list?.stale.find((s) => s.host === g.host) : undefined
   const compare = g.baseline && (
     <a class="button" href={diffLink(sideOf(g.id))}>
       Compare baseline → now
@@ -125,6 +126,11 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
           </>
         )}
       </p>
+      {silent && (
+        <p>
+          <strong>This is old:</strong> the monitor of its host has said nothing since <When at={silent.at} />.
+        </p>
+      )}
       {set?.summary && g.state === 'drift' && !diff?.blames?.length && (
         <p>
           <Text text={set.summary} />

@@ -101,8 +101,8 @@ function Leads({ event, id, before }: { event: Event | null; id: string; before:
       {before !== null && (event.type === 'fingerprint' || event.type === 'drift') && (
         <>
           {' '}
-          <a href={diffLink(sideOf(id, before), sideOf(id, revision))} aria-label={`Compare revision ${before} with revision ${revision}`}>
-            {before} → {revision}
+          <a href={diffLink(sideOf(id, before), sideOf(id, revision))}>
+            compare {before} → {revision}
           </a>
         </>
       )}
@@ -132,7 +132,7 @@ export function Events({ id, shown, more, selected, before }: EventsProps) {
   const cut = more ? shown : shown.filter((h, i) => i < FEW || h === chosen)
   return (
     <>
-      <div class="wide" tabIndex={0} role="region" aria-label="Events">
+      <div class="wide" tabIndex={0} role="region" aria-label="List of events">
         <table class="events">
           <caption>Events, newest first</caption>
           <thead>
