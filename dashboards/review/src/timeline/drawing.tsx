@@ -41,6 +41,9 @@ const INFO = 'M-5,0 A5,5 0 1 0 5,0 A5,5 0 1 0 -5,0 Z'
 const bySeverity: Partial<Record<Severity, string>> = { critical: CRITICAL, info: INFO, none: INFO }
 const signOf = (h: Happening) => ((h.kind === 'drift' || (h.kind === 'alert' && h.alert?.type === 'drift')) && h.severity && bySeverity[h.severity]) || SIGNS[h.kind]
 
+/** How much wider, and moved by how much of the width. */
+const ZOOMS: Record<string, [number, number]> = { '+': [0.5, 0], '=': [0.5, 0], '-': [2, 0], '[': [1, -0.5], ']': [1, 0.5] }
+
 const AXIS = 22
 const ROOM = 17
 
@@ -85,16 +88,24 @@ export function Drawing({ all, boots, drifts, range, end, selected, words, linkT
   const marks = lanes.map((l) => heaps(inRange.filter((h) => l.kinds.includes(h.kind)), place, ROOM))
   const keyOf = (p: Placed<Happening>) => p.items[0]?.key ?? ''
   const shown = marks.flat()
-  const stop = shown.some((p) => keyOf(p) === focused) ? focused : keyOf(shown[0] ?? { x: 0, items: [] })
+  const stop = keyOf(shown.find((p) => keyOf(p) === focused) ?? shown.find((p) => p.items.some((h) => h.key === focused)) ?? shown[0] ?? { x: 0, items: [] })
 
   /** One stop of Tab for all marks; arrows go between them. */
+  const keep = useRef(false)
+  useLayoutEffect(() => {
+    if (!keep.current || !box.current) return
+    keep.current = false
+    // What had the focus may be out of range, or in a heap.
+    const svg = box.current.querySelector('svg')
+    ;(svg?.querySelector<SVGAElement>('a[tabindex="0"]') ?? svg)?.focus()
+  })
   const onKeyDown = (e: KeyboardEvent) => {
     if (e.ctrlKey || e.metaKey || e.altKey) return
-    if (e.key === '+' || e.key === '=') onZoom(0.5, 0)
-    else if (e.key === '-') onZoom(2, 0)
-    else if (e.key === '[') onZoom(1, -0.5)
-    else if (e.key === ']') onZoom(1, 0.5)
-    else if (!move(e.key)) return
+    const zoom = ZOOMS[e.key]
+    if (zoom) {
+      keep.current = true
+      onZoom(...zoom)
+    } else if (!move(e.key)) return
     e.preventDefault()
   }
   const move = (key: string): boolean => {
@@ -143,7 +154,7 @@ export function Drawing({ all, boots, drifts, range, end, selected, words, linkT
   return (
     <div class="drawing" ref={box}>
       {width > 0 && (
-        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" aria-label="Timeline" aria-describedby={describedBy} onKeyDown={onKeyDown}>
+        <svg width={width} height={height} viewBox={`0 0 ${width} ${height}`} role="group" tabindex={-1} aria-label="Timeline" aria-describedby={describedBy} onKeyDown={onKeyDown}>
           <defs>
             <pattern id="hatch-critical" width="6" height="6" patternUnits="userSpaceOnUse">
               <path d="M0,6 L6,0 M0,0 L6,6" class="severity-critical" />
