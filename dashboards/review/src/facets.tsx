@@ -249,7 +249,7 @@ function One({ facet: f, facets, linked }: { facet: Facet; facets: Map<string, F
         <Empty>
           {f.coverage === 'none' ? (
             <>
-              Nothing of it could be seen{f.reason && <>: <Text text={f.reason} /></>}. <code>abidrift doctor</code> says what this host can show, and how to get the rest.
+              Nothing of it was seen; the reason stands above. What this host can show at all, and how to get the rest: <code>abidrift doctor</code>.
             </>
           ) : f.coverage === 'witnessed' ? (
             'Nothing of it was seen so far.'

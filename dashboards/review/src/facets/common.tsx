@@ -115,12 +115,14 @@ export const Value = ({ text }: { text: string }) => (
 
 const SHOWN = 400
 
-/** The first of a long list, and a button for the rest. All of it where `holds` says that what was linked to lies behind. */
+/** The first of a long list, and a button for the rest. Where `holds` says that what was linked to lies behind: what stands around it. */
 export function useShown<T>(list: T[], holds: (item: T) => boolean): [T[], ComponentChildren] {
   const [all, setAll] = useState(false)
-  if (all || list.length <= SHOWN || list.slice(SHOWN).some(holds)) return [list, null]
+  if (all || list.length <= SHOWN) return [list, null]
+  const at = list.findIndex(holds)
+  const from = at < SHOWN ? 0 : at - SHOWN / 4
   return [
-    list.slice(0, SHOWN),
+    list.slice(from, from + SHOWN),
     <button type="button" onClick={() => setAll(true)}>
       Show all {list.length.toLocaleString('en')}
     </button>,

@@ -7,12 +7,12 @@ import { count, Entries, Fold, FoldAll, grouped, hex, holds, inBytes, Key, natur
 
 export function Smbios({ facet }: { facet: Facet }) {
   const { linked } = useContext(Viewed)
+  const groups = grouped(facet, (key) => (key.includes('/') ? (key.split('/')[0] ?? '') : '')).sort((a, b) => natural(a.id, b.id))
+  const [shown, rest] = useShown(groups, (g) => holds(g.entries, linked))
   return (
     <>
       <FoldAll />
-      {grouped(facet, (key) => (key.includes('/') ? (key.split('/')[0] ?? '') : ''))
-        .sort((a, b) => natural(a.id, b.id))
-        .map((g) =>
+      {shown.map((g) =>
         g.id ? (
           <section class="group" key={g.id}>
             <Fold id={g.id} open holds={holds(g.entries, linked)} summary={<Heading code={g.id} title={g.title} />}>
@@ -23,6 +23,7 @@ export function Smbios({ facet }: { facet: Facet }) {
           <Entries key="" caption="Of the tables as a whole" entries={g.entries} />
         ),
       )}
+      {rest}
     </>
   )
 }
@@ -45,7 +46,7 @@ function Distances({ entries }: { entries: Entry[] }) {
   return (
     <div class="wide" tabIndex={0} role="region" aria-label="Distances between nodes">
       <table class="matrix">
-        <caption>Distances between nodes (SLIT); 10 is the node itself</caption>
+        <caption>From the node of a row to that of a column (SLIT); 10 is the node itself</caption>
         <thead>
           <tr>
             <th scope="col">from \ to</th>
@@ -94,7 +95,10 @@ function Topology({ entries }: { entries: Entry[] }) {
 
 const isDistance = (e: Entry): boolean => /^distance\/[^/]+\/[^/]+$/.test(e.key)
 
+const nodeCount = (distances: Entry[]): number => new Set(distances.map((e) => e.key.split('/')[1])).size
+
 export function Numa({ facet }: { facet: Facet }) {
+  const { linked } = useContext(Viewed)
   const part = (prefix: string) => facet.entries.filter((e) => e.key.startsWith(prefix))
   const contradictions = part('contradiction/')
   const topology = part('topology/')
@@ -127,7 +131,13 @@ export function Numa({ facet }: { facet: Facet }) {
             <Entries caption={id} entries={entries} label={(e) => within(id, e.key)} />
           </section>
         ))}
-      {distances.length > 0 && <Distances entries={distances} />}
+      {distances.length > 0 && (
+        <section class="group">
+          <Fold id="distances" open={nodeCount(distances) <= 32} holds={holds(distances, linked)} summary={<h4>Distances between nodes</h4>}>
+            {() => <Distances entries={distances} />}
+          </Fold>
+        </section>
+      )}
       <Entries caption="Others" entries={others} />
     </>
   )
