@@ -30,8 +30,8 @@ static const struct verb verbs[] = {
 	{ "maintenance", "a window in which alerts of drift wait, to be summed up in one at its end", "[--for DURATION [--reason TEXT] | --end]",
 	  OPTION_CONFIG | OPTION_FOR | OPTION_REASON | OPTION_END, 0, 0, verb_maintenance },
 #ifndef ABIDRIFT_ALONE
-	{ "alert", "one alert of the type test through every sink, or one, and what came back", "test [SINK] [--config FILE] [--set SECTION.KEY=VALUE]",
-	  OPTION_CONFIG | OPTION_SET, 1, 2, verb_alert },
+	{ "alert", "alerts that were raised, and what became of each at every sink; or one alert of the type test through them",
+	  "list [GUEST] [--since TIME] | test [SINK] [--config FILE] [--set SECTION.KEY=VALUE]", OPTION_CONFIG | OPTION_SET | OPTION_SINCE, 1, 2, verb_alert },
 #endif
 	{ "record", "the observation stream into a trace file", "-o FILE [--for DURATION] [--guest GUEST]",
 	  OPTION_CONFIG | OPTION_SET | OPTION_OUTPUT | OPTION_FOR | OPTION_GUEST, 0, 0, verb_record },

@@ -245,6 +245,8 @@ class Completion(unittest.TestCase):
     def test_guests_come_from_the_store_that_is_meant(self):
         self.assertEqual(self.line("abidrift show web"), "abidrift show web-01 ")
         self.assertEqual(self.line("abidrift diff web-01 db"), "abidrift diff web-01 db-01 ")
+        self.assertEqual(self.offers("abidrift alert "), ["list", "test"])
+        self.assertEqual(self.offers("abidrift alert list web"), ["web-01"])
         self.assertEqual(self.offers("abidrift show 1111"), ["11111111-2222-3333-4444-555555555555", "11111111-9999-3333-4444-555555555555"])
         self.assertEqual(self.offers("abidrift show --store sqlite:none.db web"), [])
         env, self.store.env = self.store.env, {k: v for k, v in self.store.env.items() if k != "ABIDRIFT_STORE"}

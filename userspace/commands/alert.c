@@ -17,9 +17,13 @@
 #include "userspace/commands/output.h"
 #include "userspace/commands/privilege.h"
 #include "userspace/commands/settings.h"
+#include "userspace/commands/since.h"
 #include "userspace/commands/verbs.h"
 #include "userspace/notify/notify.h"
 #include "userspace/notify/sink.h"
+#include "userspace/serve/alerts_text.h"
+#include "userspace/serve/api.h"
+#include "userspace/store/store.h"
 #include "userspace/serve/table.h"
 
 #define SUMMARY "this is a test of alerts, sent by hand: nothing happened"
@@ -111,7 +115,7 @@ static int told(const struct options *o, json_t *alert, const struct trial *tria
 	return code;
 }
 
-int verb_alert(const struct options *o)
+static int test_alert(const struct options *o)
 {
 	const char *sink = o->argument_count > 1 ? o->arguments[1] : NULL;
 	struct trial trial = { json_array(), true };
@@ -119,12 +123,8 @@ int verb_alert(const struct options *o)
 	struct attendant runner = ATTENDANT_INIT;
 	struct notify *notify = NULL;
 	json_t *alert = NULL;
-	int code, err = 0;
+	int code, err = sinks_load(o, sink, &notify, &runner, &e);
 
-	if (strcmp(o->arguments[0], "test"))
-		err = error_set(&e, EINVAL, "alert: there is nothing to do with \"%.60s\" (usage: abidrift alert test [SINK])", o->arguments[0]);
-	if (err >= 0)
-		err = sinks_load(o, sink, &notify, &runner, &e);
 	if (err >= 0)
 		err = alert_make(&alert, &e);
 	if (err >= 0) {
@@ -140,4 +140,45 @@ int verb_alert(const struct options *o)
 	json_decref(alert);
 	json_decref(trial.heard);
 	return code || !trial.all ? EXIT_FAILED : 0;
+}
+
+/* ---- those that were raised */
+
+static int list_alerts(const struct options *o)
+{
+	struct error e = ERROR_INIT;
+	struct buffer text = BUFFER_INIT;
+	struct api_newest part = { 0 };
+	struct store *store = NULL;
+	json_t *model = NULL;
+	int code, err = since_check(o, &e);
+
+	if (err >= 0)
+		err = settings_store(o, STORE_READ, &store, &e);
+	if (err >= 0)
+		err = since_read(o, store, &part.since, &e);
+	if (err >= 0)
+		err = api_alerts(store, o->argument_count > 1 ? o->arguments[1] : NULL, &part, &model, &e);
+	store_close(store);
+	if (err < 0)
+		return output_error(o, "%s", e.text);
+	if (o->json)
+		return output_json(o, model);
+	if (!o->quiet || json_array_size(json_object_get(model, "alerts")))
+		alerts_text(json_object_get(model, "alerts"), &text);
+	code = output_text(o, &text);
+	buffer_release(&text);
+	json_decref(model);
+	return code;
+}
+
+int verb_alert(const struct options *o)
+{
+	const char *what = o->arguments[0];
+
+	if (!strcmp(what, "list"))
+		return o->set_count ? output_error(o, "alert list: --set is for alert test: what was raised is not a matter of settings (--store, --config)") : list_alerts(o);
+	if (!strcmp(what, "test"))
+		return o->since ? output_error(o, "alert test: --since is for alert list") : test_alert(o);
+	return output_error(o, "alert: there is nothing to do with \"%.60s\" (usage: abidrift alert test [SINK], or abidrift alert list [GUEST])", what);
 }

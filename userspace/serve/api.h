@@ -83,5 +83,10 @@ struct api_newest {
 	size_t limit, characters;
 };
 int api_history_newest(struct store *s, const char *guest, const struct api_newest *part, json_t **ret, struct error *e);
+/*
+ * Alerts that were raised, in that order, and what became of each at every sink; guest NULL = all. A limit of 0: all of them, else the newest,
+ * as above: some thousands are looked through at once, so that there may be "before" where few or none were found.
+ */
+int api_alerts(struct store *s, const char *guest, const struct api_newest *part, json_t **ret, struct error *e);
 
 #endif

@@ -42,6 +42,7 @@ static const char page[] = "<!doctype html>\n<html lang=\"en\"><head><meta chars
 			   "<p>The review page, which shows it, was left out when this abidrift was built: there was no npm, or <code>PAGE=no</code> was asked for "
 			   "(<code>abidrift version</code> says serve.no-page). <code>make PAGE=yes</code> builds it in. What it would show:</p>\n<ul>\n"
 			   "<li><a href=\"/api/v1/guests\">/api/v1/guests</a></li>\n<li><a href=\"/api/v1/history\">/api/v1/history</a></li>\n"
+			   "<li><a href=\"/api/v1/alerts\">/api/v1/alerts</a></li>\n"
 			   "<li>/api/v1/guests/GUEST</li>\n<li>/api/v1/guests/GUEST/revisions/REV</li>\n<li>/api/v1/diff?from=A&amp;to=B</li>\n"
 			   "<li><a href=\"/metrics\">/metrics</a></li>\n<li><a href=\"/readyz\">/readyz</a></li>\n</ul>\n</body></html>\n";
 
@@ -247,23 +248,45 @@ static int limit_parse(const char *text, size_t *ret, struct error *e)
 	return 0;
 }
 
-static int history(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+/* The parameters that say which of many are wanted. */
+static int newest_parse(const struct http_source *source, const struct http_target *t, struct api_newest *ret, struct error *e)
 {
-	const char *since_text = http_target_arg(t, "since"), *host = http_target_arg(t, "host");
+	const char *since = http_target_arg(t, "since"), *host = http_target_arg(t, "host");
 	struct api_newest part = { .before = http_target_arg(t, "before"), .characters = HISTORY_CHARACTERS_MAX };
-	json_t *model = NULL;
 	int err = limit_parse(http_target_arg(t, "limit"), &part.limit, e);
 
-	(void)accept;
 	if (err < 0)
 		return err;
 	part.host = host && !strcmp(host, "yes");
 	if (host && !part.host && strcmp(host, "no"))
 		return error_set(e, EINVAL, "host=%.60s: has to be yes or no", host);
-	if (since_text && !strcmp(since_text, LAST_HOST_CHANGE))
+	if (since && !strcmp(since, LAST_HOST_CHANGE))
 		err = api_last_host_change(source->store, &part.since, e);
-	else if (since_text && text_since_parse(since_text, source->now, &part.since) < 0)
-		err = error_set(e, EINVAL, "since=%.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, a duration like 2h, or " LAST_HOST_CHANGE, since_text);
+	else if (since && text_since_parse(since, source->now, &part.since) < 0)
+		err = error_set(e, EINVAL, "since=%.60s: has to be a time like 2026-01-31 or 2026-01-31T12:00:00Z, a duration like 2h, or " LAST_HOST_CHANGE, since);
+	*ret = part;
+	return err;
+}
+
+static int alerts(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	struct api_newest part = { 0 };
+	json_t *model = NULL;
+	int err = newest_parse(source, t, &part, e);
+
+	(void)accept;
+	if (err >= 0)
+		err = api_alerts(source->store, http_target_arg(t, "guest"), &part, &model, e);
+	return err < 0 ? err : put_json(model, ret, e);
+}
+
+static int history(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	struct api_newest part = { 0 };
+	json_t *model = NULL;
+	int err = newest_parse(source, t, &part, e);
+
+	(void)accept;
 	if (err >= 0)
 		err = api_history_newest(source->store, http_target_arg(t, "guest"), &part, &model, e);
 	return err < 0 ? err : put_json(model, ret, e);
@@ -284,6 +307,7 @@ static const struct http_route routes[] = {
 	{ "/api/v1/guests/*/export", { NULL }, false, 0, archive },
 	{ "/api/v1/diff", { "from", "to", "format" }, false, KEEP_MS, diff },
 	{ "/api/v1/history", { "guest", "host", "since", "before", "limit" }, false, KEEP_MS, history },
+	{ "/api/v1/alerts", { "guest", "since", "before", "limit" }, false, KEEP_MS, alerts },
 };
 #define ROUTES (sizeof routes / sizeof *routes)
 

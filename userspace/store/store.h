@@ -237,6 +237,27 @@ int store_alert_done(struct store *s, const char *sink, int64_t row, bool given_
 /* An attempt failed: counted ("SINK,failed"), and not tried again before next_at. refused: it raises `attempts`. */
 int store_alert_failed(struct store *s, const char *sink, int64_t row, bool refused, int64_t next_at, const char *why);
 
+/* The newest of all that are kept, before a row. */
+struct store_alerts_part {
+	const char *guest; /* id; NULL: all, and those about the host */
+	int64_t since;
+	int64_t before;    /* INT64_MAX: up to now */
+	size_t limit;      /* alerts, from 1 */
+	size_t characters; /* of their JSON; what exceeds it is the last one */
+};
+/* In the order in which they were raised. Some thousands are looked through at once: *ret_before is where it goes on, 0 where there are no older ones. */
+int store_alerts_newest(struct store *s, const struct store_alerts_part *part, struct store_alert **ret, size_t *ret_count, int64_t *ret_before);
+/* What became of an alert at a sink. */
+struct store_fate {
+	char *sink;
+	bool done;        /* it left the queue: delivered, given up, or raised before there was this sink */
+	int64_t attempts; /* that were refused, while it waits */
+	char *why;        /* what the last failure said, while it waits; NULL */
+};
+void store_fates_free(struct store_fate *items, size_t count);
+/* At every sink that ever began, by name. */
+int store_alert_fates(struct store *s, int64_t row, struct store_fate **ret, size_t *ret_count);
+
 /* What a sink's queue holds. */
 struct store_queue {
 	char *sink;
