@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One guest: what it is, what is wrong with it, what happened to it, and what its fingerprint says. */
 import './guest.css'
-import { paths, report, useAnswer } from './api'
+import { type Failure, paths, report, useAnswer } from './api'
 import { FacetsView } from './facets'
 import { ContextTable } from './guest/context'
 import { CoverageTable } from './guest/coverage'
@@ -29,6 +29,15 @@ function Earlier({ show }: { show: Show }) {
         <a href={diffLink(side, sideOf(guest.id))}>Compare with now</a>
         {guest.baseline && guest.baseline.revision !== revision && <a href={diffLink(sideOf(guest.id, 'baseline'), side)}>Compare with the baseline (revision {guest.baseline.revision})</a>}
       </span>
+    </div>
+  )
+}
+
+/** What was asked for again and did not come. */
+function Old({ failure }: { failure: Failure }) {
+  return (
+    <div class="note failed" role="alert">
+      <strong>What is shown is old.</strong> {failure.text}
     </div>
   )
 }
@@ -68,14 +77,15 @@ function Head({ show, list }: { show: Show; list: GuestList | null }) {
 
 export function GuestView({ id, params }: { id: string; params: Params }) {
   const { value, failure } = useAnswer<Show>(paths.guest(id, params.rev), true)
-  const list = useAnswer<GuestList>(value ? paths.guests() : null).value
+  const list = useAnswer<GuestList>(value ? paths.guests() : null, true).value
   const gone = !value && failure && !params.rev && (failure.status === 404 || failure.status === 409)
   const guest = value?.guest ?? null
   const revisions = value ? revisionsOf(value) : []
   return (
     <div class="guest">
       {!value && <h1>{guest ? <Name guest={guest} /> : <Text text={id} />}</h1>}
-      {failure && <Failed failure={failure} what={params.rev ? `Revision ${params.rev} of this guest` : 'This guest'} />}
+      {failure && !value && <Failed failure={failure} what={params.rev ? `Revision ${params.rev} of this guest` : 'This guest'} />}
+      {failure && value && <Old failure={failure} />}
       {!value && failure && (
         <p class="links">
           {params.rev && <a href={guestLink(id)}>What the guest is now</a>}
