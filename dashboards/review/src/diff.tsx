@@ -9,8 +9,9 @@ import { type Indexed } from './diff/items'
 import { Patch } from './diff/patch'
 import { FactorWords, isRegister, MovedTable, Rows, RowsByHarm, type Look } from './diff/rows'
 import { Sides, sidesOf } from './diff/sides'
+import { Short } from './diff/values'
 import type { Blame, Change, Diff, Severity, Side, Verdict } from './model'
-import { Command, Copy, Failed, Loading, Name, SeverityTag, Text, When } from './parts'
+import { Command, Copy, Failed, Loading, SeverityTag, Text, When } from './parts'
 import { change, diffLink, guestLink, link, sideOf, type Params } from './url'
 
 /** With more of them nobody wants all drawn; one by one behind "more". */
@@ -29,7 +30,7 @@ function SideWords({ side, again }: { side: Side; again: boolean }) {
   const at = side.guest && side.revision ? guestLink(side.guest.id, { rev: side.revision }) : null
   return (
     <>
-      {!again && (side.guest ? <Name guest={side.guest} /> : <Text text={side.name || side.path || '?'} />)}{' '}
+      {!again && <Short text={side.guest ? side.guest.name?.trim() || side.guest.id : side.name || side.path || '?'} />}{' '}
       {at ? <a href={at}>revision {side.revision}</a> : side.digest && <code title={side.digest}>{side.digest.slice(0, 19)}</code>}
     </>
   )
@@ -90,8 +91,8 @@ function Result({ diff, counted, suppressed, moved }: { diff: Diff; counted: Cha
       {diff.result === 'drift' && (
         <p>
           <SeverityTag severity={diff.severity} verdict={diff.verdict} /> <strong>{count(counted.length, 'change')}</strong>
-          {': '}
-          {parts(counted, VERDICTS, (c) => c.verdict) || parts(counted, ['changed', 'lost', 'gained'], (c) => c.change)}
+          {new Set(counted.map((c) => c.verdict)).size > 1 && ': ' + parts(counted, VERDICTS, (c) => c.verdict)}
+          {counted.length > 1 && ` (${parts(counted, ['changed', 'lost', 'gained'], (c) => c.change)})`}
           {more && <span class="faint">; {more}</span>}
         </p>
       )}
@@ -445,26 +446,53 @@ function Comparison({ diff, params }: { diff: Diff; params: Params }) {
   )
 }
 
+/** A report answers for these only. */
+function Held() {
+  if (!report) return null
+  const held = Object.keys(report.answers)
+    .filter((path) => path.startsWith('/api/v1/diff?'))
+    .map((path) => new URLSearchParams(path.slice(path.indexOf('?'))))
+    .filter((query) => !query.has('format'))
+  return (
+    <>
+      <h2>What this report holds</h2>
+      <ul>
+        {held.map((query) => {
+          const from = query.get('from') ?? '', to = query.get('to')
+          return (
+            <li>
+              <a href={diffLink(from, to)}>
+                <Text text={to ? `${from} → ${to}` : `${from}@baseline → now`} />
+              </a>
+            </li>
+          )
+        })}
+      </ul>
+    </>
+  )
+}
+
 export function DiffView({ params }: { params: Params }) {
   const { from, to } = params
   const exact = /@\d+$|^sha256:/
   const { value, failure } = useAnswer<Diff>(from ? paths.diff(from, to) : null, !!from && !(exact.test(from) && exact.test(to ?? '')))
   if (!from)
     return (
-      <>
+      <div class="diff">
         <h1>Compare</h1>
-        <p>Any two: revisions, guests, a guest with another. One alone is compared with what it is now.</p>
+        <p>Any two: revisions of a guest, or a guest and another.</p>
         <Sides params={params} />
-      </>
+        <Held />
+      </div>
     )
   return (
-    <>
+    <div class="diff">
       <Fold id="choose" open={openOf(params)} summary="Compare others">
         {() => <Sides params={params} />}
       </Fold>
       {value && failure && <Failed failure={failure} what="What is newer" />}
       {value ? <Comparison diff={value} params={params} /> : failure ? <NotCompared failure={failure} params={params} /> : <Loading what="the comparison" />}
-    </>
+    </div>
   )
 }
 
@@ -474,6 +502,7 @@ function NotCompared({ failure, params }: { failure: Failure; params: Params }) 
       <h1>Compare</h1>
       <Failed failure={failure} what="The comparison" />
       <Sides params={params} />
+      <Held />
     </>
   )
 }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Every key by itself, before and after: below each other like a patch, or beside each other. */
 import type { Change } from '../model'
-import { SeverityTag, Text } from '../parts'
+import { SeverityTag } from '../parts'
 import { Part } from './fold'
 import { type Indexed } from './items'
-import { Fields, SIGNS, Value } from './values'
+import { Fields, Short, SIGNS, Value } from './values'
 
 function byFacet(changes: Indexed[]): [string, Indexed[]][] {
   const facets = new Map<string, Indexed[]>()
@@ -18,14 +18,14 @@ const Key = ({ c }: { c: Change }) => (
       {SIGNS[c.change]}
     </span>{' '}
     <code>
-      <Text text={c.key} />
+      <Short text={c.key} />
     </code>{' '}
     {c.change} <SeverityTag severity={c.severity} verdict={c.verdict} />
     {c.fields.length > 0 && <Fields c={c} />}
     {!c.fields.length && c.meaning && (
       <span class="faint">
         {' '}
-        <Text text={c.meaning} />
+        <Short text={c.meaning} />
       </span>
     )}
   </div>

@@ -2,10 +2,10 @@
 /** The rows of a part of a comparison: as the CLI's, each with all that is known of it behind "more". */
 import { areRegisters, BitRows, bitsOf, rangeOf } from '../bits'
 import type { Change, Factor, Moved } from '../model'
-import { SeverityTag, Text } from '../parts'
-import { Fold, More, Part } from './fold'
+import { seen, SeverityTag, Text } from '../parts'
+import { Fold, More, Part, SHOWN } from './fold'
 import { itemsOf, partOf, type Indexed, type Item } from './items'
-import { Fields, Pair, SIGNS, Value } from './values'
+import { Fields, Pair, Short, SIGNS, Value } from './values'
 
 export interface Look {
   open: Set<string>
@@ -85,7 +85,7 @@ function Details({ at: { index, c }, look }: { at: Indexed; look: Look }) {
       <dl>
         <dt>{c.facet}</dt>
         <dd>
-          <code>
+          <code class="whole">
             <Text text={c.key} />
           </code>{' '}
           {c.change}
@@ -96,7 +96,7 @@ function Details({ at: { index, c }, look }: { at: Indexed; look: Look }) {
         <dd>{c.to === null ? <span class="faint">not there</span> : <Value text={c.to} whole />}</dd>
         {c.meaning && <dt>meaning</dt>}
         {c.meaning && (
-          <dd>
+          <dd class="whole">
             <Text text={c.meaning} />
           </dd>
         )}
@@ -137,7 +137,7 @@ function Details({ at: { index, c }, look }: { at: Indexed; look: Look }) {
         {c.firmware && <dd>It arrived with firmware: the machine itself is the same.</dd>}
       </dl>
       {!look.bits && isRegister(c) && <BitRows name={nameOfRegister(c)} from={c.from} to={c.to} fields={c.fields} />}
-      {c.moved.length > 0 && <MovedTable moved={c.moved} caption={`What moved with ${c.key}`} />}
+      {c.moved.length > 0 && <MovedTable moved={c.moved} caption={`What moved with ${seen(c.key.slice(0, 100))}`} />}
     </div>
   )
 }
@@ -152,7 +152,7 @@ function Said({ c }: { c: Change }) {
       {!c.fields.length && c.meaning && (
         <span class="faint">
           {' '}
-          (<Text text={c.meaning} />)
+          (<Short text={c.meaning} />)
         </span>
       )}
       {c.fields.length > 0 && <Fields c={c} />}
@@ -192,7 +192,7 @@ function Like({ item }: { item: Item }) {
     <>
       {c && !digests && <Pair from={befores.length === 1 ? (befores[0] ?? null) : befores.slice(0, 3).join(', ') + (befores.length > 3 ? ', …' : '')} to={c.to} />}{' '}
       <span class="faint">
-        in <Text text={names.slice(0, 8).join(', ')} />
+        in <Short text={names.slice(0, 8).join(', ')} />
         {names.length > 8 && ` and ${names.length - 8} more`}
       </span>
     </>
@@ -220,7 +220,7 @@ function Row({ item, look }: { item: Item; look: Look }) {
       </span>
       <span class="facet">{c.facet}</span>
       <code class="key">
-        <Text text={item.subject} />
+        <Short text={item.subject} />
       </code>
       <span class="kind">{c.change}</span>
       <div class="said-of">
@@ -231,7 +231,7 @@ function Row({ item, look }: { item: Item; look: Look }) {
           </div>
         )}
       </div>
-      <More id={id} open={look.open} name={`${c.facet} ${item.subject}`} />
+      <More id={id} open={look.open} name={`${c.facet} ${seen(item.subject.slice(0, 100))}`} />
       {look.bits &&
         item.parts.some((p) => isRegister(p.c)) && (
           <div class="under">
@@ -255,7 +255,7 @@ export function Rows({ changes, id, look }: { changes: Indexed[]; id: string; lo
   return (
     <Part all={itemsOf(changes)} id={id + 'all'} open={look.open} what="rows">
       {(some) => (
-        <ul class="changes">
+        <ul class={some.length > SHOWN ? 'changes long' : 'changes'}>
           {some.map((item) => (
             <Row key={item.parts[0]?.index} item={item} look={look} />
           ))}

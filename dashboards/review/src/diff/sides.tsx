@@ -16,7 +16,7 @@ interface Chosen {
 const isDigest = (who: string) => who.startsWith('sha256:')
 
 function split(side: string | undefined): Chosen {
-  const m = /^(.+)@(\d+|baseline)$/s.exec(side ?? '')
+  const m = /^(.*)@(\d+|baseline)$/s.exec(side ?? '')
   return m ? { who: m[1] ?? '', at: m[2] ?? '' } : { who: side ?? '', at: '' }
 }
 
@@ -64,10 +64,10 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
           name={id}
           list="diff-guests"
           value={chosen.who}
-          placeholder={other ? 'the same guest' : 'name, id or UUID'}
+          placeholder={other && !isDigest(other.who) ? 'the same guest' : 'name, id or UUID'}
           autocomplete="off"
           spellcheck={false}
-          required={!other}
+          required={!other || isDigest(other.who)}
           aria-describedby={failure ? `${id}-failed` : undefined}
           onInput={(e) => choose({ ...chosen, who: e.currentTarget.value })}
         />
@@ -96,21 +96,23 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
 }
 
 export function Sides({ params }: { params: Params }) {
-  const { from, to } = params
-  const [left, setLeft] = useState(split(from ?? report?.guest))
-  const [right, setRight] = useState(split(to))
+  const [from, to] = sidesOf(params.from ? params : { from: report?.guest ?? '' })
+  const [left, setLeft] = useState<Chosen>({ who: '', at: '' })
+  const [right, setRight] = useState<Chosen>({ who: '', at: '' })
   useEffect(() => {
-    if (from) setLeft(split(from))
-    setRight(split(to))
+    const a = split(from || '@baseline'), b = split(to)
+    setLeft(a)
+    setRight(b.who === a.who ? { ...b, who: '' } : b)
   }, [from, to])
   const { value } = useAnswer<GuestList>(paths.guests())
   const guests = value?.guests ?? []
-  const alone = !right.who && !right.at
   const compare = (e: SubmitEvent) => {
     e.preventDefault()
-    const who = right.who || left.who
     const { open: _, ...rest } = params
-    location.hash = diffLink(join(left), alone ? null : join({ who, at: right.at }), rest)
+    const who = right.who || left.who
+    // What one guest drifts by has its shortest link.
+    const alone = who === left.who && left.at === 'baseline' && !right.at
+    location.hash = alone ? diffLink(join({ who, at: '' }), null, rest) : diffLink(join(left), join({ who, at: right.at }), rest)
   }
   return (
     <form class="choose" onSubmit={compare}>
@@ -122,10 +124,7 @@ export function Sides({ params }: { params: Params }) {
       <Side name="From" chosen={left} choose={setLeft} guests={guests} />
       <Side name="To" chosen={right} choose={setRight} guests={guests} other={left} />
       <p>
-        <button type="submit">Compare</button>{' '}
-        <span class="faint">
-          {!left.who || !alone ? '' : left.at || isDigest(left.who) ? 'with what this guest is now' : 'its baseline with what it is now'}
-        </span>
+        <button type="submit">Compare</button>
       </p>
     </form>
   )

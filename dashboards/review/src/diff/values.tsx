@@ -10,17 +10,22 @@ export const SIGNS: Record<Change['change'], string> = { changed: '~', lost: '�
 /** As much of a digest as the CLI shows: it tells that something differs, and nobody reads all of it. */
 const short = (text: string) => text.replace(/\b(sha256[:=][0-9a-f]{12})[0-9a-f]{52}\b/g, '$1…')
 
+/** A name or key; no line is broken for what nobody reads. All of it is behind "more", and in the list of guests. */
+export function Short({ text }: { text: string }) {
+  if (text.length <= LONG) return <Text text={text} />
+  return (
+    <>
+      <Text text={text.slice(0, LONG)} />
+      <span class="faint">… {(text.length - LONG).toLocaleString('en')} more characters</span>
+    </>
+  )
+}
+
 /** A value of one side; null: it is not there. */
 export function Value({ text, whole = false }: { text: string | null; whole?: boolean }) {
   if (text === null) return <span class="faint">none</span>
   if (text === '') return <span class="faint">empty</span>
-  const shown = whole ? text : short(text)
-  return (
-    <code>
-      <Text text={whole ? shown : shown.slice(0, LONG)} />
-      {!whole && shown.length > LONG && <span class="faint">… {(shown.length - LONG).toLocaleString('en')} more characters</span>}
-    </code>
-  )
+  return <code class={whole ? 'whole' : undefined}>{whole ? <Text text={text} /> : <Short text={short(text)} />}</code>
 }
 
 export function Arrow() {
