@@ -94,7 +94,7 @@ export function Facts({ guest: g }: { guest: Guest }) {
           <span class="faint">none</span>
         )}
       </Fact>
-      {g.id !== g.uuid && (
+      {g.id !== g.uuid && (g.anonymous || g.id !== g.name) && (
         <Fact name="Id">
           <code>
             <Text text={g.id} />

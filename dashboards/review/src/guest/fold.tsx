@@ -1,14 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 import type { ComponentChildren } from 'preact'
-import { change, type Params } from '../url'
+import { change, parse, type Params } from '../url'
+
+const opened = (params: Params) => (params.more ?? '').split(',').filter(Boolean)
 
 /** A part that is open where the link says so (`more`). */
 export function Fold({ name, title, params, children }: { name: string; title: ComponentChildren; params: Params; children: () => ComponentChildren }) {
-  const all = (params.more ?? '').split(',').filter(Boolean)
-  const open = all.includes(name)
+  const open = opened(params).includes(name)
   const onToggle = (e: Event) => {
     const now = (e.currentTarget as HTMLDetailsElement).open
-    if (now !== open) change({ more: (now ? [...all, name] : all.filter((n) => n !== name)).sort().join(',') })
+    // Of the link as it is by now: several may be opened at once.
+    const others = opened(parse(location.hash).params).filter((n) => n !== name)
+    if (now !== open) change({ more: (now ? [...others, name] : others).sort().join(',') })
   }
   return (
     <details class="fold" open={open} onToggle={onToggle}>

@@ -40,7 +40,8 @@ function Unknowns({ diff }: { diff: Diff }) {
               </code>
             </>
           )}
-          : <Text text={u.reason ?? 'no reason is stored'} />
+          {u.facet && ': '}
+          <Text text={u.reason ?? 'no reason is stored'} />
         </li>
       ))}
       {diff.unknown.length > 8 && <li>and {diff.unknown.length - 8} more</li>}
@@ -76,7 +77,7 @@ function Drift({ guest: g, diff, others }: { guest: Guest; diff: Diff | null; ot
 }
 
 export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | null }) {
-  const asks = g.baseline !== null && (g.state === 'drift' || g.state === 'unknown')
+  const asks = g.current !== null && (g.state === 'drift' || g.state === 'unknown')
   const { value: diff, failure } = useAnswer<Diff>(asks ? paths.diff(sideOf(g.id)) : null, true)
   const set = g.change_set ? list?.change_sets.find((s) => s.id === g.change_set) : undefined
   const silent = g.running ? list?.stale.find((s) => s.host === g.host) : undefined
@@ -91,7 +92,7 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
     </>
   )
   return (
-    <div class={`note state ${g.state}`} aria-label={`State of ${nameOf(g)}`} role="group">
+    <div class={`note state ${g.state} ${g.severity}`} aria-label={`State of ${nameOf(g)}`} role="group">
       <p class="first">
         {g.state === 'drift' && (
           <>
@@ -122,7 +123,7 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
         {g.state === 'unknown' && (
           <>
             <strong>Unknown</strong> whether it is as its baseline{baseline && <>, {baseline}</>}:{' '}
-            {!g.baseline ? 'it has none yet.' : diff && !diff.unknown.length ? 'facts were lost, or are not settled.' : 'not enough of it was seen.'} {compare}
+            {!g.baseline ? 'it has none.' : diff && !diff.unknown.length ? 'facts were lost, or are not settled.' : 'not enough of it was seen.'} {compare}
           </>
         )}
       </p>
