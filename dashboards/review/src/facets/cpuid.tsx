@@ -2,8 +2,9 @@
 /** CPUID leaf by leaf: registers in hex, features by name, numbers with their values. */
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
+import { areRegisters, BitRows } from '../bits'
 import { Text } from '../parts'
-import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, useShown, Value, Viewed, within } from './common'
+import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, useFold, useShown, Value, Viewed, within } from './common'
 
 /** `0x00000007.0` of `0x00000007.0.ebx/vcpu.1`. */
 export const leafOf = (key: string): string => /^(0x[0-9a-f]{8}(?:\.\d+)?)\./.exec(key)?.[1] ?? ''
@@ -66,20 +67,38 @@ function Features({ entries }: { entries: Entry[] }) {
   )
 }
 
+/** A register's value turns its bits over. */
 function Register({ entry: e, label }: { entry: Entry; label: string }) {
   const { linked } = useContext(Viewed)
+  const [open, turn] = useFold(`${e.key}/bits`, false)
+  const is = linked === e.key ? 'linked' : undefined
   return (
-    <tr class={linked === e.key ? 'linked' : undefined}>
-      <th scope="row">
-        <Key entry={e} text={label} />
-      </th>
-      <td>
-        <Value text={e.value} />
-      </td>
-      <td>
-        <Named entry={e} />
-      </td>
-    </tr>
+    <>
+      <tr class={is}>
+        <th scope="row">
+          <Key entry={e} text={label} />
+        </th>
+        <td>
+          {areRegisters(e.value, null) ? (
+            <button type="button" class="bare" aria-expanded={open} onClick={turn} title="its bits">
+              <Value text={e.value} />
+            </button>
+          ) : (
+            <Value text={e.value} />
+          )}
+        </td>
+        <td>
+          <Named entry={e} />
+        </td>
+      </tr>
+      {open && (
+        <tr class={is}>
+          <td colSpan={3}>
+            <BitRows name={label} from={e.value} to={null} fields={e.fields ?? []} />
+          </td>
+        </tr>
+      )}
+    </>
   )
 }
 

@@ -251,7 +251,8 @@ function Gap({ size }: { size: bigint }) {
 
 function Map_({ areas }: { areas: Area[] }) {
   const box = useRef<HTMLDivElement>(null)
-  const [width, setWidth] = useState(0)
+  // Drawn at once, as wide as it will be or nearly: what is below it would else move away from who came by a link to it.
+  const [width, setWidth] = useState(() => Math.min(1152, (document.querySelector('main')?.clientWidth ?? 800) - 32))
   useEffect(() => {
     if (!box.current) return
     const seen = new ResizeObserver(([e]) => e && setWidth(Math.floor(e.contentRect.width)))
