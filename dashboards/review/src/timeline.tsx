@@ -126,8 +126,8 @@ export function Timeline({ id, params, guest, revisions, until }: TimelineProps)
   return (
     <section aria-labelledby="timeline" class="timeline">
       <h2 id="timeline">Timeline</h2>
-      {newest.failure && !all.length && <Failed failure={newest.failure} what="The history" />}
-      {newest.failure && all.length > 0 && newest.failure.status > 0 && <Failed failure={newest.failure} what="What happened since" />}
+      {newest.failure && !newest.value && <Failed failure={newest.failure} what="The history" />}
+      {newest.failure && newest.value && newest.failure.status > 0 && <Failed failure={newest.failure} what="What happened since" />}
       {alerts.failure && alerts.failure.status > 0 && alerts.failure.status !== 404 && <Failed failure={alerts.failure} what="The list of alerts" />}
       {newest.loading && <Loading what="the history" />}
       {newest.value && !all.length && <Empty>Nothing is recorded of this guest: no boot was seen yet, or it is older than store.keep.</Empty>}
