@@ -35,10 +35,16 @@ export function areRegisters(from: string | null | undefined, to: string | null 
   return a && b ? a.length === b.length : (!!a && to == null) || (!!b && from == null)
 }
 
-/** [highest, lowest] of "ecx[15:12]"; null where it names none. */
-export function rangeOf(bits: string): [number, number] | null {
-  const m = /\[(\d+)(?::(\d+))?\]/.exec(bits)
-  return m ? [Number(m[1]), Number(m[2] ?? m[1])] : null
+/** [highest, lowest] of each part of "ecx[15:12]" or "eax[27:20,11:8]"; none where it names none. */
+export function rangesOf(bits: string): [number, number][] {
+  const inside = /\[([\d:,]+)\]/.exec(bits)?.[1] ?? ''
+  return inside
+    .split(',')
+    .filter(Boolean)
+    .map((part) => {
+      const [high = '', low = high] = part.split(':')
+      return [Number(high), Number(low)]
+    })
 }
 
 const told = (f: RegisterField): string =>
@@ -49,8 +55,8 @@ function Block({ high, from, to, fields }: { high: number; from: number[] | null
   const differs = (n: number) => from !== null && to !== null && from[n] !== to[n]
   const row = (bits: number[]) => numbers.map((n) => <span class={differs(n) ? 'bit differs' : bits[n] ? 'bit one' : 'bit'}>{bits[n]}</span>)
   const here = fields.filter((f) => {
-    const range = rangeOf(f.bits)
-    return range && range[0] <= high && range[0] > high - BLOCK
+    const top = rangesOf(f.bits)[0]?.[0] ?? -1
+    return top <= high && top > high - BLOCK
   })
   return (
     <div class="bit-block">
@@ -70,7 +76,7 @@ function Block({ high, from, to, fields }: { high: number; from: number[] | null
       {to && <div class="bit-row">{row(to)}</div>}
       {here.map((f) => (
         <div class="bit-field">
-          <span class="faint">{rangeOf(f.bits)?.join(':').replace(/^(\d+):\1$/, '$1')}</span> {told(f)}
+          <span class="faint">{f.bits.replace(/^[^[]*\[|\]$/g, '')}</span> {told(f)}
         </div>
       ))}
     </div>

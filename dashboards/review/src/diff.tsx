@@ -87,7 +87,7 @@ function Result({ diff, counted, suppressed, moved }: { diff: Diff; counted: Cha
   const more = [suppressed && `${suppressed} suppressed`, moved && `${moved} moved`, diff.unknown.length && `${diff.unknown.length} unknown`].filter(Boolean).join(', ')
   const facets = diff.unknown.filter((u) => u.key === null)
   return (
-    <div class={`result result-${diff.result}`}>
+    <div class={`result result-${diff.result} result-${diff.severity}`}>
       {diff.result === 'drift' && (
         <p>
           <SeverityTag severity={diff.severity} verdict={diff.verdict} /> <strong>{count(counted.length, 'change')}</strong>
@@ -104,7 +104,9 @@ function Result({ diff, counted, suppressed, moved }: { diff: Diff; counted: Cha
       )}
       {diff.result === 'unknown' && (
         <p>
-          <strong>It is not known whether they are the same.</strong> What was seen of both does not differ{more && <span class="faint">; {more}</span>}
+          <strong>It is not known whether they are the same.</strong>{' '}
+          {diff.unknown.every((u) => u.facet !== null) && (suppressed ? 'What was seen of both differs in nothing that counts.' : 'What was seen of both does not differ.')}
+          {more && <span class="faint"> {more}</span>}
         </p>
       )}
       {facets.map((u) => (
@@ -487,9 +489,11 @@ export function DiffView({ params }: { params: Params }) {
     )
   return (
     <div class="diff">
-      <Fold id="choose" open={openOf(params)} summary="Compare others">
-        {() => <Sides params={params} />}
-      </Fold>
+      {value && (
+        <Fold id="choose" open={openOf(params)} summary="Compare others">
+          {() => <Sides params={params} />}
+        </Fold>
+      )}
       {value && failure && <Failed failure={failure} what="What is newer" />}
       {value ? <Comparison diff={value} params={params} /> : failure ? <NotCompared failure={failure} params={params} /> : <Loading what="the comparison" />}
     </div>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The rows of a part of a comparison: as the CLI's, each with all that is known of it behind "more". */
-import { areRegisters, BitRows, bitsOf, rangeOf } from '../bits'
+import { areRegisters, BitRows, bitsOf, rangesOf } from '../bits'
 import type { Change, Factor, Moved } from '../model'
 import { seen, SeverityTag, Text } from '../parts'
 import { Fold, More, Part, SHOWN } from './fold'
@@ -26,9 +26,9 @@ export const isRegister = (c: Change): boolean => (c.fields.length > 0 || c.face
 function fieldsSay(c: Change): boolean {
   if (!c.fields.length || c.change !== 'changed') return false
   const a = bitsOf(c.from), b = bitsOf(c.to)
-  const ranges = c.fields.map((f) => rangeOf(f.bits))
+  const ranges = c.fields.flatMap((f) => rangesOf(f.bits))
   if (!a || !b || a.length !== b.length) return false
-  return a.every((bit, n) => bit === b[n] || ranges.some((r) => r && n <= r[0] && n >= r[1]))
+  return a.every((bit, n) => bit === b[n] || ranges.some(([high, low]) => n <= high && n >= low))
 }
 
 export function MovedTable({ moved, caption }: { moved: Moved[]; caption: string }) {
@@ -161,24 +161,43 @@ function Said({ c }: { c: Change }) {
 }
 
 function Leaf({ item }: { item: Item }) {
+  const side = item.parts[0]?.c.change === 'lost' ? 'from' : 'to'
+  if (item.parts[0]?.c.change === 'changed')
+    return (
+      <>
+        {item.parts.map(({ c }) => (
+          <div>
+            {c.key !== item.subject && !fieldsSay(c) && <span class="faint">{partOf(item, c)} </span>}
+            <Said c={c} />
+          </div>
+        ))}
+      </>
+    )
+  // One that came or went: its registers, and what their bits are called.
+  const names = item.parts.flatMap(({ c }) => c.fields.filter((f) => f[side] && f[side] !== '0').map((f) => (f.bits.includes(':') ? `${f.name}=${f[side]}` : f.name)))
   return (
     <>
-      {item.parts.map(({ c }) => (
-        <div class="register">
-          {c.key !== item.subject && !fieldsSay(c) && <span class="faint">{partOf(item, c)} </span>}
-          <Said c={c} />
+      <Short text={item.parts.map(({ c }) => [partOf(item, c), c[side]].filter(Boolean).join('=')).join(' ')} />
+      {names.length > 0 && (
+        <div class="faint">
+          <Short text={names.join(', ')} />
         </div>
-      ))}
+      )}
     </>
   )
 }
 
-/** What came or went as a whole: what it is, and how much of it. */
+/** What came or went as a whole: what it is, then what it said. */
 function Whole({ item }: { item: Item }) {
+  const side = item.parts[0]?.c.change === 'lost' ? 'from' : 'to'
   const id = item.parts.find(({ c }) => partOf(item, c) === 'id' || partOf(item, c) === '')?.c
+  const rest = item.parts.filter(({ c }) => c !== id).map(({ c }) => `${partOf(item, c)} ${c[side] ?? ''}`)
   return (
     <>
-      {id && <Said c={id} />} <span class="faint">{item.parts.length} entries</span>
+      {id && <Said c={id} />}{' '}
+      <span class="faint">
+        <Short text={rest.join(' · ')} />
+      </span>
     </>
   )
 }
@@ -276,7 +295,7 @@ export function RowsByHarm({ changes, id, look, fold }: { changes: Indexed[]; id
       {rest.length > 0 && <Rows changes={rest} id={id} look={look} />}
       {harmless.length > 0 && (
         <Fold id={id + 'h'} open={look.open} summary={`${one(harmless.length, 'harmless change')}`}>
-          {() => <Rows changes={harmless} id={id + 'h'} look={look} />}
+          {() => <Rows changes={harmless} id={id + 'h'} look={{ ...look, said: look.said && { verdict: look.said.verdict, severity: 'info' } }} />}
         </Fold>
       )}
     </>

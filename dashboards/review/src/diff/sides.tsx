@@ -68,7 +68,7 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
           autocomplete="off"
           spellcheck={false}
           required={!other || isDigest(other.who)}
-          aria-describedby={failure ? `${id}-failed` : undefined}
+          aria-describedby={failure && asked === chosen.who ? `${id}-failed` : undefined}
           onInput={(e) => choose({ ...chosen, who: e.currentTarget.value })}
         />
       </label>
@@ -86,7 +86,7 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
           ))}
         </select>
       </label>
-      {failure && asked === who && (
+      {failure && asked === chosen.who && (
         <p id={`${id}-failed`} class="wrong" role="status">
           {failure.text}
         </p>
