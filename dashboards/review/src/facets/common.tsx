@@ -181,17 +181,16 @@ export interface Grouped {
   entries: Entry[]
 }
 
-/** The entries by what they belong to, in the facet's order. `by` tells it of a key where the answer does not; '' is none. */
+/** The entries by what they belong to, in the order of the text. `by` tells it of a key where the answer does not; '' is none. */
 export function grouped(facet: Facet, by: (key: string) => string): Grouped[] {
-  const titles = new Map((facet.groups ?? []).map((g: Group) => [g.id, g.title]))
-  const groups = new Map<string, Grouped>()
+  const groups = new Map<string, Grouped>((facet.groups ?? []).map((g: Group) => [g.id, { ...g, entries: [] }]))
   for (const e of facet.entries) {
     const id = e.group ?? by(e.key)
     let group = groups.get(id)
-    if (!group) groups.set(id, (group = { id, title: titles.get(id) ?? null, entries: [] }))
+    if (!group) groups.set(id, (group = { id, title: null, entries: [] }))
     group.entries.push(e)
   }
-  return [...groups.values()]
+  return [...groups.values()].filter((g) => g.entries.length)
 }
 
 /** A key without what its group's heading says. */

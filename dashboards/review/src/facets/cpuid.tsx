@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** CPUID leaf by leaf: registers in hex, features by name, numbers with their values. */
 import { useContext } from 'preact/hooks'
-import type { Entry, Facet } from '../model'
+import type { Entry, Facet, FieldValue } from '../model'
 import { areRegisters, BitRows } from '../bits'
 import { Text } from '../parts'
 import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, useFold, useShown, Value, Viewed, within } from './common'
@@ -67,6 +67,12 @@ function Features({ entries }: { entries: Entry[] }) {
   )
 }
 
+/** A field of two parts, `eax[27:20,11:8]`, stands below its first, and names both. */
+const inOnePlace = (f: FieldValue): FieldValue => {
+  const parts = /^([^[]*\[)([^,\]]+),([^\]]+)\]$/.exec(f.bits)
+  return parts ? { ...f, name: `${f.name} (${parts[2]}, ${parts[3]})`, bits: `${parts[1]}${parts[2]}]` } : f
+}
+
 /** A register's value turns its bits over. */
 function Register({ entry: e, label }: { entry: Entry; label: string }) {
   const { linked } = useContext(Viewed)
@@ -94,7 +100,7 @@ function Register({ entry: e, label }: { entry: Entry; label: string }) {
       {open && (
         <tr class={is}>
           <td colSpan={3}>
-            <BitRows name={label} from={e.value} to={null} fields={e.fields ?? []} />
+            <BitRows name={label} from={e.value} to={null} fields={(e.fields ?? []).map(inOnePlace)} />
           </td>
         </tr>
       )}

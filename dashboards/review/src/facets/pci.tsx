@@ -78,10 +78,11 @@ function Facts({ f }: { f: PciFunction }) {
   const ranges = [...f.entries].filter(([name]) => RANGE.test(name))
   const windows = [...f.placed].filter(([name]) => !RANGE.test(name))
   const capabilities = [...f.entries].filter(([name]) => CAPABILITY.test(name))
-  const pin = f.entries.get('pin')
+  // The title tells of these, where there is one.
+  const pin = f.title ? undefined : f.entries.get('pin')
   return (
     <ul class="facts">
-      {f.entries.has('multifunction') && <li>multifunction</li>}
+      {!f.title && f.entries.has('multifunction') && <li>multifunction</li>}
       {pin && <li>pin {pin.value}</li>}
       {ranges.map(([name, e]) => (
         <li key={name}>
