@@ -305,12 +305,16 @@ class Drifted(Cli):
 
     def test_show_decodes_every_facet(self):
         s = self.json("show", "web-1")
-        self.assertEqual(set(s), {"guest", "revision", "digest", "at", "context", "facets"})
+        self.assertEqual(set(s), {"guest", "revision", "digest", "at", "context", "facets", "revisions"})
         self.assertEqual([f["facet"] for f in s["facets"]], FACETS)
         cpuid = s["facets"][0]
-        self.assertEqual((cpuid["coverage"], set(cpuid)), ("complete", {"facet", "digest", "coverage", "reason", "entries"}))
+        self.assertEqual((cpuid["coverage"], set(cpuid)), ("complete", {"facet", "digest", "coverage", "reason", "groups", "entries"}))
         entry = [e for e in cpuid["entries"] if e["key"] == "0x00000001.0.edx"][0]
         self.assertIn("sse2", entry["meaning"])
+        self.assertEqual((entry["group"], {"name": "sse2", "bits": "edx[26]", "value": "1"} in entry["fields"]), ("0x00000001.0", True))
+        self.assertEqual([(r["revision"], r["boot"], r["baseline"]) for r in s["revisions"]], [(2, 2, False), (1, 1, True)])
+        self.assertEqual((s["revisions"][0]["digest"], s["revisions"][0]["at"]), (s["digest"], s["at"]))
+        self.assertEqual(self.json("show", "web-1@1")["revisions"], s["revisions"])
         self.assertIsNone(s["facets"][1]["digest"])
         self.assertEqual(s["context"]["machine"], "pc-q35-7.2")
         self.assertEqual([f["facet"] for f in self.json("show", "web-1", "--facet", "memory")["facets"]], ["memory"])
@@ -319,6 +323,19 @@ class Drifted(Cli):
         self.assertIn("  0x0000000000000000-0x000000000009ffff     640 KiB  ram\n", text)
         self.assertRegex(self.run_it("show", "web-1", "-v").out, r"\n  0x00000001\.0\.edx +0x178bf9ff +fpu")
         self.assertIn("cpuid", self.error("show", "web-1", "--facet", "cpu"))
+
+    def test_a_page_heads_what_belongs_together_as_the_text_does(self):
+        text = " ".join(self.run_it("show", "web-1").out.split())
+        headed = 0
+        for facet in self.json("show", "web-1")["facets"]:
+            ids = [g["id"] for g in facet["groups"]]
+            self.assertEqual(len(ids), len(set(ids)))
+            self.assertEqual({e["group"] for e in facet["entries"]} - {None}, set(ids))
+            for g in facet["groups"]:
+                if g["title"]:
+                    headed += 1
+                    self.assertIn(" ".join(g["title"].split()), text)
+        self.assertGreater(headed, 0)
 
     def test_an_earlier_revision_is_not_told_as_what_the_guest_has_now(self):
         now, before = self.run_it("show", "web-1").out, self.run_it("show", "web-1@1").out

@@ -185,7 +185,7 @@ class Answers(Served):
     def test_a_guest_without_a_fingerprint_is_there_all_the_same(self):
         young = self.serve().ask("/api/v1/guests/young").json()
         self.assertEqual((young["guest"]["name"], young["guest"]["current"]), ("young", None))
-        self.assertEqual({k: young[k] for k in young if k != "guest"}, {"revision": None, "digest": None, "at": None, "context": None, "facets": []})
+        self.assertEqual({k: young[k] for k in young if k != "guest"}, {"revision": None, "digest": None, "at": None, "context": None, "facets": [], "revisions": []})
 
     def test_rules_of_the_configuration_hide_what_the_verb_hides(self):
         config = self.folder.file("a.conf")

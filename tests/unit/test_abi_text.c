@@ -119,16 +119,115 @@ static void smbios_is_told_in_the_order_of_its_types(void **state)
 		"    size  1\n");
 }
 
+static void expect_group(enum facet_id facet, const struct facet_line *lines, size_t count, const char *group, const char *title)
+{
+	struct buffer name = BUFFER_INIT;
+
+	for (size_t i = 0; i < count; i++) {
+		struct buffer id = BUFFER_INIT;
+
+		facet_get(facet)->group(lines[i].key, &id);
+		assert_string_equal(id.data ? id.data : "", group);
+		buffer_release(&id);
+	}
+	if (facet_get(facet)->title && *group)
+		facet_get(facet)->title(lines, count, &name);
+	assert_string_equal(name.data ? name.data : "", title);
+	buffer_release(&name);
+}
+
+static void what_people_see_as_one_has_one_id_and_a_name(void **state)
+{
+	static const struct facet_line vendor[] = { { "0x00000000.0.eax", "0x0000000d", "" }, { "0x00000000.0.ebx", "0x68747541", "" },
+						    { "0x00000000.0.ecx", "0x444d4163", "" }, { "0x00000000.0.edx", "0x69746e65", "" } };
+	static const struct facet_line leaf[] = { { "0x0000000b.1.eax", "0x0", "" }, { "0x0000000b.1.edx/vcpu.3", "0x3", "" } };
+	static const struct facet_line brand[] = { { "0x80000002.0.eax", "0x554d4551", "" }, { "0x80000003.0.eax", "0x00000058", "" } };
+	static const struct facet_line unknown[] = { { "0xc0000001.0.eax", "0x0", "" } };
+	static const struct facet_line function[] = { { "0000:00:04.0/00.0/class", "00ff00", "Unclassified device" },
+						      { "0000:00:04.0/00.0/id", "1af4:1044", "Virtio RNG" },
+						      { "0000:00:04.0/00.0/revision", "01", "" } };
+	static const struct facet_line table[] = { { "FACP.2/length", "244", "" }, { "FACP.2/revision", "3", "Fixed ACPI Description Table" } };
+	static const struct facet_line structure[] = { { "type17.10/size", "1", "" } }, entry[] = { { "entry_point", "SMBIOS", "" } };
+	static const struct facet_line node[] = { { "node0/memory", "0x0-0xfff", "" } };
+	const struct facet *smbios = facet_get(FACET_SMBIOS);
+
+	(void)state;
+	expect_group(FACET_CPUID, vendor, 4, "0x00000000.0", "AuthenticAMD, leaves to 0x0000000d");
+	expect_group(FACET_CPUID, leaf, 2, "0x0000000b.1", "topology");
+	expect_group(FACET_CPUID, brand, 2, "0x80000002.0", "brand: QEMUX");
+	expect_group(FACET_CPUID, unknown, 1, "0xc0000001.0", "");
+	expect_group(FACET_PCI, function, 3, "0000:00:04.0/00.0", "Unclassified device: Virtio RNG [1af4:1044] rev 01");
+	expect_group(FACET_PLACEMENT, function, 3, "0000:00:04.0/00.0", "");
+	expect_group(FACET_ACPI, table, 2, "FACP.2", "Fixed ACPI Description Table");
+	expect_group(FACET_SMBIOS, structure, 1, "type17.10", "Memory Device");
+	expect_group(FACET_SMBIOS, entry, 1, "", "");
+	expect_group(FACET_NUMA, node, 1, "node0", "");
+	assert_true(smbios->order("type4.0", "type17.0") < 0 && smbios->order("type17.2", "type17.10") < 0 && smbios->order("type17.0", "type17.2") < 0);
+}
+
+static void expect_values(enum facet_id facet, const char *key, const char *value, const char *expected)
+{
+	struct abi_fields fields = { 0 };
+	struct buffer got = BUFFER_INIT;
+	bool is_register;
+
+	assert_int_equal(facet_values(facet_get(facet), key, value, &fields, &is_register), 0);
+	for (size_t i = 0; i < fields.count; i++)
+		buffer_printf(&got, "%s %s=%s;", fields.items[i].name, fields.items[i].bits, fields.items[i].to);
+	assert_string_equal(is_register ? got.data ? got.data : "" : "none", expected);
+	abi_fields_release(&fields);
+	buffer_release(&got);
+}
+
+/* A page shows what is set; a register that is 0 has names too, one that is text or a mere number has none. */
+static void what_is_set_in_a_register_has_names(void **state)
+{
+	(void)state;
+	expect_values(FACET_CPUID, "0x00000001.0.ecx", "0x00000001", "pni ecx[0]=1;");
+	expect_values(FACET_CPUID, "0x00000001.0.eax", "0x00060fb1", "family eax[27:20,11:8]=15;model eax[19:16,7:4]=107;stepping eax[3:0]=1;");
+	expect_values(FACET_CPUID, "0x00000001.0.ecx", "0x00000000", "");
+	expect_values(FACET_CPUID, "0x00000000.0.ebx", "0x68747541", "none");
+	expect_values(FACET_CPUID, "0xc0000001.0.eax", "0x00000001", "none");
+	expect_values(FACET_CPUID, "0xc0000001.0.eax", "0x00000000", "none");
+	expect_values(FACET_MSR, "0x000000fe", "0x0000000000000508", "variable_ranges [7:0]=8;fixed-ranges [8]=1;write-combining [10]=1;");
+	expect_values(FACET_MSR, "0x000000fe", "varies", "none");
+	expect_values(FACET_ACPI, "APIC/flags", "0x00000001", "dual_8259 flags[0]=1;");
+	expect_values(FACET_ACPI, "APIC/flags", "0x00000000", "");
+	expect_values(FACET_ACPI, "APIC/length", "120", "none");
+	expect_values(FACET_PCI, "0000:00:04.0/id", "1af4:1044", "none");
+}
+
 static void nonsense_from_a_file_is_shown_as_it_is(void **state)
 {
-	static const struct facet_line lines[] = { { "x", "y", "" }, { "", "", "" }, { "0x0000000", "1", "" } };
+	static const struct facet_line lines[] = {
+		{ "x", "y", "" }, { "", "", "" }, { "0x0000000", "1", "" }, { "/", "/", "" }, { "0x00000001", "0x", "" }, { "0x00000001.", "0x1", "" },
+		{ "type/", "0x", "" }, { "a/b/", "0x11111111111111111111", "" },
+	};
+	const size_t count = sizeof(lines) / sizeof(lines[0]);
 
 	(void)state;
 	for (int f = 0; f < FACETS; f++) {
+		const struct facet *facet = facet_get((enum facet_id)f);
 		struct buffer out = BUFFER_INIT;
 
-		if (facet_get((enum facet_id)f)->present)
-			facet_get((enum facet_id)f)->present(lines, 3, &out);
+		for (size_t i = 0; i < count; i++) {
+			struct buffer id = BUFFER_INIT, title = BUFFER_INIT;
+			struct abi_fields fields = { 0 };
+			bool is_register;
+
+			if (facet->group)
+				facet->group(lines[i].key, &id);
+			if (id.size && facet->title)
+				facet->title(&lines[i], 1, &title);
+			assert_false(buffer_failed(&id) || buffer_failed(&title));
+			assert_int_equal(facet_values(facet, lines[i].key, lines[i].value, &fields, &is_register), 0);
+			abi_fields_release(&fields);
+			buffer_release(&id);
+			buffer_release(&title);
+		}
+
+		if (facet->present)
+			facet->present(lines, count, &out);
 		assert_false(buffer_failed(&out));
 		buffer_release(&out);
 	}
@@ -156,6 +255,8 @@ int main(void)
 		cmocka_unit_test(pci_is_a_tree),
 		cmocka_unit_test(acpi_is_told_table_by_table_and_device_by_device),
 		cmocka_unit_test(smbios_is_told_in_the_order_of_its_types),
+		cmocka_unit_test(what_people_see_as_one_has_one_id_and_a_name),
+		cmocka_unit_test(what_is_set_in_a_register_has_names),
 		cmocka_unit_test(nonsense_from_a_file_is_shown_as_it_is),
 		cmocka_unit_test(a_long_word_is_not_cut_and_nothing_is_lost_at_the_break),
 	};

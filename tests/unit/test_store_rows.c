@@ -431,6 +431,34 @@ static void assert_parts(struct store *s, int64_t guest, bool host)
 	store_events_free(items, count);
 }
 
+static void revisions_are_listed_newest_first_and_only_the_guests_own(void **state)
+{
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	int64_t guest = put_guest(s, "a"), other = put_guest(s, "b");
+	struct store_revision_mark *items = NULL;
+	size_t count = 9;
+	struct digest digest;
+	int64_t at;
+
+	assert_int_equal(store_revision_marks(s, guest, 10, &items, &count), 0);
+	assert_int_equal(count, 0);
+	free(items);
+	put_revision(s, guest, "one", 1);
+	put_revision(s, other, "x", 1);
+	put_revision(s, guest, "two", 2);
+	put_revision(s, guest, "three", 3);
+	assert_int_equal(store_revision_marks(s, guest, 2, &items, &count), 0);
+	assert_int_equal(count, 2);
+	assert_int_equal(items[0].revision, 3);
+	assert_int_equal(items[1].revision, 2);
+	assert_int_equal(store_revision_mark(s, guest, 2, &digest, &at), 0);
+	assert_string_equal(items[1].digest.text, digest.text);
+	assert_int_equal(items[1].at, at);
+	free(items);
+	store_close(s);
+}
+
 static void history_is_in_the_order_of_time(void **state)
 {
 	struct sandbox *box = *state;
@@ -806,6 +834,7 @@ int main(void)
 		STORE_TEST(a_fingerprint_is_found_by_the_beginning_of_its_digest),
 		STORE_TEST(undo_leads_back_through_every_accept),
 		STORE_TEST(open_drift_is_kept_until_it_is_closed),
+		STORE_TEST(revisions_are_listed_newest_first_and_only_the_guests_own),
 		STORE_TEST(history_is_in_the_order_of_time),
 		STORE_TEST(each_sink_gets_each_alert_until_it_took_it),
 		STORE_TEST(who_took_an_end_of_a_notice_took_no_later_one),

@@ -60,14 +60,25 @@ static void value_part(struct buffer *out, const struct table *t, const char *na
 		buffer_printf(out, "%s%s", before, line->value);
 }
 
-static void head_line(struct buffer *out, const struct table *t)
+static void put_name(struct buffer *out, const struct table *t)
 {
 	const struct facet_line *revision = line_of(t, "revision");
+
+	if (revision)
+		buffer_string(out, revision->meaning);
+}
+
+void acpi_title(const struct facet_line *lines, size_t count, struct buffer *out)
+{
+	put_name(out, &(struct table){ .lines = lines, .count = count, .prefix = strcspn(lines[0].key, "/") + 1 });
+}
+
+static void head_line(struct buffer *out, const struct table *t)
+{
 	struct buffer head = BUFFER_INIT, text = BUFFER_INIT;
 
 	buffer_printf(&head, "  %.*s  ", (int)(t->prefix - 1), t->lines[0].key);
-	if (revision && *revision->meaning)
-		buffer_string(&text, revision->meaning);
+	put_name(&text, t);
 	value_part(&text, t, "revision", text.size ? ", revision " : "revision ");
 	value_part(&text, t, "length", text.size ? ", length " : "length ");
 	value_part(&text, t, "oem_id", text.size ? ", OEM " : "OEM ");

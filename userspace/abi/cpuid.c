@@ -581,7 +581,7 @@ int cpuid_fields(const char *key, const char *from, const char *to, struct abi_f
 	if (!differing)
 		return 0;
 	if (cpuid_is_text(k.leaf, k.reg, v.from) || cpuid_is_text(k.leaf, k.reg, v.to) || !any_part(&k))
-		return part_add(out, &v, &(struct cpuid_part){ .name = "value", .bits = "31:0", .mask = ALL_BITS });
+		return part_add(out, &v, &(struct cpuid_part){ .name = FIELD_WHOLE, .bits = "31:0", .mask = ALL_BITS });
 	for (size_t n = 0; r == 0 && cpuid_part_get(k.leaf, k.subleaf, k.reg, n, &part); n++) {
 		uint32_t mask = part.mask;
 

@@ -33,7 +33,7 @@ static const char *title_of(uint32_t leaf)
 	for (size_t i = 0; i < sizeof(titles) / sizeof(titles[0]); i++)
 		if (titles[i].leaf == leaf)
 			return titles[i].title;
-	return NULL;
+	return "";
 }
 
 static uint32_t leaf_of(const struct facet_line *line) { return (uint32_t)strtoul(line->key, NULL, 16); }
@@ -68,21 +68,39 @@ static void vendor(struct buffer *out, const struct facet_line *lines, size_t co
 				characters(out, value_of(&lines[i]));
 }
 
-static void vendor_line(struct buffer *out, const struct facet_line *lines, size_t count)
+static void vendor_title(struct buffer *out, const struct facet_line *lines, size_t count)
 {
 	static const char *const cpu[] = { "ebx", "edx", "ecx" }, *const hypervisor[] = { "ebx", "ecx", "edx" };
 	bool hyper = leaf_of(lines) >> 16 == 0x4000;
+	size_t begin = out->size;
+
+	vendor(out, lines, count, hyper ? hypervisor : cpu);
+	for (size_t i = 0; i < count; i++)
+		if (is_register(&lines[i], "eax"))
+			buffer_printf(out, "%sleaves to %s", out->size > begin ? ", " : "", lines[i].value);
+}
+
+static void vendor_line(struct buffer *out, const struct facet_line *lines, size_t count)
+{
 	struct buffer text = BUFFER_INIT;
 	char head[32];
 
-	vendor(&text, lines, count, hyper ? hypervisor : cpu);
-	for (size_t i = 0; i < count; i++)
-		if (is_register(&lines[i], "eax"))
-			buffer_printf(&text, "%sleaves to %s", text.size ? ", " : "", lines[i].value);
+	vendor_title(&text, lines, count);
 	snprintf(head, sizeof(head), "  %.*s", (int)LEAF_CHARACTERS, lines[0].key);
 	if (!buffer_failed(&text))
 		lines_wrapped(out, head, 14, text.data ? text.data : "");
 	buffer_release(&text);
+}
+
+#define BRAND_LEAF 0x80000002u
+
+static bool is_brand_leaf(uint32_t leaf) { return leaf >= BRAND_LEAF && leaf <= BRAND_LEAF + 2; }
+
+static void brand_title(struct buffer *out, const struct facet_line *lines, size_t count)
+{
+	buffer_string(out, "brand: ");
+	for (size_t i = 0; i < count; i++)
+		characters(out, value_of(&lines[i]));
 }
 
 /* Of the three leaves one line. Returns how many lines they have. */
@@ -90,9 +108,10 @@ static size_t brand_line(struct buffer *out, const struct facet_line *lines, siz
 {
 	size_t n = 0;
 
-	buffer_printf(out, "  %.*s  brand: ", (int)LEAF_CHARACTERS, lines[0].key);
-	for (; n < count && leaf_of(&lines[n]) >= 0x80000002 && leaf_of(&lines[n]) <= 0x80000004; n++)
-		characters(out, value_of(&lines[n]));
+	while (n < count && is_brand_leaf(leaf_of(&lines[n])))
+		n++;
+	buffer_printf(out, "  %.*s  ", (int)LEAF_CHARACTERS, lines[0].key);
+	brand_title(out, lines, n);
 	buffer_string(out, "\n");
 	return n;
 }
@@ -115,6 +134,37 @@ static bool is_leaf(const char *key)
 	return strncmp(key, "0x", 2) == 0 && strspn(key + 2, "0123456789abcdef") == LEAF_CHARACTERS - 2;
 }
 
+/* Characters of the key that name leaf and subleaf. */
+static size_t leaf_length(const char *key)
+{
+	size_t dot = key[LEAF_CHARACTERS] == '.';
+
+	return LEAF_CHARACTERS + dot + strcspn(key + LEAF_CHARACTERS + dot, ".");
+}
+
+/* The three leaves of the brand are one. */
+void cpuid_group(const char *key, struct buffer *out)
+{
+	if (!is_leaf(key))
+		return;
+	if (is_brand_leaf((uint32_t)strtoul(key, NULL, 16)))
+		buffer_printf(out, "0x%08x.0", BRAND_LEAF);
+	else
+		buffer_append(out, key, leaf_length(key));
+}
+
+void cpuid_title(const struct facet_line *lines, size_t count, struct buffer *out)
+{
+	uint32_t leaf = leaf_of(lines);
+
+	if (is_vendor_leaf(leaf))
+		vendor_title(out, lines, count);
+	else if (is_brand_leaf(leaf))
+		brand_title(out, lines, count);
+	else
+		buffer_string(out, title_of(leaf));
+}
+
 void cpuid_present(const struct facet_line *lines, size_t count, struct buffer *out)
 {
 	for (size_t i = 0; i < count;) {
@@ -122,17 +172,15 @@ void cpuid_present(const struct facet_line *lines, size_t count, struct buffer *
 			lines_group(out, &lines[i++], 1, 0, 2);
 			continue;
 		}
-		size_t dot = strcspn(lines[i].key + LEAF_CHARACTERS + (lines[i].key[LEAF_CHARACTERS] == '.'), ".");
-		size_t prefix = LEAF_CHARACTERS + (lines[i].key[LEAF_CHARACTERS] == '.') + dot, same = lines_same(&lines[i], count - i, prefix);
+		size_t prefix = leaf_length(lines[i].key), same = lines_same(&lines[i], count - i, prefix);
 		uint32_t leaf = leaf_of(&lines[i]);
-		const char *title = title_of(leaf);
 
 		if (is_vendor_leaf(leaf)) {
 			vendor_line(out, &lines[i], same);
-		} else if (leaf >= 0x80000002 && leaf <= 0x80000004) {
+		} else if (is_brand_leaf(leaf)) {
 			same = brand_line(out, &lines[i], count - i);
 		} else {
-			buffer_printf(out, "  %.*s%s%s\n", (int)prefix, lines[i].key, title ? "  " : "", title ? title : "");
+			buffer_printf(out, "  %.*s%s%s\n", (int)prefix, lines[i].key, *title_of(leaf) ? "  " : "", title_of(leaf));
 			for (size_t n = i; n < i + same; n++)
 				register_line(out, &lines[n]);
 		}

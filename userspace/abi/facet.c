@@ -6,18 +6,23 @@
 #include "userspace/abi/entries.h"
 #include "userspace/abi/facets_internal.h"
 #include "userspace/abi/facts.h"
+#include "userspace/abi/text_lines.h"
 
 static const struct facet facets[FACETS] = {
-	[FACET_CPUID] = { FACET_CPUID, "cpuid", .derive = cpuid_derive, .meaning = cpuid_meaning, .fields = cpuid_fields, .present = cpuid_present },
+	[FACET_CPUID] = { FACET_CPUID, "cpuid", .derive = cpuid_derive, .meaning = cpuid_meaning, .fields = cpuid_fields, .group = cpuid_group,
+			  .title = cpuid_title, .present = cpuid_present },
 	[FACET_MSR] = { FACET_MSR, "msr", .derive = msr_derive, .meaning = msr_meaning, .fields = msr_fields },
 	[FACET_PORTS] = { FACET_PORTS, "ports", .derive = ports_derive, .meaning = registers_meaning },
 	[FACET_MMIO] = { FACET_MMIO, "mmio", .derive = mmio_derive, .meaning = registers_meaning },
 	[FACET_MEMORY] = { FACET_MEMORY, "memory", .derive = memory_derive, .present = memory_present },
-	[FACET_PCI] = { FACET_PCI, "pci", .derive = pci_derive, .complete_key = pci_complete_key, .meaning = pci_meaning, .present = pci_present },
-	[FACET_PLACEMENT] = { FACET_PLACEMENT, "placement", .derive = placement_derive },
-	[FACET_ACPI] = { FACET_ACPI, "acpi", .derive = acpi_derive, .meaning = acpi_meaning, .fields = acpi_fields, .present = acpi_present },
-	[FACET_SMBIOS] = { FACET_SMBIOS, "smbios", .derive = smbios_derive, .meaning = smbios_meaning, .present = smbios_present },
-	[FACET_NUMA] = { FACET_NUMA, "numa", .derive = numa_derive },
+	[FACET_PCI] = { FACET_PCI, "pci", .derive = pci_derive, .complete_key = pci_complete_key, .meaning = pci_meaning, .group = pci_group,
+			.title = pci_title, .present = pci_present },
+	[FACET_PLACEMENT] = { FACET_PLACEMENT, "placement", .derive = placement_derive, .group = pci_group },
+	[FACET_ACPI] = { FACET_ACPI, "acpi", .derive = acpi_derive, .meaning = acpi_meaning, .fields = acpi_fields, .group = slash_group,
+			 .title = acpi_title, .present = acpi_present },
+	[FACET_SMBIOS] = { FACET_SMBIOS, "smbios", .derive = smbios_derive, .meaning = smbios_meaning, .group = slash_group,
+			   .title = smbios_title, .order = smbios_order, .present = smbios_present },
+	[FACET_NUMA] = { FACET_NUMA, "numa", .derive = numa_derive, .group = slash_group },
 	[FACET_FIRMWARE] = { FACET_FIRMWARE, "firmware", .derive = firmware_derive, .complete_key = firmware_complete_key,
 			     .meaning = firmware_meaning },
 	[FACET_IDENTITY] = { FACET_IDENTITY, "identity", .derive = identity_facet_derive },
@@ -89,6 +94,46 @@ int abi_fields_add(struct abi_fields *fields, const char *name, const char *bits
 	if (to)
 		f->to = strdup(to);
 	return f->name && f->bits && (!from || f->from) && (!to || f->to) ? 0 : -ENOMEM;
+}
+
+/* What a facet says of a value as a whole, where it knows no name for any part of it. */
+static bool is_nameless(const struct abi_fields *fields)
+{
+	return fields->count == 1 && strcmp(fields->items[0].name, FIELD_WHOLE) == 0;
+}
+
+/* Would any bit of a value of this form have a name? */
+static int has_names(const struct facet *facet, const char *key, const char *value, bool *ret)
+{
+	char ones[] = "0xffffffffffffffff";
+	struct abi_fields fields = { 0 };
+	size_t digits = strncmp(value, "0x", 2) == 0 ? strlen(value + 2) : 0;
+	int r;
+
+	*ret = false;
+	if (digits == 0 || digits > sizeof(ones) - sizeof("0x"))
+		return 0;
+	ones[2 + digits] = '\0';
+	r = facet->fields(key, NULL, ones, &fields);
+	*ret = fields.count && !is_nameless(&fields);
+	abi_fields_release(&fields);
+	return r;
+}
+
+int facet_values(const struct facet *facet, const char *key, const char *value, struct abi_fields *out, bool *ret_register)
+{
+	int r;
+
+	*ret_register = false;
+	if (!facet->fields)
+		return 0;
+	r = facet->fields(key, NULL, value, out);
+	if (r < 0 || out->count == 0)
+		return r < 0 ? r : has_names(facet, key, value, ret_register);
+	*ret_register = !is_nameless(out);
+	if (!*ret_register)
+		abi_fields_release(out);
+	return 0;
 }
 
 int facet_cover_witnessed(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum observe_class class)

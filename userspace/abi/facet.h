@@ -35,9 +35,11 @@ enum coverage {
 	COVERAGE_COMPLETE,
 };
 
+#define FIELD_WHOLE "value"
+
 /* One named bit or bit-field that differs between two values of a key. Strings are owned by the list. */
 struct abi_field {
-	char *name;  /* "rtm", "physical_address_bits" */
+	char *name;  /* "rtm", "physical_address_bits"; FIELD_WHOLE where no part of the value has a name */
 	char *bits;  /* "ebx[11]", "eax[7:0]" */
 	char *from;  /* unsigned decimal; NULL = the key was not there */
 	char *to;
@@ -67,9 +69,21 @@ struct facet {
 	void (*meaning)(const char *key, const char *value, struct buffer *out);
 	/* The named fields in which two values differ; from or to may be NULL. NULL: never. 0 or -ENOMEM. */
 	int (*fields)(const char *key, const char *from, const char *to, struct abi_fields *out);
+	/* What people see the entry in (a CPUID leaf, a PCI function, an ACPI table), as an id; leaves out empty where it is of none. NULL: never. */
+	void (*group)(const char *key, struct buffer *out);
+	/* What such a group is called, from its lines in the order of their keys; leaves out empty where it has no name. NULL: never. */
+	void (*title)(const struct facet_line *lines, size_t count, struct buffer *out);
+	/* The order of groups by their ids. NULL: strcmp's. */
+	int (*order)(const char *a, const char *b);
 	/* The facet as people read it (a tree, a map, a tool's form), from its sorted entries; every line ends with a newline and is indented by two spaces. NULL: a table of keys, values and meanings. */
 	void (*present)(const struct facet_line *lines, size_t count, struct buffer *out);
 };
+
+/*
+ * The named fields of a value that are not 0, each as `to`; out is empty before. *ret_register: it is one that has such fields, though all of them may be 0.
+ * 0 or -ENOMEM.
+ */
+int facet_values(const struct facet *facet, const char *key, const char *value, struct abi_fields *out, bool *ret_register);
 
 const struct facet *facet_get(enum facet_id id);
 /* NULL: no such facet. */

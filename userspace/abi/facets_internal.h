@@ -20,6 +20,13 @@ void cpuid_meaning(const char *key, const char *value, struct buffer *out);
 int cpuid_fields(const char *key, const char *from, const char *to, struct abi_fields *out);
 
 /* *_text.c: for a person */
+void cpuid_group(const char *key, struct buffer *out);
+void cpuid_title(const struct facet_line *lines, size_t count, struct buffer *out);
+void pci_group(const char *key, struct buffer *out);
+void pci_title(const struct facet_line *lines, size_t count, struct buffer *out);
+void acpi_title(const struct facet_line *lines, size_t count, struct buffer *out);
+void smbios_title(const struct facet_line *lines, size_t count, struct buffer *out);
+int smbios_order(const char *a, const char *b);
 void cpuid_present(const struct facet_line *lines, size_t count, struct buffer *out);
 void memory_present(const struct facet_line *lines, size_t count, struct buffer *out);
 void pci_present(const struct facet_line *lines, size_t count, struct buffer *out);

@@ -190,7 +190,7 @@ int msr_fields(const char *key, const char *from, const char *to, struct abi_fie
 		return 0;
 	differing = v.from ^ v.to;
 	if (!msr_part_get(index, 0, &part))
-		return differing ? field_add(out, &v, &(struct msr_part){ .name = "value", .high = 63 }) : 0;
+		return differing ? field_add(out, &v, &(struct msr_part){ .name = FIELD_WHOLE, .high = 63 }) : 0;
 	for (size_t n = 0; r == 0 && msr_part_get(index, n, &part); n++) {
 		if (!(differing & msr_part_mask(&part)))
 			continue;

@@ -40,9 +40,27 @@ static void part(struct buffer *out, const struct function *f, const char *name,
 		buffer_printf(out, "%s%s", before, line->value);
 }
 
-static void head_line(struct buffer *out, const struct function *f)
+static void function_title(struct buffer *out, const struct function *f)
 {
 	const struct facet_line *id = attribute(f, "id"), *class = attribute(f, "class");
+
+	if (id && strcmp(id->value, "absent") == 0) {
+		buffer_string(out, "absent");
+		return;
+	}
+	if (class)
+		buffer_printf(out, "%s: ", *class->meaning ? class->meaning : class->value);
+	if (id)
+		buffer_printf(out, "%s%s[%s]", id->meaning, *id->meaning ? " " : "", id->value);
+	part(out, f, "revision", " rev ");
+	part(out, f, "subsystem", ", subsystem ");
+	part(out, f, "pin", ", pin ");
+	if (attribute(f, "multifunction"))
+		buffer_string(out, ", multifunction");
+}
+
+static void head_line(struct buffer *out, const struct function *f)
+{
 	const char *name = f->lines[0].key;
 	struct buffer head = BUFFER_INIT, text = BUFFER_INIT;
 	size_t begin = 0;
@@ -51,19 +69,7 @@ static void head_line(struct buffer *out, const struct function *f)
 		if (name[i] == '/')
 			begin = i + 1;
 	buffer_printf(&head, "%*s%.*s  ", (int)(2 + 2 * f->depth), "", (int)(f->path - begin), name + begin);
-	if (id && strcmp(id->value, "absent") == 0) {
-		buffer_string(&text, "absent");
-	} else {
-		if (class)
-			buffer_printf(&text, "%s: ", *class->meaning ? class->meaning : class->value);
-		if (id)
-			buffer_printf(&text, "%s%s[%s]", id->meaning, *id->meaning ? " " : "", id->value);
-		part(&text, f, "revision", " rev ");
-		part(&text, f, "subsystem", ", subsystem ");
-		part(&text, f, "pin", ", pin ");
-		if (attribute(f, "multifunction"))
-			buffer_string(&text, ", multifunction");
-	}
+	function_title(&text, f);
 	if (!buffer_failed(&head) && !buffer_failed(&text))
 		lines_wrapped(out, head.data, head.size, text.data ? text.data : "");
 	buffer_release(&head);
@@ -127,6 +133,17 @@ static void function_lines(struct buffer *out, const struct function *f)
 		else
 			i++;
 	}
+}
+
+void pci_group(const char *key, struct buffer *out)
+{
+	if (strchr(key, '/'))
+		buffer_append(out, key, path_length(key));
+}
+
+void pci_title(const struct facet_line *lines, size_t count, struct buffer *out)
+{
+	function_title(out, &(struct function){ .lines = lines, .count = count, .path = path_length(lines[0].key) });
 }
 
 static size_t depth_of(const char *key, size_t path)

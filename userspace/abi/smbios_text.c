@@ -52,12 +52,28 @@ static int by_structure(const void *va, const void *vb)
 	return x != y ? (x < y ? -1 : 1) : strcmp(a->key, b->key);
 }
 
+static const char *title_of(unsigned type)
+{
+	return type < sizeof(titles) / sizeof(titles[0]) && titles[type] ? titles[type] : "";
+}
+
+void smbios_title(const struct facet_line *lines, size_t count, struct buffer *out)
+{
+	unsigned type, index;
+
+	if (count && structure_of(lines[0].key, &type, &index))
+		buffer_string(out, title_of(type));
+}
+
+/* Types and structures by their numbers: `type17.2` before `type17.10`. */
+int smbios_order(const char *a, const char *b)
+{
+	return strverscmp(a, b);
+}
+
 static void head_line(struct buffer *out, const struct facet_line *line, unsigned type)
 {
-	buffer_printf(out, "  %.*s", (int)strcspn(line->key, "/"), line->key);
-	if (type < sizeof(titles) / sizeof(titles[0]) && titles[type])
-		buffer_printf(out, "  %s", titles[type]);
-	buffer_string(out, "\n");
+	buffer_printf(out, "  %.*s%s%s\n", (int)strcspn(line->key, "/"), line->key, *title_of(type) ? "  " : "", title_of(type));
 }
 
 void smbios_present(const struct facet_line *lines, size_t count, struct buffer *out)

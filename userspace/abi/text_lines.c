@@ -93,3 +93,11 @@ void lines_group(struct buffer *out, const struct facet_line *lines, size_t coun
 		buffer_release(&text);
 	}
 }
+
+void slash_group(const char *key, struct buffer *out)
+{
+	const char *slash = strchr(key, '/');
+
+	if (slash)
+		buffer_append(out, key, (size_t)(slash - key));
+}

@@ -20,6 +20,8 @@ void lines_bytes(struct buffer *out, uint64_t bytes);
  * meaning, indented by `indent`. A meaning stands behind its value in parentheses.
  */
 void lines_group(struct buffer *out, const struct facet_line *lines, size_t count, size_t prefix, size_t indent);
+/* The group of keys that begin with what they are about and a slash: a table, a structure, a node. */
+void slash_group(const char *key, struct buffer *out);
 /* How many lines from here on have the key's first `prefix` characters. */
 size_t lines_same(const struct facet_line *lines, size_t count, size_t prefix);
 

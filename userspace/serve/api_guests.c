@@ -8,6 +8,7 @@
 #include "userspace/base/text.h"
 #include "userspace/serve/api.h"
 #include "userspace/serve/change_sets.h"
+#include "userspace/serve/facet_json.h"
 #include "userspace/serve/guest.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
@@ -99,38 +100,6 @@ bool api_side_is_file(const char *side)
 	return side_is_file(side);
 }
 
-static json_t *meaning_of(const struct facet *facet, const struct abi_entry *entry)
-{
-	struct buffer text = BUFFER_INIT;
-	json_t *value;
-
-	if (!facet->meaning)
-		return json_null();
-	facet->meaning(entry->key, entry->value, &text);
-	value = json_text(text.data);
-	buffer_release(&text);
-	return value;
-}
-
-static json_t *facet_json(const struct side *side, enum facet_id id)
-{
-	const struct facet *facet = facet_get(id);
-	const struct abi_coverage *coverage = &side->entries.coverage[id];
-	json_t *entries = json_array();
-	struct digest digest = { "" };
-
-	for (size_t i = 0; i < side->entries.count; i++) {
-		const struct abi_entry *entry = &side->entries.items[i];
-
-		if (entry->facet == id)
-			json_array_append_new(entries, json_pack("{s:s, s:s, s:o}", "key", entry->key, "value", entry->value, "meaning",
-								 meaning_of(facet, entry)));
-	}
-	fingerprint_facet_digest(&side->entries, id, &digest);
-	return json_pack("{s:s, s:o, s:s, s:o, s:o}", "facet", facet->name, "digest", json_text(digest.text), "coverage",
-			 coverage_name(coverage->level), "reason", json_text(coverage->reason), "entries", entries);
-}
-
 static json_t *context_json(const struct side *side)
 {
 	json_t *context;
@@ -169,21 +138,49 @@ static int facet_wanted(const char *name, int *ret_id, struct error *e)
 	return -EINVAL;
 }
 
+/* A page lists no more, and these are years of most guests. */
+#define REVISIONS_MAX 1000
+
+/* guest: as `ls` has it, whose baseline is the one that counts. */
+static int revisions_json(struct store *s, const struct side *side, const json_t *guest, json_t **ret, struct error *e)
+{
+	const json_t *baseline = json_object_get(json_object_get(guest, "baseline"), "revision");
+	struct store_revision_mark *marks = NULL;
+	size_t count = 0;
+	json_t *list;
+	int err = side->guest.id ? store_revision_marks(s, side->guest.row, REVISIONS_MAX, &marks, &count) : 0;
+
+	if (err < 0)
+		return error_set(e, -err, "%s", store_error(s));
+	list = json_array();
+	for (size_t i = 0; list && i < count; i++)
+		json_array_append_new(list, json_pack("{s:I, s:o, s:o, s:o, s:b}", "revision", (json_int_t)marks[i].revision, "at", json_time(marks[i].at),
+						      "digest", json_text(marks[i].digest.text), "boot", json_number(marks[i].boot), "baseline",
+						      (int)(json_is_integer(baseline) && json_integer_value(baseline) == marks[i].revision)));
+	free(marks);
+	*ret = list;
+	return list ? 0 : error_set(e, ENOMEM, "out of memory");
+}
+
 /* What is loaded of the side; of one without a fingerprint only the guest. */
 static int show(struct store *s, const struct side *side, int only, json_t **ret, struct error *e)
 {
-	json_t *guest = json_null(), *facets;
+	json_t *guest = json_null(), *facets, *revisions = NULL;
 	int err = side->guest.id ? guest_json(s, &side->guest, side->instance_count ? &side->instances[0] : NULL, &guest, e) : 0;
 
-	if (err < 0)
+	if (err >= 0)
+		err = revisions_json(s, side, guest, &revisions, e);
+	if (err < 0) {
+		json_decref(guest);
 		return err;
+	}
 	facets = json_array();
 	for (int f = 0; side->loaded && f < FACETS; f++)
 		if (only < 0 || only == f)
-			json_array_append_new(facets, facet_json(side, (enum facet_id)f));
-	*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o}", "guest", guest, "revision", json_number(side->number), "digest",
+			json_array_append_new(facets, facet_json(&side->entries, (enum facet_id)f));
+	*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "guest", guest, "revision", json_number(side->number), "digest",
 			 json_text(side->revision.digest.text), "at", json_time(side->revision.at), "context", context_json(side), "facets",
-			 facets);
+			 facets, "revisions", revisions);
 	return *ret ? 0 : error_set(e, ENOMEM, "out of memory");
 }
 

@@ -196,6 +196,33 @@ int store_revision_mark(struct store *s, int64_t guest, uint32_t revision, struc
 	return 0;
 }
 
+int store_revision_marks(struct store *s, int64_t guest, size_t max, struct store_revision_mark **ret, size_t *ret_count)
+{
+	struct store_revision_mark *items = NULL;
+	size_t count = 0;
+	struct query q = query_start(s, "SELECT revision, boot, at, digest FROM revisions WHERE guest = ? ORDER BY revision DESC LIMIT ?");
+	query_int(&q, guest);
+	query_int(&q, (int64_t)max);
+	while (query_next(&q) > 0) {
+		struct store_revision_mark *mark = store_grow(&q, &items, count, sizeof(*items));
+		if (!mark)
+			break;
+		count++;
+		*mark = (struct store_revision_mark){ .revision = (uint32_t)column_int(&q) };
+		mark->boot = (uint32_t)column_int(&q);
+		mark->at = column_int(&q);
+		column_digest(&q, &mark->digest);
+	}
+	int err = query_end(&q);
+	if (err < 0) {
+		free(items);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
+}
+
 /* Digests that begin so, at most STORE_CANDIDATES + 1. All of them are lower-case hex, so 'g' is behind them all. */
 static int digests_like(struct store *s, const char *prefix, struct digest found[STORE_CANDIDATES + 1], size_t *ret_count)
 {

@@ -124,6 +124,13 @@ int store_revision_put(struct store *s, struct store_revision *r);
 int store_revision_get(struct store *s, int64_t guest, uint32_t revision, struct store_revision *ret);
 /* Only what it is called by: lists of many guests need no more, and its contents are large. revision as above, not 0. */
 int store_revision_mark(struct store *s, int64_t guest, uint32_t revision, struct digest *ret_digest, int64_t *ret_at);
+struct store_revision_mark {
+	uint32_t revision, boot;
+	int64_t at;
+	struct digest digest;
+};
+/* The newest `max` of a guest, the newest first. free() it. */
+int store_revision_marks(struct store *s, int64_t guest, size_t max, struct store_revision_mark **ret, size_t *ret_count);
 /* Digest "sha256:…" or a prefix of it, of a whole fingerprint: -ENOENT, -EEXIST ambiguous. Newest one of the newest guest wins among equal digests. */
 int store_revision_by_digest(struct store *s, const char *prefix, struct store_revision *ret, struct error *e);
 
