@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The archive for an incident review: whole, verifiable, the same from the verb and over HTTP, and its raw tables are what others' tools
 read. On stores made from traces: no root, no KVM; a real guest with several vCPUs and nodes needs both."""
+import base64
 import contextlib
 import gzip
 import hashlib
+import html
 import http.client
 import json
 import os
 import re
+import shutil
 import struct
 import subprocess
 import tempfile
@@ -170,6 +173,157 @@ class Drifted(Exported):
             done = subprocess.run([ABIDRIFT, "export", "web-1", "-o", "-"], stdout=theirs, stderr=subprocess.PIPE, env=self.env)
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"terminal", done.stderr)
+
+
+class Report(Exported):
+    """The page of one guest as a file."""
+    def setUp(self):
+        super().setUp()
+        self.env["ABIDRIFT_STORE"] = self.store(drifted())
+
+    def answers(self, folder):
+        page = self.read(folder, "report.html").decode()
+        text, = re.findall(r'<script type="application/json" id="answers">(.*?)</script>', page, re.S)
+        return json.loads(text)
+
+    def test_it_answers_what_the_page_asks_as_the_server_would(self):
+        """Else a view of the report is empty, or tells something else than the page did."""
+        told = self.answers(self.export("web-1"))
+        self.assertEqual(told["guest"], UUID)
+        paths = set(told["answers"])
+        self.assertTrue({"/api/v1/guests", f"/api/v1/guests/{UUID}", f"/api/v1/guests/{UUID}/revisions/1", f"/api/v1/guests/{UUID}/revisions/2",
+                         f"/api/v1/diff?from={UUID}", f"/api/v1/diff?from={UUID}%401&to={UUID}%402", f"/api/v1/diff?from={UUID}%40baseline&to={UUID}%402",
+                         f"/api/v1/history?guest={UUID}&host=yes"} <= paths, paths)
+        with self.served() as at:
+            for path, answer in told["answers"].items():
+                status, _, body = self.get(at, path)
+                self.assertEqual(status, 200, path)
+                if path.endswith("format=text"):
+                    self.assertEqual(answer, body.decode(), path)
+                elif path == "/api/v1/guests":
+                    there = json.loads(body)
+                    self.assertEqual(answer["guests"], [g for g in there["guests"] if g["id"] == UUID])
+                    self.assertEqual(set(answer), set(there))
+                else:
+                    self.assertEqual(answer, json.loads(body), path)
+
+    def test_without_scripts_it_has_the_texts(self):
+        page = self.read(self.export("web-1"), "report.html").decode()
+        shown = html.unescape(re.sub(r"<script.*?</script>|<style.*?</style>|<[^>]*>", "", page, flags=re.S))
+        for args, code in ((("diff", UUID), 1), (("show", UUID), 0)):
+            self.assertIn(self.run_it(*args, "--color", "never", code=code).out, shown)
+
+    def test_its_policy_lets_only_its_own_script_run(self):
+        page = self.read(self.export("web-1"), "report.html").decode()
+        policy, = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+        self.assertTrue(policy.startswith("default-src 'none';"), policy)
+        hashes = lambda tag: ["'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'" for text in re.findall(rf"<{tag}>(.*?)</{tag}>", page, re.S)]
+        self.assertEqual(re.findall(r"style-src ([^;]*)", policy), hashes("style"))
+        self.assertEqual(re.findall(r"script-src ([^;]*)", policy), hashes("script"))
+        self.assertNotRegex(re.sub(r"<(script|style)[ >].*?</\1>", "", page, flags=re.S), r"(?i)<(script|link|img|iframe|object|embed)|\s(src|href|on\w+|style)=")
+
+
+class Hostile(Exported):
+    """Whoever names a guest may write anything: it stays text, in a folder of ours."""
+    NAMES = ["../../../tmp/evil", "-rf --checkpoint=1", "</script><img src=x onerror=alert(1)>", "<!--<script>", "a\u2028b\u2029c", "\x1b[2J\n\r\tx",
+             "x" * 300, ".", "..", "a/b", "a@2", "%2e%2e%2f", 'q"; filename="evil', "sha256:ab", "guest:web", "\udcff\udcfe", "\u202egnp.exe", "con", "it's"]
+
+    def setUp(self):
+        super().setUp()
+        t = Trace()
+        t.synced()
+        for vm, name in enumerate(self.NAMES, 1):
+            life(t, vm, name)
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+
+    replay_code = 0
+
+    def test_a_name_leaves_no_folder_and_breaks_no_file(self):
+        guests = self.json("ls")["guests"]
+        self.assertEqual(len(guests), len(self.NAMES))
+        seen, before = set(), sorted(os.listdir(self.folder.path))
+        with self.served() as at:
+            for guest in guests:
+                forced = "guest:" if guest["id"].startswith("guest:") else ""
+                status, headers, body = self.get(at, f"/api/v1/guests/{urllib.parse.quote(forced + guest['id'], safe='')}/export")
+                if status == 404:  # no valid UTF-8: what JSON says of it is not its name
+                    self.assertIn("\ufffd", guest["id"])
+                    continue
+                self.assertEqual(status, 200, guest["id"])
+                name, = re.fullmatch(r'attachment; filename="(abidrift-[A-Za-z0-9._-]+\.tar\.zst)"', headers["Content-Disposition"]).groups()
+                path = self.folder.file("one")
+                with open(path, "wb") as f:
+                    f.write(body)
+                listed = subprocess.run(["tar", "--zstd", "-tf", path], capture_output=True, text=True, check=True).stdout.split("\n")[:-1]
+                for line in listed:
+                    self.assertRegex(line, r"^abidrift-[A-Za-z0-9._-]+(/[A-Za-z0-9._-]+)+$")
+                    self.assertNotIn("..", line.split("/"))
+                folder = self.unpack(path)
+                self.assertEqual(os.path.basename(folder) + ".tar.zst", name)
+                done = subprocess.run(["sha256sum", "--strict", "--quiet", "-c", "SHA256SUMS"], cwd=folder, capture_output=True, text=True)
+                self.assertEqual((done.returncode, done.stdout), (0, ""))
+                self.assertNotIn(name, seen, "two guests would be one file")
+                seen.add(name)
+                self.assertEqual(self.manifest(folder)["guest"]["id"], guest["id"])
+                self.page_is_whole(self.read(folder, "report.html").decode(), guest)
+                os.unlink(path)
+                shutil.rmtree(os.path.dirname(folder))
+        self.assertGreaterEqual(len(seen), len(self.NAMES) - 1)
+        self.assertEqual(sorted(os.listdir(self.folder.path)), before)
+
+    def page_is_whole(self, page, guest):
+        """As a browser takes it apart: the same elements as of any other guest, and the answers as they were."""
+        tags = re.findall(r"<(/?[a-z][a-z0-9]*)", re.sub(r"(<script>|<style>).*?(</script>|</style>)", "", page, flags=re.S), re.I)
+        self.assertFalse({t.lower() for t in tags} - {"html", "head", "meta", "title", "body", "div", "h1", "h2", "p", "section", "pre", "script", "/html", "/head", "/title",
+                                                      "/body", "/div", "/h1", "/h2", "/p", "/section", "/pre", "/script"})
+        text, = re.findall(r'<script type="application/json" id="answers">(.*?)</script>', page, re.S)
+        self.assertNotRegex(text, "[<>&\u2028\u2029]")
+        told = json.loads(text)
+        self.assertEqual(told["guest"], guest["id"])
+        quoted = urllib.parse.quote(guest["id"], safe="-_.!~*'()")
+        self.assertIn(f"/api/v1/guests/{quoted}", set(told["answers"]))
+        side = "guest%3A" + quoted if re.search("[@/]|^(guest|sha256):", guest["id"]) else quoted
+        self.assertIn(f"/api/v1/diff?from={side}", set(told["answers"]))
+
+
+class Without(Exported):
+    """Of a guest that has no fingerprint yet."""
+    replay_code = 0
+
+    def test_history_is_exported_all_the_same(self):
+        t = Trace()
+        t.synced()
+        life(t, 1, "young", UUID, seconds=0.5)
+        t.gone(1)
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+        folder = self.export("young")
+        manifest = self.manifest(folder)
+        self.assertEqual((manifest["current"], manifest["revisions"]), (None, []))
+        self.assertIn("no fingerprint", [left["why"] for left in manifest["left_out"] if left["what"] == "revisions"][0])
+        self.assertEqual([e["type"] for e in json.loads(self.read(folder, "history.json"))["events"]][:1], ["boot"])
+        self.assertIn("report.html", self.paths(folder))
+
+
+class Many(Exported):
+    """More revisions than an archive has."""
+    replay_code = 1
+
+    def test_the_baseline_and_the_newest_are_told_and_the_rest_is_named(self):
+        t = Trace()
+        t.synced()
+        for n in range(70):
+            life(t, n + 1, "web-1", UUID, {**LEAVES_MORE, (1, 0): (0x306a9 + n, 0x800, 0x80302001, 0x178bfbff)}, seconds=2)
+            t.gone(n + 1)
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+        folder = self.export("web-1")
+        manifest = self.manifest(folder)
+        revisions = manifest["revisions"]
+        self.assertEqual((len(revisions), revisions[0], revisions[-1]), (64, manifest["baseline"]["revision"], manifest["current"]["revision"]))
+        self.assertEqual(revisions[1:], list(range(8, 71)))
+        self.assertTrue([left for left in manifest["left_out"] if "revisions" in left["what"]])
+        self.assertEqual(sorted(int(n) for n in os.listdir(os.path.join(folder, "revisions"))), revisions)
+        pairs = {tuple(map(int, name[:-5].split("-"))) for name in os.listdir(os.path.join(folder, "diffs")) if name[0].isdigit() and name.endswith(".json")}
+        self.assertEqual(pairs, set(zip(revisions, revisions[1:])))
 
 
 class Tables(Exported):

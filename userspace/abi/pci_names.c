@@ -18,6 +18,15 @@ struct span {
 	size_t size;
 };
 
+/* A guest has a few vendors and classes, asked for again with every function of every fingerprint; the text is long. */
+#define PREFIX_BYTES 16
+#define LINES_KEPT 64
+static struct kept_line {
+	char prefix[PREFIX_BYTES]; /* "": none is kept here */
+	bool found;
+	struct span name, below;
+} ids_kept[LINES_KEPT];
+
 struct class_name {
 	uint16_t class;
 	const char *name;
@@ -76,6 +85,7 @@ void pci_names_use(const char *text, size_t size)
 {
 	ids_text = text;
 	ids_size = text ? size : 0;
+	memset(ids_kept, 0, sizeof ids_kept);
 }
 
 static struct span whole(void)
@@ -120,6 +130,26 @@ static bool find_line(struct span in, const char *prefix, struct span *ret_name,
 	return true;
 }
 
+/* The same in the whole text. */
+static bool find_top(const char *prefix, struct span *ret_name, struct span *ret_below)
+{
+	struct kept_line *line;
+	size_t sum = 0;
+
+	for (const char *p = prefix; *p; p++)
+		sum = sum * 31 + (unsigned char)*p;
+	line = &ids_kept[sum % LINES_KEPT];
+	if (strcmp(line->prefix, prefix)) {
+		snprintf(line->prefix, sizeof line->prefix, "%s", prefix);
+		line->found = find_line(whole(), prefix, &line->name, &line->below);
+	}
+	if (line->found) {
+		*ret_name = line->name;
+		*ret_below = line->below;
+	}
+	return line->found;
+}
+
 static void append_name(struct span name, struct buffer *out)
 {
 	size_t size = name.size < NAME_MAX_BYTES ? name.size : NAME_MAX_BYTES;
@@ -131,10 +161,10 @@ static void append_name(struct span name, struct buffer *out)
 
 static bool find_vendor(uint16_t vendor, struct span *ret_name, struct span *ret_below)
 {
-	char prefix[16];
+	char prefix[PREFIX_BYTES];
 
 	snprintf(prefix, sizeof(prefix), "%04x  ", vendor);
-	return find_line(whole(), prefix, ret_name, ret_below);
+	return find_top(prefix, ret_name, ret_below);
 }
 
 void pci_names_vendor(uint16_t vendor, struct buffer *out)
@@ -148,7 +178,7 @@ void pci_names_vendor(uint16_t vendor, struct buffer *out)
 void pci_names_function(uint16_t vendor, uint16_t device, struct buffer *out)
 {
 	struct span name, below;
-	char prefix[16];
+	char prefix[PREFIX_BYTES];
 
 	if (!find_vendor(vendor, &name, &below))
 		return;
@@ -172,10 +202,10 @@ static void builtin_class(uint16_t class, struct buffer *out)
 void pci_names_class(uint32_t class, struct buffer *out)
 {
 	struct span name, below;
-	char prefix[16];
+	char prefix[PREFIX_BYTES];
 
 	snprintf(prefix, sizeof(prefix), "C %02x  ", class >> 16 & 0xff);
-	if (!find_line(whole(), prefix, &name, &below)) {
+	if (!find_top(prefix, &name, &below)) {
 		builtin_class(class >> 8 & 0xffff, out);
 		return;
 	}

@@ -12,6 +12,7 @@
 
 struct buffer;
 struct error;
+struct side;
 struct store;
 struct store_guest;
 struct suppressions;
@@ -43,6 +44,8 @@ int api_show(struct store *s, const char *side, const char *facet, json_t **ret,
  * fingerprint yet all but "guest" is null, and "facets" empty.
  */
 int api_guest(struct store *s, const char *guest, uint32_t revision, json_t **ret, struct error *e);
+/* The same of a side that was loaded. */
+int api_show_side(struct store *s, const struct side *side, json_t **ret, struct error *e);
 /* Its fingerprint text. */
 int api_fingerprint(struct store *s, const char *side, struct buffer *out, struct error *e);
 /*
@@ -50,6 +53,9 @@ int api_fingerprint(struct store *s, const char *side, struct buffer *out, struc
  * a guest without a baseline yet is DRIFT_UNKNOWN with that reason in "unknown" (facet null). It has `stale`, as of rules->at.
  */
 int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e);
+/* The same of sides that were found (side.h), which are loaded where they are not yet. */
+int api_diff_sides(struct store *s, struct side *from, struct side *to, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result,
+		   struct error *e);
 /* The same as text, as `diff` prints it. */
 struct api_text {
 	bool alone; /* only one side was named: it says how what is now is accepted */

@@ -379,6 +379,24 @@ static int stale_put(struct store *s, int64_t now, json_t *diff, struct error *e
 	return err;
 }
 
+/* What a comparison is given last, however it went. */
+static int stale_or_none(struct store *s, int err, int64_t now, json_t **diff, struct error *e)
+{
+	if (err >= 0)
+		err = stale_put(s, now, *diff, e);
+	if (err < 0) {
+		json_decref(*diff);
+		*diff = NULL;
+	}
+	return err;
+}
+
+int api_diff_sides(struct store *s, struct side *from, struct side *to, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result,
+		   struct error *e)
+{
+	return stale_or_none(s, compare(s, from, to, rules, min_severity, ret, ret_result, e), rules->at, ret, e);
+}
+
 int api_diff(struct store *s, const char *a, const char *b, const struct api_rules *rules, int min_severity, json_t **ret, int *ret_result, struct error *e)
 {
 	struct side from = SIDE_INIT, to = SIDE_INIT;
@@ -389,12 +407,7 @@ int api_diff(struct store *s, const char *a, const char *b, const struct api_rul
 	if (err >= 0)
 		err = b ? compare(s, &from, &to, rules, min_severity, ret, ret_result, e)
 			: compare_one(s, &from, rules, min_severity, ret, ret_result, e);
-	if (err >= 0)
-		err = stale_put(s, rules->at, *ret, e);
-	if (err < 0) {
-		json_decref(*ret);
-		*ret = NULL;
-	}
+	err = stale_or_none(s, err, rules->at, ret, e);
 	side_release(&from);
 	side_release(&to);
 	return err;

@@ -212,6 +212,11 @@ int api_guest(struct store *s, const char *guest, uint32_t revision, json_t **re
 	return err;
 }
 
+int api_show_side(struct store *s, const struct side *side, json_t **ret, struct error *e)
+{
+	return show(s, side, -1, ret, e);
+}
+
 int api_fingerprint(struct store *s, const char *text, struct buffer *out, struct error *e)
 {
 	struct side side = SIDE_INIT;

@@ -31,6 +31,7 @@ void export_release(struct export *x)
 static void work_release(struct export_work *w)
 {
 	side_release(&w->now);
+	store_instances_free(w->instances, w->instance_count);
 	json_decref(w->list);
 	json_decref(w->history);
 	export_files_release(&w->files);
@@ -63,8 +64,8 @@ static void name_make(const struct store_guest *guest, char ret[EXPORT_NAME_BYTE
 
 void export_side_put(struct buffer *out, const char *id, uint32_t revision)
 {
-	/* What holds these would be a path, a revision or a digest. */
-	if (strpbrk(id, "@/"))
+	/* What holds these would be a path, a revision or a digest. As url.ts of the page. */
+	if (strpbrk(id, "@/") || !strncmp(id, "guest:", 6) || !strncmp(id, "sha256:", 7))
 		buffer_string(out, "guest:");
 	buffer_string(out, id);
 	if (revision == EXPORT_BASELINE)
@@ -88,10 +89,14 @@ static int find(struct export_work *w, const char *guest, struct error *e)
 	}
 	w->baseline = baseline.number;
 	side_release(&baseline);
+	if (err >= 0 && store_instances(w->store, w->now.guest.row, &w->instances, &w->instance_count) < 0)
+		err = error_set(e, EIO, "%s", store_error(w->store));
 	if (err >= 0)
 		err = api_guests_of(w->store, &w->now.guest, w->rules->at, &w->list, e);
 	if (err >= 0)
-		err = api_history_newest(w->store, w->id, &part, &w->history, e);
+		export_side_put(&side, w->id, 0);
+	if (err >= 0)
+		err = buffer_failed(&side) ? error_set(e, ENOMEM, "out of memory") : api_history_newest(w->store, side.data, &part, &w->history, e);
 	buffer_release(&side);
 	return err;
 }
@@ -117,9 +122,9 @@ static int as_of(struct export_work *w, struct error *e)
 		if (text && text_time_parse(text, &at) >= 0)
 			later(&w->as_of, at);
 	}
-	for (i = 0; i < w->now.instance_count; i++) {
-		later(&w->as_of, w->now.instances[i].began_at);
-		later(&w->as_of, w->now.instances[i].ended_at);
+	for (i = 0; i < w->instance_count; i++) {
+		later(&w->as_of, w->instances[i].began_at);
+		later(&w->as_of, w->instances[i].ended_at);
 	}
 	later(&w->as_of, baseline.at);
 	store_baseline_release(&baseline);
@@ -153,7 +158,7 @@ static void guest_add(struct export_work *w)
 	answer(w, "/api/v1/guests", NULL, w->list);
 	export_files_json(&w->files, "guest.json", "the guest as `abidrift ls --json` lists it: who it is, where it runs, its state", w->as_of,
 			  json_incref(w->list));
-	if (api_guest(w->store, w->id, 0, &show, &e) < 0) {
+	if ((w->now.number && side_load(w->store, &w->now, &e) < 0) || api_show_side(w->store, &w->now, &show, &e) < 0) {
 		export_files_lack(&w->files, "show.json, show.txt", e.text);
 		return;
 	}
@@ -189,6 +194,7 @@ static void report_add(struct export_work *w)
 	else
 		export_report_put(&w->report, w->id, w->now.guest.name ? w->now.guest.name : w->id, at.data, &page);
 	buffer_release(&at);
+	w->files.reserved = 0;
 	export_files_add(&w->files, "report.html", "all of it to look at in a browser: needs no server, and asks nobody for anything", w->as_of, &page);
 	if (w->report.left_out) {
 		snprintf(why, sizeof why, "%zu of the answers that the page may ask for: it would be larger than %u MiB", w->report.left_out,
@@ -209,7 +215,7 @@ int api_export(struct store *s, const char *guest, const struct api_rules *rules
 	if (err >= 0) {
 		guest_add(&w);
 		export_revisions_choose(&w);
-		export_diffs_add(&w);
+		export_baseline_now_add(&w);
 		history_add(&w);
 		export_revisions_add(&w);
 		report_add(&w);

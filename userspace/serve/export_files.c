@@ -49,7 +49,8 @@ bool export_files_add(struct export_files *f, const char *path, const char *what
 		buffer_release(body);
 		return false;
 	}
-	if (body->size > EXPORT_BYTES_MAX - f->bytes) {
+	if (f->bytes + f->reserved + body->size > EXPORT_BYTES_MAX) {
+		f->full = true;
 		export_files_lack(f, path, "all files together would be larger than an archive may be");
 		buffer_release(body);
 		free(name);

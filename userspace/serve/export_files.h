@@ -11,8 +11,8 @@
 #include "userspace/base/buffer.h"
 #include "userspace/fingerprint/fingerprint.h"
 
-/* All files together, before they are compressed. */
-#define EXPORT_BYTES_MAX (64u << 20)
+/* All files together, before they are compressed: half a second of work, for which alerts wait when HTTP asks. */
+#define EXPORT_BYTES_MAX (32u << 20)
 
 struct export_file {
 	char *path;       /* below the archive's folder */
@@ -25,7 +25,9 @@ struct export_file {
 struct export_files {
 	struct export_file *items;
 	size_t count, room, bytes;
+	size_t reserved;  /* bytes, for what is put together last */
 	json_t *left_out; /* [{"what","why"}] */
+	bool full;        /* something did not fit */
 	bool failed;      /* out of memory */
 };
 

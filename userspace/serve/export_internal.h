@@ -18,6 +18,8 @@ struct export_work {
 	const struct api_rules *rules;
 	struct side now;          /* the guest; its number is 0 where there is no fingerprint */
 	const char *id;           /* of the guest */
+	struct store_instance *instances; /* all */
+	size_t instance_count;
 	uint32_t baseline;        /* revision; 0: none */
 	int64_t as_of;            /* the newest that the store has of it */
 	json_t *list, *history;   /* models of ls and history, of this guest only */
@@ -29,9 +31,9 @@ struct export_work {
 
 /* Which revisions are told. */
 void export_revisions_choose(struct export_work *w);
-/* Their files. */
+/* Their files, and each compared with the one before it. */
 void export_revisions_add(struct export_work *w);
-void export_diffs_add(struct export_work *w);
+void export_baseline_now_add(struct export_work *w);
 /* README.txt, manifest.json and SHA256SUMS: of all files that are there by then. */
 void export_manifest_add(struct export_work *w);
 

@@ -39,8 +39,8 @@ static json_t *hosts_json(const struct export_work *w)
 {
 	json_t *hosts = json_array();
 
-	for (size_t i = 0; i < w->now.instance_count; i++) {
-		json_t *host = json_text(w->now.instances[i].host);
+	for (size_t i = 0; i < w->instance_count; i++) {
+		json_t *host = json_text(w->instances[i].host);
 		bool there = json_is_null(host);
 
 		for (size_t k = 0; k < json_array_size(hosts) && !there; k++)

@@ -12,6 +12,8 @@
 
 #define SHA256_BYTES 32
 #define BASE64_BYTES 48
+/* The page itself: more than it ever is. */
+#define PAGE_BYTES (1u << 20)
 /* Each of the texts; the archive has them whole. */
 #define TEXT_BYTES_MAX (1u << 20)
 
@@ -107,6 +109,11 @@ void export_report_answer_text(struct export_report *r, const char *path, const 
 {
 	if (answer_begin(r, path, size))
 		string_put(&r->answers, text, size);
+}
+
+size_t export_report_size(const struct export_report *r)
+{
+	return r->answers.size + r->texts.size + PAGE_BYTES;
 }
 
 /* ---- for who has no script */

@@ -10,7 +10,7 @@
 #include "userspace/base/buffer.h"
 
 /* Of all answers together. */
-#define EXPORT_ANSWERS_MAX (16u << 20)
+#define EXPORT_ANSWERS_MAX (12u << 20)
 
 struct export_report {
 	struct buffer answers; /* members of an object, escaped for a script element */
@@ -29,6 +29,8 @@ void export_report_answer_text(struct export_report *r, const char *path, const 
 void export_report_text(struct export_report *r, const char *title, const char *text, size_t size);
 /* Appends the document. at: what it tells is as of then. */
 void export_report_put(const struct export_report *r, const char *id, const char *name, const char *at, struct buffer *out);
+/* How large the document will be. */
+size_t export_report_size(const struct export_report *r);
 /* As encodeURIComponent. */
 void export_uri_put(struct buffer *out, const char *text);
 

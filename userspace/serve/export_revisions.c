@@ -8,7 +8,6 @@
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
 #include "userspace/drift/drift.h"
-#include "userspace/drift/view.h"
 #include "userspace/serve/export_internal.h"
 #include "userspace/serve/export_raw.h"
 #include "userspace/serve/json.h"
@@ -28,14 +27,18 @@ static bool chosen(const struct export_work *w, uint32_t number)
 	return false;
 }
 
-static void choose(struct export_work *w, uint32_t number)
+/* false: it is one, and there is no room for it. */
+static bool choose(struct export_work *w, uint32_t number)
 {
 	struct digest digest;
 	int64_t at;
 
-	if (number && w->revision_count < EXPORT_REVISIONS_MAX && !chosen(w, number) &&
-	    store_revision_mark(w->store, w->now.guest.row, number, &digest, &at) >= 0)
-		w->revisions[w->revision_count++] = number;
+	if (!number || chosen(w, number) || store_revision_mark(w->store, w->now.guest.row, number, &digest, &at) < 0)
+		return true;
+	if (w->revision_count == EXPORT_REVISIONS_MAX)
+		return false;
+	w->revisions[w->revision_count++] = number;
+	return true;
 }
 
 static int by_number(const void *left, const void *right)
@@ -49,7 +52,7 @@ void export_revisions_choose(struct export_work *w)
 {
 	const json_t *events = json_object_get(w->history, "events");
 	uint32_t newest = w->now.guest.revisions, last = newest > NUMBERS_MAX ? newest - NUMBERS_MAX : 0;
-	size_t kept = 0;
+	bool all = true;
 	char what[96];
 
 	choose(w, w->now.number);
@@ -61,11 +64,9 @@ void export_revisions_choose(struct export_work *w)
 		if (type && !strcmp(type, "drift"))
 			choose(w, (uint32_t)json_integer_value(json_object_get(event, "revision")));
 	}
-	for (uint32_t number = newest; number > last && w->revision_count < EXPORT_REVISIONS_MAX; number--) {
-		choose(w, number);
-		kept = number;
-	}
-	if (w->revision_count == EXPORT_REVISIONS_MAX && kept != 1) {
+	for (uint32_t number = newest; number > last && all; number--)
+		all = choose(w, number);
+	if (!all || last) {
 		snprintf(what, sizeof what, "revisions beyond %d", EXPORT_REVISIONS_MAX);
 		export_files_lack(&w->files, what, "the newest are told, the baseline, and those that drift was told of: `abidrift show GUEST@REV` has the others");
 	}
@@ -111,53 +112,35 @@ static void evidence_add(struct export_work *w, const char *folder, const struct
 			 &body);
 }
 
-static void revision_add(struct export_work *w, uint32_t number)
+/* side: loaded. */
+static void revision_add(struct export_work *w, const struct side *side)
 {
-	struct side side = SIDE_INIT;
 	struct buffer text = BUFFER_INIT, answer = BUFFER_INIT;
 	struct error e = ERROR_INIT;
 	json_t *show = NULL;
 	char folder[PATH_BYTES / 2], path[PATH_BYTES];
-	int err = side_of_name(w->store, w->id, SIDE_REVISION, number, &side, &e);
+	int64_t at = side->revision.at;
 
-	snprintf(folder, sizeof folder, "revisions/%u/", number);
-	if (err >= 0)
-		err = side_load(w->store, &side, &e);
-	if (err >= 0 && fingerprint_write(&side.entries, &text) >= 0) {
-		snprintf(path, sizeof path, "%sfingerprint.txt", folder);
-		export_files_add(&w->files, path, "the fingerprint text itself: `abidrift diff` compares it with others", side.revision.at, &text);
-		err = api_guest(w->store, w->id, number, &show, &e);
+	snprintf(folder, sizeof folder, "revisions/%u/", side->number);
+	if (fingerprint_write(&side->entries, &text) < 0 || api_show_side(w->store, side, &show, &e) < 0) {
+		export_files_lack(&w->files, folder, *e.text ? e.text : "out of memory");
+		buffer_release(&text);
+		return;
 	}
-	if (err >= 0) {
-		snprintf(path, sizeof path, "%sshow.json", folder);
-		export_json_put(show, &text);
-		buffer_string(&answer, "/api/v1/guests/");
-		export_uri_put(&answer, w->id);
-		buffer_printf(&answer, "/revisions/%u", number);
-		if (!buffer_failed(&text) && !buffer_failed(&answer))
-			export_report_answer(&w->report, answer.data, text.data, text.size - 1);
-		export_files_add(&w->files, path, "the fingerprint decoded, with digests and coverage, as `abidrift show --json` prints it", side.revision.at, &text);
-		context_add(w, folder, &side);
-		evidence_add(w, folder, &side);
-	} else {
-		export_files_lack(&w->files, folder, e.text);
-	}
+	snprintf(path, sizeof path, "%sfingerprint.txt", folder);
+	export_files_add(&w->files, path, "the fingerprint text itself: `abidrift diff` compares it with others", at, &text);
+	snprintf(path, sizeof path, "%sshow.json", folder);
+	export_json_put(show, &text);
 	json_decref(show);
-	buffer_release(&text);
+	buffer_string(&answer, "/api/v1/guests/");
+	export_uri_put(&answer, w->id);
+	buffer_printf(&answer, "/revisions/%u", side->number);
+	if (!buffer_failed(&text) && !buffer_failed(&answer))
+		export_report_answer(&w->report, answer.data, text.data, text.size - 1);
+	export_files_add(&w->files, path, "the fingerprint decoded, with digests and coverage, as `abidrift show --json` prints it", at, &text);
+	context_add(w, folder, side);
+	evidence_add(w, folder, side);
 	buffer_release(&answer);
-	side_release(&side);
-}
-
-/* What is compared with is of more use than what lies long back. */
-void export_revisions_add(struct export_work *w)
-{
-	if (chosen(w, w->now.number))
-		revision_add(w, w->now.number);
-	if (w->baseline != w->now.number && chosen(w, w->baseline))
-		revision_add(w, w->baseline);
-	for (size_t i = w->revision_count; i-- > 0;)
-		if (w->revisions[i] != w->now.number && w->revisions[i] != w->baseline)
-			revision_add(w, w->revisions[i]);
 }
 
 /* ---- comparisons */
@@ -176,36 +159,27 @@ static void diff_path(const struct export_work *w, uint32_t from, uint32_t to, s
 		buffer_string(out, "&to=");
 		export_uri_put(out, side.data ? side.data : "");
 	}
+	out->failed |= side.failed;
 	buffer_release(&side);
 }
 
-/* name NULL: for the report only. */
-static void diff_add(struct export_work *w, uint32_t from, uint32_t to, const char *name)
+/* Takes over the model. path: it is released. name NULL: for the report only. */
+static void diff_put(struct export_work *w, json_t *model, bool alone, const char *name, struct buffer *path)
 {
-	struct buffer a = BUFFER_INIT, b = BUFFER_INIT, path = BUFFER_INIT, text = BUFFER_INIT, json = BUFFER_INIT;
-	struct error e = ERROR_INIT;
-	json_t *model = NULL;
+	struct buffer text = BUFFER_INIT, json = BUFFER_INIT;
 	char file[PATH_BYTES];
-	int result, err;
 
-	export_side_put(&a, w->id, from);
-	export_side_put(&b, w->id, to);
-	diff_path(w, from, to, &path);
-	if (buffer_failed(&a) || buffer_failed(&b) || buffer_failed(&path)) {
-		w->files.failed = true;
-		goto end;
-	}
-	err = api_diff(w->store, a.data, to ? b.data : NULL, w->rules, SEVERITY_NONE, &model, &result, &e);
-	if (err < 0) {
-		export_files_lack(&w->files, name ? name : path.data, e.text);
-		goto end;
-	}
-	drift_text(model, &(struct drift_text_options){ .advice = !to }, &text);
+	api_diff_text(model, &(struct api_text){ .alone = alone }, &text);
 	export_json_put(model, &json);
-	export_report_answer(&w->report, path.data, json.data, json.size - 1);
-	buffer_string(&path, "&format=text");
-	export_report_answer_text(&w->report, path.data, text.data, text.size);
-	if (!to)
+	json_decref(model);
+	if (buffer_failed(path) || buffer_failed(&text) || buffer_failed(&json)) {
+		w->files.failed = true;
+	} else {
+		export_report_answer(&w->report, path->data, json.data, json.size - 1);
+		buffer_string(path, "&format=text");
+		export_report_answer_text(&w->report, path->data ? path->data : "", text.data, text.size);
+	}
+	if (alone)
 		export_report_text(&w->report, "Its baseline against now", text.data, text.size);
 	if (name) {
 		snprintf(file, sizeof file, "diffs/%s.txt", name);
@@ -213,25 +187,120 @@ static void diff_add(struct export_work *w, uint32_t from, uint32_t to, const ch
 		snprintf(file, sizeof file, "diffs/%s.json", name);
 		export_files_add(&w->files, file, "the same as data", w->as_of, &json);
 	}
-end:
-	json_decref(model);
-	buffer_release(&a);
-	buffer_release(&b);
-	buffer_release(&path);
 	buffer_release(&text);
 	buffer_release(&json);
+	buffer_release(path);
 }
 
-void export_diffs_add(struct export_work *w)
+void export_baseline_now_add(struct export_work *w)
 {
-	char name[PATH_BYTES / 2];
+	struct buffer side = BUFFER_INIT, path = BUFFER_INIT;
+	struct error e = ERROR_INIT;
+	json_t *model = NULL;
+	int result;
 
-	diff_add(w, 0, 0, "baseline-now");
-	for (size_t i = w->revision_count; i-- > 1;) {
-		snprintf(name, sizeof name, "%u-%u", w->revisions[i - 1], w->revisions[i]);
-		diff_add(w, w->revisions[i - 1], w->revisions[i], name);
+	export_side_put(&side, w->id, 0);
+	diff_path(w, 0, 0, &path);
+	if (!buffer_failed(&side) && api_diff(w->store, side.data, NULL, w->rules, SEVERITY_NONE, &model, &result, &e) >= 0) {
+		diff_put(w, model, true, "baseline-now", &path);
+	} else {
+		export_files_lack(&w->files, "diffs/baseline-now.json", e.text);
+		buffer_release(&path);
 	}
-	for (size_t i = w->revision_count; w->baseline && i-- > 0;)
-		if (w->revisions[i] != w->baseline)
-			diff_add(w, EXPORT_BASELINE, w->revisions[i], NULL);
+	buffer_release(&side);
+}
+
+static void pair_add(struct export_work *w, struct side *from, struct side *to)
+{
+	struct buffer path = BUFFER_INIT;
+	struct error e = ERROR_INIT;
+	json_t *model = NULL;
+	char name[PATH_BYTES / 2];
+	int result;
+	bool baseline = from->kind == SIDE_BASELINE;
+
+	snprintf(name, sizeof name, "%u-%u", from->number, to->number);
+	diff_path(w, baseline ? EXPORT_BASELINE : from->number, to->number, &path);
+	if (api_diff_sides(w->store, from, to, w->rules, SEVERITY_NONE, &model, &result, &e) >= 0) {
+		diff_put(w, model, false, baseline ? NULL : name, &path);
+	} else {
+		export_files_lack(&w->files, name, e.text);
+		buffer_release(&path);
+	}
+}
+
+/* ---- all of it */
+
+static bool revision_load(struct export_work *w, uint32_t number, struct side *ret)
+{
+	struct error e = ERROR_INIT;
+	char what[PATH_BYTES];
+
+	if (side_of_guest(w->store, w->now.guest.row, SIDE_REVISION, ret, &e) >= 0) {
+		ret->number = number;
+		if (side_load(w->store, ret, &e) >= 0)
+			return true;
+	}
+	snprintf(what, sizeof what, "revisions/%u/", number);
+	export_files_lack(&w->files, what, e.text);
+	side_release(ret);
+	return false;
+}
+
+/* Before the others, for which there may be no room. */
+static void first_add(struct export_work *w, uint32_t number)
+{
+	struct side side = SIDE_INIT;
+
+	if (chosen(w, number) && revision_load(w, number, &side))
+		revision_add(w, &side);
+	side_release(&side);
+}
+
+/* Those up to this one are not told, but what is now and the baseline. */
+static void older_lack(struct export_work *w, uint32_t number)
+{
+	char what[PATH_BYTES];
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->revision_count; i++)
+		if (w->revisions[i] > number || w->revisions[i] == w->now.number || w->revisions[i] == w->baseline)
+			w->revisions[kept++] = w->revisions[i];
+	w->revision_count = kept;
+	snprintf(what, sizeof what, "revision %u and those before it", number);
+	export_files_lack(&w->files, what, "all files together would be larger than an archive may be: `abidrift show GUEST@REV` and `diff` have them");
+}
+
+void export_revisions_add(struct export_work *w)
+{
+	struct side baseline = SIDE_INIT, newer = SIDE_INIT;
+	struct error e = ERROR_INIT;
+
+	first_add(w, w->now.number);
+	if (w->baseline != w->now.number)
+		first_add(w, w->baseline);
+	if (w->baseline && side_sibling(w->store, &w->now, SIDE_BASELINE, &baseline, &e) < 0)
+		export_files_lack(&w->files, "comparisons with the baseline", e.text);
+	/* The newest first; each is loaded once. */
+	for (size_t i = w->revision_count; i-- > 0;) {
+		struct side side = SIDE_INIT;
+
+		w->files.reserved = export_report_size(&w->report);
+		if (w->files.full) {
+			older_lack(w, w->revisions[i]);
+			break;
+		}
+		if (!revision_load(w, w->revisions[i], &side))
+			continue;
+		if (side.number != w->now.number && side.number != w->baseline)
+			revision_add(w, &side);
+		if (newer.loaded)
+			pair_add(w, &side, &newer);
+		if (baseline.number && side.number != w->baseline)
+			pair_add(w, &baseline, &side);
+		side_release(&newer);
+		newer = side;
+	}
+	side_release(&newer);
+	side_release(&baseline);
 }

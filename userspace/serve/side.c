@@ -102,7 +102,7 @@ static int baseline_number(struct store *s, struct side *side, struct error *e)
 /* The guest is known: what of it is meant. */
 static int guest_side(struct store *s, struct side *side, enum side_kind kind, uint32_t number, struct error *e)
 {
-	int err = store_instances(s, side->guest.row, &side->instances, &side->instance_count);
+	int err = store_instances_now(s, side->guest.row, &side->instances, &side->instance_count);
 	const struct store_instance *newest;
 
 	if (err < 0)

@@ -25,7 +25,7 @@ struct side {
 	enum side_kind kind;
 	const char *path;               /* SIDE_FILE: borrowed from the text */
 	struct store_guest guest;       /* .id NULL for a file */
-	struct store_instance *instances; /* of the guest, running first */
+	struct store_instance *instances; /* of the guest: those that run, newest first, else the last one */
 	size_t instance_count;
 	uint32_t number;                /* revision that is meant; 0: there is none (no fingerprint or no baseline yet) */
 	bool learning;                  /* SIDE_NOW: its newest boot has not been judged as a whole, and it runs or had drifted by its end */

@@ -47,8 +47,8 @@ export const guestLink = (id: string, params: Record<string, string | number | n
 export const diffLink = (from: string, to?: string | null, params: Record<string, string | number | null | undefined> = {}) =>
   link(['diff'], { ...params, from, to })
 
-/** A side of a comparison. `guest:` forces a name, so one that holds @ or / needs it. */
-export const sideOf = (id: string, at?: number | 'baseline' | null) => (/[@/]/.test(id) ? 'guest:' + id : id) + (at ? '@' + at : '')
+/** A side of a comparison. `guest:` forces a name, so one that holds @ or /, or begins as a digest does, needs it. */
+export const sideOf = (id: string, at?: number | 'baseline' | null) => (/[@/]|^(guest|sha256):/.test(id) ? 'guest:' + id : id) + (at ? '@' + at : '')
 
 /** Changes parameters of what is looked at. Replaces the entry of the browser's history unless the reader would go back to it. */
 export function change(params: Record<string, string | number | null | undefined>, keep = false): void {
