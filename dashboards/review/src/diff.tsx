@@ -190,28 +190,35 @@ const holds = (c: Change, q: string) =>
 
 /* ---- by what is to blame, by facet */
 
+function Whys({ label, texts }: { label: string; texts: (string | null | undefined)[] }) {
+  const said = texts.filter((text) => !!text)
+  if (!said.length) return null
+  return (
+    <>
+      <dt>{label}</dt>
+      {said.map((text) => (
+        <dd>
+          <Text text={text ?? ''} />
+        </dd>
+      ))}
+    </>
+  )
+}
+
 function BlamePart({ blame, index, changes, worst, look }: { blame: Blame; index: number; changes: Indexed[]; worst: boolean; look: Look }) {
   return (
     <section class="blame">
       <h2>
-        <SeverityTag severity={blame.severity} verdict={blame.verdict} /> <Text text={blame.title} /> <span class="faint">{count(changes.length, 'change')}</span>
+        {blame.verdict && <SeverityTag severity={blame.severity} verdict={blame.verdict} />} <Text text={blame.title || (blame.verdict ? '' : 'Nobody judged these')} />{' '}
+        <span class="faint">{count(changes.length, 'change')}</span>
       </h2>
-      {(blame.because.length > 0 || blame.impact.length > 0) && (
-        <dl class="whys">
-          {blame.because.length > 0 && <dt>because</dt>}
-          {blame.because.map((text) => (
-            <dd>
-              <Text text={text} />
-            </dd>
-          ))}
-          {blame.impact.length > 0 && <dt>impact</dt>}
-          {blame.impact.map((text) => (
-            <dd>
-              <Text text={text} />
-            </dd>
-          ))}
-        </dl>
-      )}
+      <dl class="whys">
+        <Whys label="because" texts={blame.because} />
+        <Whys label="or by" texts={[blame.or_by]} />
+        <Whys label={blame.verdict === 'exempt' ? 'exempt' : 'reason'} texts={[blame.reason]} />
+        <Whys label="note" texts={[blame.note]} />
+        <Whys label="impact" texts={blame.impact} />
+      </dl>
       <RowsByHarm changes={changes} id={`b${index}`} look={{ ...look, said: blame, blames: false }} fold={worst} />
     </section>
   )
@@ -253,7 +260,7 @@ function Suppressed({ diff, changes, look }: { diff: Diff; changes: Indexed[]; l
       {changes.length > 0 && (
         <Fold id="suppressed" open={look.open} summary={`${count(changes.length, 'change')} suppressed, so not counted`}>
           {() =>
-            [...new Set(changes.map(({ c }) => c.suppressed_by))].map((rule) => {
+            [...new Set(changes.map(({ c }) => c.suppressed_by))].map((rule, number) => {
               const here = changes.filter(({ c }) => c.suppressed_by === rule)
               const reason = diff.suppressed.find((s) => s.rule === rule)?.reason
               return (
@@ -267,7 +274,7 @@ function Suppressed({ diff, changes, look }: { diff: Diff; changes: Indexed[]; l
                     )}{' '}
                     <span class="faint">{here.length}</span>
                   </h2>
-                  <Rows changes={here} id={`s${rule}`} look={{ ...look, said: null, blames: true }} />
+                  <Rows changes={here} id={`s${number}`} look={{ ...look, said: null, blames: true }} />
                 </section>
               )
             })
@@ -391,7 +398,7 @@ function Comparison({ diff, params }: { diff: Diff; params: Params }) {
   const registers = counted.filter(({ c }) => isRegister(c)).length
   const bits = params.bits ? params.bits === '1' : registers <= BITS_SHOWN
   const moved = diff.moved.length + diff.changes.reduce((n, c) => n + c.moved.length, 0)
-  const blames = diff.blames ?? []
+  const { blames } = diff
   const blameOf = new Map<number, Blame>()
   for (const b of blames) for (const index of b.changes) blameOf.set(index, b)
   // What is true of all of them stands above all of them.

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is folded, and which folds are open: in the URL, so that who gets the link sees the same. */
 import type { ComponentChildren } from 'preact'
-import { change, type Params } from '../url'
+import { change, parse, type Params } from '../url'
 
 export const openOf = (params: Params): Set<string> => new Set((params.open ?? '').split(',').filter(Boolean))
 
-function setOpen(open: Set<string>, id: string, now: boolean): void {
-  const next = new Set(open)
+/** Several may be opened before the page is drawn again: what is open is what the URL says now. */
+function setOpen(id: string, now: boolean): void {
+  const next = openOf(parse(location.hash).params)
   if (now) next.add(id)
   else next.delete(id)
   change({ open: [...next].sort().join(',') })
@@ -16,7 +17,7 @@ function setOpen(open: Set<string>, id: string, now: boolean): void {
 export function Fold({ id, open, summary, children, kind }: { id: string; open: Set<string>; summary: ComponentChildren; children: () => ComponentChildren; kind?: string }) {
   const is = open.has(id)
   return (
-    <details class={kind ?? 'fold'} open={is} onToggle={(e) => e.currentTarget.open !== is && setOpen(open, id, e.currentTarget.open)}>
+    <details class={kind ?? 'fold'} open={is} onToggle={(e) => e.currentTarget.open !== is && setOpen(id, e.currentTarget.open)}>
       <summary>{summary}</summary>
       {is && children()}
     </details>
@@ -26,7 +27,7 @@ export function Fold({ id, open, summary, children, kind }: { id: string; open: 
 export function More({ id, open, name }: { id: string; open: Set<string>; name: string }) {
   const is = open.has(id)
   return (
-    <button type="button" class="small more" aria-expanded={is} aria-label={`${is ? 'less' : 'more'} of ${name}`} onClick={() => setOpen(open, id, !is)}>
+    <button type="button" class="small more" aria-expanded={is} aria-label={`${is ? 'less' : 'more'} of ${name}`} onClick={() => setOpen(id, !is)}>
       {is ? 'less' : 'more'}
     </button>
   )
@@ -43,7 +44,7 @@ export function Part<T>({ all, id, open, what, children }: { all: T[]; id: strin
       {!whole && (
         <p class="part">
           {SHOWN} of {all.length.toLocaleString('en')} {what}.{' '}
-          <button type="button" class="small" onClick={() => setOpen(open, id, true)}>
+          <button type="button" class="small" onClick={() => setOpen(id, true)}>
             Show all {all.length.toLocaleString('en')}
           </button>
         </p>
