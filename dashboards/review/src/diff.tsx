@@ -57,6 +57,9 @@ function Head({ diff, params }: { diff: Diff; params: Params }) {
   )
 }
 
+/** A report holds few comparisons; the live page all. */
+const isHeld = (from: string, to: string) => !report || paths.diff(from, to) in report.answers
+
 /** "Now" and "baseline" are others tomorrow; a link that is kept as evidence names revisions. */
 function Pins({ diff, params }: { diff: Diff; params: Params }) {
   const { from, to, ...rest } = params
@@ -65,9 +68,9 @@ function Pins({ diff, params }: { diff: Diff; params: Params }) {
   const exact = a && b ? diffLink(a, b, rest) : null
   return (
     <p class="tools">
-      {exact && (a !== from || b !== to) && <a href={exact}>Link to exactly this</a>}
+      {exact && (a !== from || b !== to) && isHeld(a ?? '', b ?? '') && <a href={exact}>Link to exactly this</a>}
       {exact && !report && <Copy text={() => Promise.resolve(location.href.replace(/#.*/s, '') + exact)} label="Copy link" name="to exactly this comparison" />}
-      {left && right && <a href={diffLink(right, left, rest)}>Swap</a>}
+      {left && right && isHeld(right, left) && <a href={diffLink(right, left, rest)}>Swap</a>}
       {from && <Copy text={() => askText(paths.diffText(from, to))} label="Copy as text" name="the comparison, as abidrift diff prints it" />}
     </p>
   )
