@@ -16,7 +16,10 @@ export interface Failure {
 
 export interface Answer<T> {
   value: T | null
+  /** Why there is none, or why `value` is no newer than `at`. */
   failure: Failure | null
+  /** When the server last said so, by this clock; null: not yet, or this is a report. */
+  at: string | null
   /** Asked, and nothing of it here yet. */
   loading: boolean
 }
@@ -48,55 +51,121 @@ function reportRead(): Report | null {
 /** Null: this is the live page. */
 export const report = reportRead()
 
-async function ask(path: string, text: boolean, signal: AbortSignal): Promise<unknown> {
-  if (report) {
-    if (path in report.answers) return report.answers[path]
-    throw { status: 404, text: 'This report does not hold that. The program that made it does: abidrift show, diff, history.' } satisfies Failure
-  }
+/** What the server said of a path, and by which tag it knows that. */
+interface Said {
+  value: unknown
+  tag: string | null
+  at: string | null
+}
+
+/** Of the paths looked at last, oldest first: who comes back sees at once what was there. */
+const kept = new Map<string, Said>()
+const KEPT = 24
+
+function keep(path: string, said: Said): Said {
+  kept.delete(path)
+  kept.set(path, said)
+  for (const oldest of kept.keys()) if (kept.size > KEPT) kept.delete(oldest)
+  return said
+}
+
+/** The server answers within 60 s, or not at all. */
+const PATIENCE_MS = 65000
+
+async function ask(path: string, text: boolean, signal: AbortSignal, tag: string | null = null): Promise<Response> {
+  const end = new AbortController()
+  const give_up = setTimeout(() => end.abort(), PATIENCE_MS)
+  signal.addEventListener('abort', () => end.abort())
   let response: Response
   try {
-    response = await fetch(path, { cache: 'no-cache', signal, headers: { Accept: text ? 'text/plain' : 'application/json' } })
+    // A tag that is sent by hand goes past the browser's cache, and its 304 comes back to us.
+    const headers = { Accept: text ? 'text/plain' : 'application/json', ...(tag ? { 'If-None-Match': tag } : {}) }
+    response = await fetch(path, { cache: tag ? 'no-store' : 'no-cache', signal: end.signal, headers })
   } catch (e) {
     if (signal.aborted) throw e
     throw { status: 0, text: 'abidrift does not answer. Is it running? (systemctl status abidrift)' } satisfies Failure
+  } finally {
+    clearTimeout(give_up)
   }
-  if (response.ok) return text ? response.text() : response.json()
+  if (response.ok || (tag && response.status === 304)) return response
   const said = (await response.json().catch(() => null)) as { error?: string } | null
   throw { status: response.status, text: said?.error ?? `${response.status} ${response.statusText}` } satisfies Failure
 }
 
+function fromReport(path: string): unknown {
+  if (report && path in report.answers) return report.answers[path]
+  throw { status: 404, text: 'This report does not hold that. The program that made it does: abidrift show, diff, history.' } satisfies Failure
+}
+
+const now = () => new Date().toISOString().slice(0, 19) + 'Z'
+
+/** What is known of it already is sent as its tag; unchanged, the very same `value` comes back. */
+async function look(path: string, signal: AbortSignal): Promise<Said> {
+  if (report) return { value: fromReport(path), tag: null, at: null }
+  const before = kept.get(path)
+  const response = await ask(path, false, signal, before?.tag)
+  if (before && response.status === 304) return keep(path, { ...before, at: now() })
+  let value: unknown
+  try {
+    value = await response.json()
+  } catch (e) {
+    if (signal.aborted) throw e
+    throw { status: 0, text: 'The answer broke off.' } satisfies Failure
+  }
+  return keep(path, { value, tag: response.headers.get('ETag'), at: now() })
+}
+
 /** Once, as text: for copying. */
-export const askText = (path: string): Promise<string> => ask(path, true, new AbortController().signal) as Promise<string>
+export async function askText(path: string): Promise<string> {
+  if (report) return fromReport(path) as string
+  return (await ask(path, true, new AbortController().signal)).text()
+}
+
+interface Held extends Said {
+  path: string | null
+  failure: Failure | null
+}
+
+const begin = (path: string | null): Held => {
+  const said = path ? kept.get(path) : undefined
+  return { path, value: said?.value ?? null, tag: null, at: said?.at ?? null, failure: null }
+}
 
 /**
- * The answer to `path` (null: nothing is asked). With `follow` it is asked for again while the page is in view. What was there stays
- * beside a failure, and until another path has its answer there is none.
+ * The answer to `path` (null: nothing is asked). With `follow` it is asked for again while the page is in view; as long as it is the
+ * same nothing is drawn. What was there stays, also beside a failure.
  */
 export function useAnswer<T>(path: string | null, follow = false): Answer<T> {
-  const [held, hold] = useState<{ path: string | null; value: T | null; failure: Failure | null }>({ path: null, value: null, failure: null })
+  const [held, hold] = useState<Held>(() => begin(path))
+  const ours = held.path === path ? held : begin(path)
   useEffect(() => {
     if (!path) return
     const end = new AbortController()
     let timer = 0
-    const look = async () => {
+    const turn = async () => {
       try {
-        const value = (await ask(path, false, end.signal)) as T
-        if (!end.signal.aborted) hold((h) => (h.path === path && !h.failure && JSON.stringify(h.value) === JSON.stringify(value) ? h : { path, value, failure: null }))
+        const said = await look(path, end.signal)
+        if (!end.signal.aborted) hold((h) => (h.path === path && !h.failure && h.value === said.value ? h : { ...said, path, failure: null }))
       } catch (e) {
-        if (!end.signal.aborted) hold((h) => ({ path, value: h.path === path ? h.value : null, failure: e as Failure }))
+        const failure = e as Failure
+        if (!end.signal.aborted)
+          hold((h) => {
+            // Until when it was so is known by what was kept: what is held was not drawn again for a 304.
+            const before = begin(path)
+            return h.path === path && h.failure?.text === failure.text && h.value === before.value ? h : { ...before, failure }
+          })
       }
       if (follow && !report && !end.signal.aborted) timer = window.setTimeout(again, FOLLOW_MS)
     }
     const again = () => {
-      if (document.hidden) document.addEventListener('visibilitychange', look, { once: true, signal: end.signal })
-      else void look()
+      if (document.hidden) document.addEventListener('visibilitychange', turn, { once: true, signal: end.signal })
+      else void turn()
     }
-    void look()
+    void turn()
     return () => {
       end.abort()
       clearTimeout(timer)
     }
   }, [path, follow])
-  const ours = held.path === path
-  return { value: ours ? held.value : null, failure: ours ? held.failure : null, loading: path !== null && !ours }
+  return { value: ours.value as T | null, failure: ours.failure, at: ours.at, loading: path !== null && ours.value === null && !ours.failure }
 }

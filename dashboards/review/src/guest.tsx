@@ -9,7 +9,7 @@ import { Facts } from './guest/facts'
 import { Revisions, revisionsOf } from './guest/revisions'
 import { StateNote } from './guest/state'
 import type { GuestList, Show } from './model'
-import { Copy, Empty, Failed, Loading, Name, nameOf, SeverityTag, StateTag, Text, When } from './parts'
+import { Copy, Empty, Failed, Loading, Name, nameOf, SeverityTag, StateTag, Text, When, useTitle } from './parts'
 import { Timeline } from './timeline'
 import { diffLink, guestLink, link, sideOf, type Params } from './url'
 
@@ -81,6 +81,7 @@ export function GuestView({ id, params }: { id: string; params: Params }) {
   const gone = !value && failure && !params.rev && (failure.status === 404 || failure.status === 409)
   const guest = value?.guest ?? null
   const revisions = value ? revisionsOf(value) : []
+  useTitle(nameOf({ name: guest?.name ?? null, id }) + (params.rev ? ` revision ${params.rev}` : ''))
   return (
     <div class="guest">
       {!value && <h1>{guest ? <Name guest={guest} /> : <Text text={id} />}</h1>}

@@ -1,22 +1,178 @@
 // SPDX-License-Identifier: Apache-2.0
+/** What drifts now, and all guests with their state. */
+import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import './guests.css'
 import { paths, useAnswer } from './api'
-import type { GuestList } from './model'
-import { Failed, Loading, SeverityTag, StateTag } from './parts'
-import { guestLink, type Params } from './url'
+import type { Guest, GuestList, Severity } from './model'
+import { Banner, Empty, Failed, Loading, Text, When, count, number, useTitle } from './parts'
+import { CLEAR, Filters } from './guests/filters'
+import { FILTERS, filter, rowsOf, SEVERITY_ORDER, sort, type Row } from './guests/list'
+import { ChangeSets } from './guests/sets'
+import { Table } from './guests/table'
+import { change, link, type Params } from './url'
 
-export function GuestsView({ params: _params }: { params: Params }) {
-  const { value, failure } = useAnswer<GuestList>(paths.guests(), true)
-  if (!value) return failure ? <Failed failure={failure} what="The list of guests" /> : <Loading what="guests" />
+/** The state of all in one line; each part of it is a link to those guests. */
+function Sum({ guests }: { guests: Guest[] }) {
+  const of = (state: string) => guests.filter((g) => g.state === state)
+  const drift = of('drift')
+  const stopped = guests.filter((g) => !g.running).length
+  const severities = SEVERITY_ORDER.map((s) => [s, drift.filter((g) => g.severity === s).length] as [Severity, number]).filter(([, n]) => n)
+  const parts = [
+    drift.length > 0 && (
+      <>
+        <a href={link([], { state: 'drift' })}>{number(drift.length)} drift</a> (
+        {severities.map(([s, n], i) => (
+          <>
+            {i > 0 && ', '}
+            <a href={link([], { severity: s, state: 'drift' })}>
+              {number(n)} {s}
+            </a>
+          </>
+        ))}
+        )
+      </>
+    ),
+    of('unknown').length > 0 && <a href={link([], { state: 'unknown' })}>{number(of('unknown').length)} unknown</a>,
+    of('learning').length > 0 && <a href={link([], { state: 'learning' })}>{number(of('learning').length)} learning</a>,
+    of('same').length > 0 && <a href={link([], { state: 'same' })}>{number(of('same').length)} as {of('same').length === 1 ? 'its baseline' : 'their baselines'}</a>,
+  ].filter(Boolean)
+  return (
+    <p class="sum">
+      <strong>{count(guests.length, 'guest')}</strong>: {parts.map((p, i) => (i ? <>, {p}</> : p))}
+      {stopped > 0 && (
+        <>
+          ; <a href={link([], { running: 'no' })}>{number(stopped)} of them {stopped === 1 ? 'does' : 'do'} not run</a>
+        </>
+      )}
+    </p>
+  )
+}
+
+function Banners({ list }: { list: GuestList }) {
+  const { maintenance, stale } = list
   return (
     <>
-      <h1>Guests</h1>
-      <ul>
-        {value.guests.map((g) => (
-          <li key={g.id + g.pid}>
-            <a href={guestLink(g.id)}>{g.name ?? g.id}</a> <StateTag state={g.state} /> <SeverityTag severity={g.severity} verdict={g.verdict} />
-          </li>
-        ))}
-      </ul>
+      {stale.map((s) => (
+        <Banner key={s.host} kind="warning">
+          <strong>
+            The monitor of <Text text={s.host} /> has said nothing since <When at={s.at} />.
+          </strong>{' '}
+          What is shown of its guests is as it was then. On that host: <code>systemctl status abidrift</code>
+        </Banner>
+      ))}
+      {maintenance && (
+        <Banner kind="info">
+          <strong>
+            Maintenance until <When at={maintenance.end} />
+          </strong>
+          , begun <When at={maintenance.begin} />
+          {maintenance.by && (
+            <>
+              {' '}
+              by <Text text={maintenance.by} />
+            </>
+          )}
+          {maintenance.reason && (
+            <>
+              : <Text text={maintenance.reason} />
+            </>
+          )}
+          . Alerts are held back until it ends; drift is seen and kept all the same.
+        </Banner>
+      )}
     </>
   )
 }
+
+/** The URL follows so long after what is typed; browsers refuse a page that changes it at every key. */
+const SETTLE_MS = 150
+
+/** What is searched for: typed, it counts at once; who goes back or follows a link finds what the URL says. */
+function useQuery(params: Params): { query: string; search: (query: string) => void; clear: () => void } {
+  const [query, set] = useState(params.q ?? '')
+  const ours = useRef(params.q ?? '')
+  const later = useRef(0)
+  useEffect(() => {
+    if ((params.q ?? '') === ours.current) return
+    clearTimeout(later.current)
+    set((ours.current = params.q ?? ''))
+  }, [params.q])
+  useEffect(() => () => clearTimeout(later.current), [])
+  const search = (text: string) => {
+    set(text)
+    clearTimeout(later.current)
+    later.current = window.setTimeout(() => change({ q: (ours.current = text.trim()) }), SETTLE_MS)
+  }
+  const clear = () => {
+    set((ours.current = ''))
+    clearTimeout(later.current)
+    change(CLEAR)
+  }
+  return { query, search, clear }
+}
+
+function List({ list, params }: { list: GuestList; params: Params }) {
+  const before = useRef<Row[]>([])
+  const rows = useMemo(() => (before.current = rowsOf(list.guests, before.current)), [list])
+  const sorted = useMemo(() => sort(rows, params.sort), [rows, params.sort])
+  const { query, search, clear } = useQuery(params)
+  const { rows: shown, choices } = filter(sorted, params, query)
+  const heading = useRef<HTMLHeadingElement>(null)
+  const toList = (e: MouseEvent) => {
+    if (e.ctrlKey || e.metaKey || e.shiftKey || e.button) return
+    setTimeout(() => heading.current?.focus())
+  }
+  return (
+    <>
+      <ChangeSets sets={list.change_sets} guests={list.guests} params={params} toList={toList} />
+      <section aria-labelledby="list">
+        <h2 id="list" ref={heading} tabIndex={-1}>
+          All guests
+        </h2>
+        <Filters params={params} choices={choices} sets={list.change_sets} query={query} search={search} clear={clear} />
+        <p class="shown" role="status">
+          {number(shown.length)} of {number(rows.length)} shown
+        </p>
+        {shown.length > 0 ? (
+          <Table rows={shown} sort={params.sort} oldHosts={list.stale.map((s) => s.host)} what={[query, params.sort, ...FILTERS.map((f) => params[f.param])].join('\n')} />
+        ) : (
+          <Empty>
+            No guest matches these filters.{' '}
+            <button
+              type="button"
+              onClick={() => {
+                clear()
+                heading.current?.focus()
+              }}
+            >
+              Clear filters
+            </button>
+          </Empty>
+        )}
+      </section>
+    </>
+  )
+}
+
+export function GuestsView({ params }: { params: Params }) {
+  const { value, failure, at } = useAnswer<GuestList>(paths.guests(), true)
+  const drift = value ? value.guests.filter((g) => g.state === 'drift').length : 0
+  useTitle(value ? `${drift ? number(drift) : 'no'} drift` : 'Guests')
+  return (
+    <>
+      <h1>Guests</h1>
+      {failure && <Failed failure={failure} what="The list of guests" at={value ? at : null} />}
+      {!value && !failure && <Loading what="guests" />}
+      {value && <Banners list={value} />}
+      {value && value.guests.length > 0 && <Sum guests={value.guests} />}
+      {value && value.guests.length > 0 && <List list={value} params={params} />}
+      {value && value.guests.length === 0 && (
+        <Empty>
+          <strong>No guest has been seen yet.</strong> <code>abidrift run</code> watches every KVM guest of its host and lists it here from its first exit on.{' '}
+          <code>abidrift doctor</code> says what can be seen on this host.
+        </Empty>
+      )}
+    </>
+  )
+}
+

@@ -1,20 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 import { render } from 'preact'
-import { useEffect, useRef } from 'preact/hooks'
 import './style.css'
 import { report } from './api'
 import { DiffView } from './diff'
 import { GuestView } from './guest'
 import { GuestsView } from './guests'
-import { Empty } from './parts'
+import { Empty, useTitle } from './parts'
+import { usePlace } from './scroll'
 import { guestLink, useRoute } from './url'
+
+function Foot() {
+  return (
+    <footer class="foot">
+      <p>Read-only. What is right is accepted on the command line: each drift shows its command.</p>
+      {!report && (
+        <p>
+          Keys: <kbd>/</kbd> searches the guests; <kbd>Tab</kbd> goes on, <kbd>Enter</kbd> follows and folds. All that you see is in the address: a link shows others the same.
+        </p>
+      )}
+    </footer>
+  )
+}
 
 function Page() {
   const { path, params } = useRoute()
-  const main = useRef<HTMLElement>(null)
-  const where = path.join('/')
-  // Who came by a link begins at the top of what it shows, also by keyboard and ear.
-  useEffect(() => main.current?.focus(), [where])
+  const list = path.length === 0 || (path.length === 1 && path[0] === 'guests')
+  const main = usePlace(list ? '' : path.join('/'))
+  const here = (at: boolean) => (at ? 'page' : undefined)
   return (
     <>
       <a class="skip" href="#main" onClick={(e) => (e.preventDefault(), main.current?.focus())}>
@@ -25,8 +37,18 @@ function Page() {
           abidrift
         </a>
         <nav aria-label="Views">
-          {report ? <a href={guestLink(report.guest)}>Guest</a> : <a href="#/">Guests</a>}
-          <a href="#/diff">Compare</a>
+          {report ? (
+            <a href={guestLink(report.guest)} aria-current={here(list || path[0] === 'guest')}>
+              Guest
+            </a>
+          ) : (
+            <a href="#/" aria-current={here(list)}>
+              Guests
+            </a>
+          )}
+          <a href="#/diff" aria-current={here(path[0] === 'diff')}>
+            Compare
+          </a>
         </nav>
         {report && (
           <span class="faint">
@@ -35,18 +57,33 @@ function Page() {
         )}
       </header>
       <main id="main" ref={main} tabIndex={-1}>
-        {path.length === 0 || (path.length === 1 && path[0] === 'guests') ? (
-          report ? <GuestView id={report.guest} params={params} /> : <GuestsView params={params} />
+        {list ? (
+          report ? (
+            <GuestView id={report.guest} params={params} />
+          ) : (
+            <GuestsView params={params} />
+          )
         ) : path[0] === 'guest' && path[1] ? (
-          <GuestView id={path[1]} params={params} />
+          <GuestView key={path[1]} id={path[1]} params={params} />
         ) : path[0] === 'diff' ? (
           <DiffView params={params} />
         ) : (
-          <Empty>
-            There is no such view. <a href="#/">All guests</a>
-          </Empty>
+          <Nowhere />
         )}
       </main>
+      <Foot />
+    </>
+  )
+}
+
+function Nowhere() {
+  useTitle('No such view')
+  return (
+    <>
+      <h1>No such view</h1>
+      <Empty>
+        This address is none of this page. <a href="#/">{report ? 'The guest' : 'All guests'}</a>
+      </Empty>
     </>
   )
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What all views are made of. */
 import type { ComponentChildren } from 'preact'
-import { useState } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { Failure } from './api'
 import type { Coverage, Severity, State, Verdict } from './model'
 
@@ -91,12 +91,50 @@ export function Empty({ children }: { children: ComponentChildren }) {
   return <div class="note">{children}</div>
 }
 
-export function Failed({ failure, what }: { failure: Failure; what: string }) {
+/** What to do about an answer that is none, where the server's own words do not say it. */
+const REMEDIES: Record<number, string> = {
+  401: 'This server asks for a token. Reload the page: the browser asks for a user name (any) and a password, which is the token (a line of serve.token_file).',
+  403: 'This server does not let you read that. Who runs it can say who may.',
+  421: 'Open the page by a name that the server knows: localhost, its address, or one of serve.host.',
+  503: 'The store cannot be read just now. It is tried again while this page is open.',
+}
+
+/** With `at`, what is below is what was known then. */
+export function Failed({ failure, what, at }: { failure: Failure; what: string; at?: string | null }) {
   return (
     <div class="note failed" role="alert">
-      <strong>{what} cannot be shown.</strong> {failure.text}
+      <strong>
+        {at ? (
+          <>
+            {what} is old: it is of <When at={at} />.
+          </>
+        ) : (
+          `${what} cannot be shown.`
+        )}
+      </strong>{' '}
+      <Text text={failure.text} /> {REMEDIES[failure.status]}
     </div>
   )
+}
+
+export function Banner({ kind, children }: { kind: Severity; children: ComponentChildren }) {
+  return (
+    <div class={`note banner edge-${kind}`} role="status">
+      {children}
+    </div>
+  )
+}
+
+const grouped = new Intl.NumberFormat('en')
+export const number = (n: number): string => grouped.format(n)
+/** "1,000 guests", "1 guest" */
+export const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`
+
+/** What the tab is called while this is shown: "web-01 · abidrift". */
+export function useTitle(text: string): void {
+  useEffect(() => {
+    document.title = `${seen(text)} · abidrift`
+  }, [text])
 }
 
 /** Something to copy, and a button that does. */

@@ -3,7 +3,7 @@
  * What is looked at is the URL, all of it, so that a link is evidence. It lies behind the `#`: it goes into no server's log, and a
  * report that is opened as a file has the same links.
  *
- *     #/                                    guests; q, state, severity, verdict, vmm, machine, host, stable, coverage, running, set, sort
+ *     #/                                    guests; q, state, severity, verdict, vmm, machine, host, stable, coverage, running, set, sort, sets
  *     #/guest/ID                            rev; tab, facet, q; since, until, types, event, events (list all); revisions (list all), a, b; more (open parts)
  *     #/diff                                from, to, view (unified, side), by (cause, facet), facet, open
  */
@@ -57,7 +57,7 @@ export function change(params: Record<string, string | number | null | undefined
   if (next === location.hash) return
   if (keep) location.hash = next
   else {
-    history.replaceState(null, '', next)
+    history.replaceState(history.state, '', next)
     dispatchEvent(new HashChangeEvent('hashchange'))
   }
 }
