@@ -458,9 +458,11 @@ function Comparison({ diff, params }: { diff: Diff; params: Params }) {
   )
 }
 
-/** A report answers for these only. */
-function Held() {
-  if (!report) return null
+const sideName = (side: string) => (report && side.startsWith(report.guest + '@') ? side.slice(report.guest.length + 1).replace(/^(?=\d)/, 'revision ') : side)
+
+/** Which two: any on the live page, those that it holds in a report. */
+function Choose({ params }: { params: Params }) {
+  if (!report) return <Sides params={params} />
   const held = Object.keys(report.answers)
     .filter((path) => path.startsWith('/api/v1/diff?'))
     .map((path) => new URLSearchParams(path.slice(path.indexOf('?'))))
@@ -474,7 +476,7 @@ function Held() {
           return (
             <li>
               <a href={diffLink(from, to)}>
-                <Text text={to ? `${from} → ${to}` : `${from}@baseline → now`} />
+                <Text text={to ? `${sideName(from)} → ${sideName(to)}` : 'baseline → now'} />
               </a>
             </li>
           )
@@ -492,16 +494,15 @@ export function DiffView({ params }: { params: Params }) {
     return (
       <div class="diff">
         <h1>Compare</h1>
-        <p>Any two: revisions of a guest, or a guest and another.</p>
-        <Sides params={params} />
-        <Held />
+        {!report && <p>Any two: revisions of a guest, or a guest and another.</p>}
+        <Choose params={params} />
       </div>
     )
   return (
     <div class="diff">
       {value && (
         <Fold id="choose" open={openOf(params)} summary="Compare others">
-          {() => <Sides params={params} />}
+          {() => <Choose params={params} />}
         </Fold>
       )}
       {value && failure && <Failed failure={failure} what="What is newer" />}
@@ -515,8 +516,7 @@ function NotCompared({ failure, params }: { failure: Failure; params: Params }) 
     <>
       <h1>Compare</h1>
       <Failed failure={failure} what="The comparison" />
-      <Sides params={params} />
-      <Held />
+      <Choose params={params} />
     </>
   )
 }

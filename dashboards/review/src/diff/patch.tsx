@@ -62,10 +62,10 @@ export function Patch({ changes, side, open }: { changes: Indexed[]; side: boole
                     <Key c={c} />
                     {side ? (
                       <div class="columns">
-                        <div class="line line-lost">
+                        <div class={c.from === null ? 'line' : 'line line-lost'}>
                           <span class="line-side">before</span> {c.from === null ? <span class="faint">not there</span> : <Value text={c.from} whole={isShort(c.from)} />}
                         </div>
-                        <div class="line line-gained">
+                        <div class={c.to === null ? 'line' : 'line line-gained'}>
                           <span class="line-side">after</span> {c.to === null ? <span class="faint">not there</span> : <Value text={c.to} whole={isShort(c.to)} />}
                         </div>
                       </div>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which two. The form holds what somebody types until it is sent; then it is in the URL. */
 import { useEffect, useState } from 'preact/hooks'
-import { paths, report, useAnswer } from '../api'
+import { paths, useAnswer } from '../api'
 import type { Guest, GuestList, Show } from '../model'
 import { seen } from '../parts'
 import { diffLink, sideOf, type Params } from '../url'
@@ -96,7 +96,7 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
 }
 
 export function Sides({ params }: { params: Params }) {
-  const [from, to] = sidesOf(params.from ? params : { from: report?.guest ?? '' })
+  const [from, to] = sidesOf(params)
   const [left, setLeft] = useState<Chosen>({ who: '', at: '' })
   const [right, setRight] = useState<Chosen>({ who: '', at: '' })
   useEffect(() => {
