@@ -284,34 +284,66 @@ static void turn_round(struct store_event *items, size_t count)
 
 /* By an index, from its end: what is not asked for is not read. */
 #define NEWEST(which) EVENTS " WHERE " which " AND e.at >= ?2 AND e.at <= ?3 AND (e.at < ?3 OR e.row < ?4) ORDER BY e.at DESC, e.row DESC LIMIT ?5"
-#define NEWEST_ALL NEWEST("?1 = 0")
-#define NEWEST_GUEST NEWEST("e.guest = ?1")
-#define NEWEST_GUEST_AND_HOST                                                                                                            \
-	"SELECT * FROM (" NEWEST_GUEST ") UNION ALL SELECT * FROM (" NEWEST("e.guest IS NULL") ") ORDER BY 2 DESC, 1 DESC LIMIT ?5"
+
+/* Events in order, the newest first, and the place of the next one. */
+struct newest {
+	struct query q;
+	bool there;
+	int64_t at, row;
+};
+
+static void newest_next(struct newest *n)
+{
+	n->there = query_next(&n->q) > 0;
+	if (!n->there)
+		return;
+	n->row = column_int(&n->q);
+	n->at = column_int(&n->q);
+	n->q.column = 0;
+}
+
+static struct newest newest_start(struct store *s, const char *sql, int64_t guest, const struct store_newest *part)
+{
+	struct newest n = { .q = query_start(s, sql) };
+
+	query_int(&n.q, guest);
+	query_int(&n.q, part->since);
+	query_int(&n.q, part->before_at);
+	query_int(&n.q, part->before_row);
+	query_int(&n.q, (int64_t)part->limit + 1);
+	newest_next(&n);
+	return n;
+}
+
+/* Which of two goes on; NULL: both are at their end. Merged here: SQLite would sort, and for that read all that the events hold. */
+static struct newest *newer(struct newest *a, struct newest *b)
+{
+	if (!a->there || !b->there)
+		return a->there ? a : b->there ? b : NULL;
+	return a->at > b->at || (a->at == b->at && a->row > b->row) ? a : b;
+}
 
 int store_events_newest(struct store *s, int64_t guest, const struct store_newest *part, struct store_event **ret, size_t *ret_count, bool *ret_more)
 {
 	struct store_event *items = NULL;
 	size_t count = 0, characters = 0;
 	bool more = false;
-	struct query q = query_start(s, !guest ? NEWEST_ALL : part->host ? NEWEST_GUEST_AND_HOST : NEWEST_GUEST);
-	query_int(&q, guest);
-	query_int(&q, part->since);
-	query_int(&q, part->before_at);
-	query_int(&q, part->before_row);
-	query_int(&q, (int64_t)part->limit + 1);
-	while (!q.err && !more && query_next(&q) > 0) {
+	struct newest own = newest_start(s, guest ? NEWEST("e.guest = ?1") : NEWEST("?1 = 0"), guest, part), host = { 0 }, *next;
+	if (guest && part->host)
+		host = newest_start(s, NEWEST("e.guest IS NULL AND ?1 <> 0"), guest, part);
+	while (!own.q.err && !host.q.err && (next = newer(&own, &host))) {
 		more = count == part->limit || characters > part->characters;
 		if (more)
 			break;
-		const struct store_event *added = event_append(s, &q, &items, &count);
+		const struct store_event *added = event_append(s, &next->q, &items, &count);
 
 		characters += added ? event_characters(added) : 0;
+		newest_next(next);
 	}
-	int err = query_end(&q);
-	if (err < 0) {
+	int err = query_end(&own.q), host_err = query_end(&host.q);
+	if (err < 0 || host_err < 0) {
 		store_events_free(items, count);
-		return err;
+		return err < 0 ? err : host_err;
 	}
 	turn_round(items, count);
 	*ret = items;
