@@ -111,7 +111,8 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
         )}
         {g.state === 'same' && (
           <>
-            <strong>The same as its baseline</strong>, {baseline}. {g.current && g.baseline && g.current.revision !== g.baseline.revision && compare}
+            <strong>The same as its baseline</strong>, {baseline}
+            {g.current && g.baseline && g.current.revision !== g.baseline.revision ? <>; what else differs does not count, or is suppressed. {compare}</> : '.'}
           </>
         )}
         {g.state === 'learning' && (
@@ -123,7 +124,7 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
         {g.state === 'unknown' && (
           <>
             <strong>Unknown</strong> whether it is as its baseline{baseline && <>, {baseline}</>}:{' '}
-            {!g.baseline ? 'it has none.' : diff && !diff.unknown.length ? 'facts were lost, or are not settled.' : 'not enough of it was seen.'} {compare}
+            {!g.baseline ? 'it has none.' : diff && !diff.unknown.length ? 'no facet is named for it; “facts lost” among its events may tell more.' : 'not enough of it was seen.'} {compare}
           </>
         )}
       </p>
