@@ -39,7 +39,11 @@ const SIGNS: Record<Kind, string> = {
 const CRITICAL = 'M-5,-5 L5,5 M-5,5 L5,-5 M-5.5,-5.5 H5.5 V5.5 H-5.5 Z'
 const INFO = 'M-5,0 A5,5 0 1 0 5,0 A5,5 0 1 0 -5,0 Z'
 const bySeverity: Partial<Record<Severity, string>> = { critical: CRITICAL, info: INFO, none: INFO }
-const signOf = (h: Happening) => ((h.kind === 'drift' || (h.kind === 'alert' && h.alert?.type === 'drift')) && h.severity && bySeverity[h.severity]) || SIGNS[h.kind]
+/** An alert has the sign of what it tells of. */
+function signOf(h: Happening): string {
+  const kind: Kind = h.alert?.type === 'drift' || h.alert?.type === 'resolved' ? h.alert.type : h.alert ? 'loss' : h.kind
+  return (kind === 'drift' && h.severity && bySeverity[h.severity]) || SIGNS[kind]
+}
 
 /** How much wider, and moved by how much of the width. */
 const ZOOMS: Record<string, [number, number]> = { '+': [0.5, 0], '=': [0.5, 0], '-': [2, 0], '[': [1, -0.5], ']': [1, 0.5] }
@@ -202,7 +206,7 @@ export function Drawing({ all, boots, drifts, range, end, selected, words, linkT
                   <g key={key} transform={`translate(${p.x},${middle(i)})`}>
                     <a
                       href={href}
-                      class={`mark ${one ? first.kind : 'heap'} severity-${severity ?? 'none'}`}
+                      class={`mark ${one ? (first.alert?.type === 'resolved' ? 'resolved' : first.kind) : 'heap'} severity-${severity ?? 'none'}`}
                       data-key={key}
                       tabindex={key === stop ? 0 : -1}
                       aria-label={says}
