@@ -51,6 +51,9 @@ function reportRead(): Report | null {
 /** Null: this is the live page. */
 export const report = reportRead()
 
+/** The live page has an answer to all that it can ask; a report those that it was made with. */
+export const isHeld = (path: string): boolean => !report || path in report.answers
+
 /** What the server said of a path, and by which tag it knows that. */
 interface Said {
   value: unknown

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** One guest: what it is, what is wrong with it, what happened to it, and what its fingerprint says. */
 import './guest.css'
-import { type Failure, paths, report, useAnswer } from './api'
+import { type Failure, isHeld, paths, report, useAnswer } from './api'
 import { FacetsView } from './facets'
 import { ContextTable } from './guest/context'
 import { CoverageTable } from './guest/coverage'
@@ -18,6 +18,7 @@ function Earlier({ show }: { show: Show }) {
   const { guest, revision } = show
   if (!guest || !revision || revision === guest.current?.revision) return null
   const side = sideOf(guest.id, revision)
+  const now = sideOf(guest.id, report ? guest.current?.revision : null)
   return (
     <div class="note earlier">
       <strong>
@@ -26,8 +27,8 @@ function Earlier({ show }: { show: Show }) {
       Facets, coverage and context below are this revision's; state, place and timeline are those of now.{' '}
       <span class="links">
         <a href={guestLink(guest.id)}>Now{guest.current && ` (revision ${guest.current.revision})`}</a>
-        <a href={diffLink(side, sideOf(guest.id))}>Compare with now</a>
-        {guest.baseline && guest.baseline.revision !== revision && <a href={diffLink(sideOf(guest.id, 'baseline'), side)}>Compare with the baseline (revision {guest.baseline.revision})</a>}
+        {isHeld(paths.diff(side, now)) && <a href={diffLink(side, now)}>Compare with now</a>}
+        {guest.baseline && guest.baseline.revision !== revision && isHeld(paths.diff(sideOf(guest.id, 'baseline'), side)) && <a href={diffLink(sideOf(guest.id, 'baseline'), side)}>Compare with the baseline (revision {guest.baseline.revision})</a>}
       </span>
     </div>
   )

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Who and where it is, and what it was promised. */
 import type { ComponentChildren } from 'preact'
+import { isHeld, paths } from '../api'
 import type { Guest, Mark, Reason } from '../model'
 import { Copy, Text, When } from '../parts'
 import { guestLink } from '../url'
@@ -39,7 +40,7 @@ function Reasons({ reasons }: { reasons: Reason[] }) {
 function MarkOf({ mark, id, of }: { mark: Mark; id: string; of: string }) {
   return (
     <>
-      <a href={guestLink(id, { rev: mark.revision })}>revision {mark.revision}</a> of <When at={mark.at} /> <Digest digest={mark.digest} of={of} />
+      {isHeld(paths.guest(id, mark.revision)) ? <a href={guestLink(id, { rev: mark.revision })}>revision {mark.revision}</a> : <>revision {mark.revision}</>} of <When at={mark.at} /> <Digest digest={mark.digest} of={of} />
     </>
   )
 }

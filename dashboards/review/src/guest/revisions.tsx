@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** All fingerprints that are kept; any two are compared. */
+import { isHeld, paths } from '../api'
 import type { RevisionMark, Show } from '../model'
 import { When } from '../parts'
 import { change, diffLink, guestLink, sideOf, type Params } from '../url'
@@ -23,6 +24,7 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
   const known = (text: string | undefined) => revisions.find((r) => String(r.revision) === text)?.revision
   const a = known(params.a) ?? guest.baseline?.revision ?? revisions[1]?.revision ?? revisions[0]?.revision
   const b = known(params.b) ?? guest.current?.revision ?? revisions[0]?.revision
+  const two: [string, string] | null = a !== undefined && b !== undefined && a !== b ? [sideOf(guest.id, a), sideOf(guest.id, b)] : null
   const all = params.revisions === 'all'
   const shown = all ? revisions : revisions.filter((r, i) => i < FEW || r.baseline || r.revision === a || r.revision === b || r.revision === show.revision)
   return (
@@ -52,7 +54,7 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
                   <input type="radio" name="b" aria-label={`To revision ${r.revision}`} checked={r.revision === b} onChange={() => change({ b: r.revision })} />
                 </td>
                 <th scope="row">
-                  <a href={guestLink(guest.id, { rev: r.revision })}>{r.revision}</a>
+                  {isHeld(paths.guest(guest.id, r.revision)) ? <a href={guestLink(guest.id, { rev: r.revision })}>{r.revision}</a> : r.revision}
                 </th>
                 <td>
                   <When at={r.at} />
@@ -70,8 +72,9 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
         </table>
       </div>
       <p class="links">
-        {a !== undefined && b !== undefined && a !== b && (
-          <a class="button" href={diffLink(sideOf(guest.id, a), sideOf(guest.id, b))}>
+        {two && !isHeld(paths.diff(...two)) && <span class="faint">This report does not hold that comparison.</span>}
+        {two && isHeld(paths.diff(...two)) && (
+          <a class="button" href={diffLink(...two)}>
             Compare revision {a} → {b}
           </a>
         )}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The same events as lines: what is read aloud, and what leads on. */
 import { useEffect, useRef } from 'preact/hooks'
+import { isHeld, paths } from '../api'
 import type { Event, Factor } from '../model'
 import { Name, SeverityTag, Text, When } from '../parts'
 import { change, diffLink, guestLink, sideOf } from '../url'
@@ -80,9 +81,13 @@ function Why({ h, id }: { h: Happening; id: string }) {
           {others.slice(0, 5).map((g, i) => (
             <>
               {i > 0 && ', '}
-              <a href={guestLink(g.id)}>
+              {isHeld(paths.guest(g.id)) ? (
+                <a href={guestLink(g.id)}>
+                  <Name guest={g} />
+                </a>
+              ) : (
                 <Name guest={g} />
-              </a>
+              )}
             </>
           ))}
           {others.length > 5 && ' …'}
@@ -95,13 +100,14 @@ function Why({ h, id }: { h: Happening; id: string }) {
 function Leads({ event, id, before }: { event: Event | null; id: string; before: number | null }) {
   const revision = event?.revision
   if (!revision) return null
+  const [from, to] = [sideOf(id, before), sideOf(id, revision)]
   return (
     <>
-      <a href={guestLink(id, { rev: revision })}>revision {revision}</a>
-      {before !== null && (event.type === 'fingerprint' || event.type === 'drift') && (
+      {isHeld(paths.guest(id, revision)) ? <a href={guestLink(id, { rev: revision })}>revision {revision}</a> : <>revision {revision}</>}
+      {before !== null && (event.type === 'fingerprint' || event.type === 'drift') && isHeld(paths.diff(from, to)) && (
         <>
           {' '}
-          <a href={diffLink(sideOf(id, before), sideOf(id, revision))}>
+          <a href={diffLink(from, to)}>
             compare {before} → {revision}
           </a>
         </>
