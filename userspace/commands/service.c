@@ -318,6 +318,7 @@ static int messenger_main(void *context, const struct service_start *start)
 	if (err >= 0)
 		err = settings_suppressions(r->options, r->config, &rules, &e);
 	options.rules = rules;
+	settings_pci_names();
 	if (err >= 0 && unprivileged(r, "messenger"))
 		_exit(EXIT_FAILED);
 	if (err >= 0)
