@@ -16,8 +16,11 @@ const escapeOf = (c: string) => `\\u{${(c.codePointAt(0) ?? 0).toString(16)}}`
 /** Hostile text with what is not seen in it written out, for a title or an attribute. */
 export const seen = (text: string): string => text.replace(UNSEEN, escapeOf)
 
+const PLAIN = /^[\x20-\x7e]*$/
+
 /** The same as elements; its direction is its own. */
-export function Text({ text }: { text: string }) {
+export function Text({ text }: { text: string }): ComponentChildren {
+  if (PLAIN.test(text)) return text
   const parts: ComponentChildren[] = []
   let at = 0
   for (const m of text.matchAll(UNSEEN)) {
@@ -30,8 +33,8 @@ export function Text({ text }: { text: string }) {
 export const nameOf = (guest: { name: string | null; id: string }): string => seen(guest.name?.trim() ? guest.name : guest.id)
 
 /** A guest by its name; one that has none, by its id. */
-export function Name({ guest }: { guest: { name: string | null; id: string } }) {
-  return <Text text={guest.name?.trim() ? guest.name : guest.id} />
+export function Name({ guest }: { guest: { name: string | null; id: string } }): ComponentChildren {
+  return Text({ text: guest.name?.trim() ? guest.name : guest.id })
 }
 
 /** Signs beside colours, so that a colour is never the only one. */
