@@ -6,7 +6,7 @@ import { paths, useAnswer } from './api'
 import type { Guest, GuestList, Severity } from './model'
 import { Banner, Empty, Failed, Loading, Text, When, count, number, useTitle } from './parts'
 import { CLEAR, Filters } from './guests/filters'
-import { FILTERS, filter, rowsOf, SEVERITY_ORDER, sort, type Row } from './guests/list'
+import { FILTERS, filter, rowsOf, SEVERITY_ORDER, sort, worstFirst, type Row } from './guests/list'
 import { ChangeSets } from './guests/sets'
 import { Table } from './guests/table'
 import { change, link, type Params } from './url'
@@ -115,8 +115,9 @@ function List({ list, params }: { list: GuestList; params: Params }) {
   const before = useRef<Row[]>([])
   const rows = useMemo(() => (before.current = rowsOf(list.guests, before.current)), [list])
   const sorted = useMemo(() => sort(rows, params.sort), [rows, params.sort])
+  const sets = useMemo(() => [...list.change_sets].sort(worstFirst), [list])
   const { query, search, clear } = useQuery(params)
-  const { rows: shown, choices } = filter(sorted, params, query)
+  const { rows: shown, choices } = filter(sorted, params, query, sets)
   const heading = useRef<HTMLHeadingElement>(null)
   const toList = (e: MouseEvent) => {
     if (e.ctrlKey || e.metaKey || e.shiftKey || e.button) return
@@ -124,12 +125,12 @@ function List({ list, params }: { list: GuestList; params: Params }) {
   }
   return (
     <>
-      <ChangeSets sets={list.change_sets} guests={list.guests} params={params} toList={toList} />
+      <ChangeSets sets={sets} guests={list.guests} params={params} toList={toList} />
       <section aria-labelledby="list">
         <h2 id="list" ref={heading} tabIndex={-1}>
           All guests
         </h2>
-        <Filters params={params} choices={choices} sets={list.change_sets} query={query} search={search} clear={clear} />
+        <Filters params={params} choices={choices} sets={sets} query={query} search={search} clear={clear} />
         <p class="shown" role="status">
           {number(shown.length)} of {number(rows.length)} shown
         </p>

@@ -115,7 +115,7 @@ export function Failed({ failure, what, at }: { failure: Failure; what: string; 
           `${what} cannot be shown.`
         )}
       </strong>{' '}
-      <Text text={failure.text} /> {REMEDIES[failure.status]}
+      <Text text={/[.!?)]$/.test(failure.text) ? failure.text : failure.text + '.'} /> {REMEDIES[failure.status]}
     </div>
   )
 }

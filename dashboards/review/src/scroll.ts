@@ -7,17 +7,22 @@ import { useEffect, useRef } from 'preact/hooks'
 
 interface Place {
   y: number
-  /** Of the link that was followed from here. */
+  /** Of the link that was followed from here, and how far below the window's top it stood. */
   href: string | null
+  top: number
 }
 
 const NOTE_MS = 120
 /** The place is not there before its content is. */
-const PATIENCE_MS = 2000
+const PATIENCE_MS = 5000
+/** Rows that come into view take their true height; the place is held while they do. */
+const STEADY_FRAMES = 5
 
-function note(href: string | null): void {
+function note(link: Element | null): void {
+  const before = history.state as Place | null
+  const place: Place = link ? { y: scrollY, href: link.getAttribute('href'), top: link.getBoundingClientRect().top } : { y: scrollY, href: before?.href ?? null, top: before?.top ?? 0 }
   try {
-    history.replaceState({ y: scrollY, href } satisfies Place, '')
+    history.replaceState(place, '')
   } catch {
     // A browser that has enough of it; only the place is lost.
   }
@@ -26,13 +31,16 @@ function note(href: string | null): void {
 function back(main: HTMLElement, place: Place): () => void {
   const begun = performance.now()
   let frame = 0
+  let steady = 0
   const stop = () => cancelAnimationFrame(frame)
   const step = () => {
-    scrollTo(0, place.y)
-    const there = Math.abs(scrollY - place.y) < 2
     const link = place.href ? [...main.querySelectorAll('a')].find((a) => a.getAttribute('href') === place.href) : null
-    if (there && link) link.focus({ preventScroll: true })
-    else if (performance.now() - begun < PATIENCE_MS && (!there || place.href)) frame = requestAnimationFrame(step)
+    if (link) {
+      scrollBy(0, link.getBoundingClientRect().top - place.top)
+      link.focus({ preventScroll: true })
+    } else scrollTo(0, place.y)
+    if (link || (!place.href && Math.abs(scrollY - place.y) < 2)) steady++
+    if (steady < STEADY_FRAMES && performance.now() - begun < PATIENCE_MS) frame = requestAnimationFrame(step)
   }
   main.focus({ preventScroll: true })
   step()
@@ -49,12 +57,12 @@ export function usePlace(where: string) {
     let timer = 0
     const scrolled = () => {
       clearTimeout(timer)
-      timer = window.setTimeout(() => note((history.state as Place | null)?.href ?? null), NOTE_MS)
+      timer = window.setTimeout(() => note(null), NOTE_MS)
     }
     const followed = (e: Event) => {
       const link = (e.target as Element).closest?.('a')
       clearTimeout(timer)
-      if (link) note(link.getAttribute('href'))
+      if (link) note(link)
     }
     // What comes after is another entry: nothing of this one may be noted there.
     const left = () => clearTimeout(timer)

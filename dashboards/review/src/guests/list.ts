@@ -138,7 +138,11 @@ export interface Shown {
   choices: Record<string, Choice[]>
 }
 
-export function filter(rows: Row[], params: Params, query: string): Shown {
+export const worstFirst = (a: ChangeSet, b: ChangeSet) =>
+  rank(SEVERITY_ORDER, a.severity) - rank(SEVERITY_ORDER, b.severity) || b.guests - a.guests || (a.id < b.id ? -1 : 1)
+
+/** `sets`: the worst first. */
+export function filter(rows: Row[], params: Params, query: string, sets: ChangeSet[]): Shown {
   const words = query.toLowerCase().split(/\s+/).filter(Boolean)
   const counts = FILTERS.map(() => new Map<string, number>())
   const shown: Row[] = []
@@ -167,6 +171,8 @@ export function filter(rows: Row[], params: Params, query: string): Shown {
     if (wanted && !counts[i]?.has(wanted)) counts[i]?.set(wanted, 0)
     choices[f.param] = [...(counts[i] ?? [])].map(([value, guests]) => ({ value, guests })).sort((a, b) => f.order(a.value, b.value))
   })
+  const places = new Map(sets.map((s, i) => [s.id, i]))
+  choices.set?.sort((a, b) => (places.get(a.value) ?? sets.length) - (places.get(b.value) ?? sets.length))
   return { rows: shown, choices }
 }
 

@@ -3,13 +3,9 @@
 import type { ChangeSet, Guest } from '../model'
 import { Command, Name, SeverityTag, Text, When, count } from '../parts'
 import { change, diffLink, link, sideOf, type Params } from '../url'
-import { SEVERITY_ORDER } from './list'
 
 /** So many are shown at once. */
 const FIRST = 10
-
-const worstFirst = (a: ChangeSet, b: ChangeSet) =>
-  SEVERITY_ORDER.indexOf(a.severity) - SEVERITY_ORDER.indexOf(b.severity) || b.guests - a.guests || (a.id < b.id ? -1 : 1)
 
 function Drifting({ set, guest, toList }: { set: ChangeSet; guest: Guest | undefined; toList: (e: MouseEvent) => void }) {
   const headline = set.headline || `${count(set.changes, 'change')} of ${count(set.guests, 'guest')}`
@@ -43,8 +39,7 @@ function Drifting({ set, guest, toList }: { set: ChangeSet; guest: Guest | undef
 
 export function ChangeSets({ sets, guests, params, toList }: { sets: ChangeSet[]; guests: Guest[]; params: Params; toList: (e: MouseEvent) => void }) {
   const all = params.sets === 'all'
-  const sorted = [...sets].sort(worstFirst)
-  const shown = all ? sorted : sorted.slice(0, FIRST)
+  const shown = all ? sets : sets.slice(0, FIRST)
   // Of its guests one that runs, if any does.
   const one = new Map<string, Guest>()
   for (const g of guests) if (g.change_set && !(one.get(g.change_set)?.running ?? false)) one.set(g.change_set, g)
