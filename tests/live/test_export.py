@@ -98,10 +98,10 @@ class Drifted(Exported):
 
     def test_texts_and_models_are_what_the_verbs_print(self):
         folder = self.export("web-1")
-        for name, args, code in (("show", ["show", UUID], 0), ("history", ["history", UUID], 0), ("diffs/baseline-now", ["diff", UUID], 1),
+        for name, args, code in (("show", ["show", UUID], 0), ("alerts", ["alert", "list", UUID], 0), ("diffs/baseline-now", ["diff", UUID], 1),
                                  ("diffs/1-2", ["diff", UUID + "@1", UUID + "@2"], 1), ("revisions/2/show", ["show", UUID + "@2"], 0)):
             self.assertEqual(self.read(folder, name + ".json"), self.run_it(*args, "--json", code=code).stdout, name)
-            if not name.startswith("revisions"):
+            if not name.startswith(("revisions", "alerts")):
                 self.assertEqual(self.read(folder, name + ".txt"), self.run_it(*args, "--color", "never", code=code).stdout, name)
         for n in "12":
             text = self.read(folder, "revisions", n, "fingerprint.txt")
@@ -112,6 +112,9 @@ class Drifted(Exported):
                 self.assertEqual(facet["digest"], "sha256:" + sha256(lines) if lines else None, facet["facet"])
             self.assertEqual(json.loads(self.read(folder, "revisions", n, "context.json")), shown["context"])
         self.assertEqual([g["id"] for g in json.loads(self.read(folder, "guest.json"))["guests"]], [UUID])
+        self.assertTrue(json.loads(self.read(folder, "alerts.json"))["alerts"])
+        own = [e for e in json.loads(self.read(folder, "history.json"))["events"] if e["guest"]]
+        self.assertEqual(own, self.json("history", UUID)["events"])
 
     def test_the_same_bytes_every_time_and_over_http(self):
         first = self.folder.file("a")
@@ -193,7 +196,7 @@ class Report(Exported):
         paths = set(told["answers"])
         self.assertTrue({"/api/v1/guests", f"/api/v1/guests/{UUID}", f"/api/v1/guests/{UUID}/revisions/1", f"/api/v1/guests/{UUID}/revisions/2",
                          f"/api/v1/diff?from={UUID}", f"/api/v1/diff?from={UUID}%401&to={UUID}%402", f"/api/v1/diff?from={UUID}%40baseline&to={UUID}%402",
-                         f"/api/v1/history?guest={UUID}&host=yes"} <= paths, paths)
+                         f"/api/v1/history?guest={UUID}&host=yes", f"/api/v1/alerts?guest={UUID}"} <= paths, paths)
         with self.served() as at:
             for path, answer in told["answers"].items():
                 status, _, body = self.get(at, path)
@@ -206,6 +209,28 @@ class Report(Exported):
                     self.assertEqual(set(answer), set(there))
                 else:
                     self.assertEqual(answer, json.loads(body), path)
+
+    @unittest.skipUnless(shutil.which("chromium"), "chromium is not installed")
+    def test_a_browser_opens_it_as_a_file_and_asks_nobody(self):
+        """The archive is read where there is no abidrift and no network."""
+        if "serve.page" not in self.json("version")["features"]:
+            self.skipTest("this build is without the page")
+        path = os.path.join(self.export("web-1"), "report.html")
+        for view in ("", f"#/guest/{UUID}?rev=1", "#/diff?from=" + UUID, f"#/diff?from={UUID}%401&to={UUID}%402", f"#/diff?from={UUID}%40baseline&to={UUID}%402"):
+            dom, said = self.browse("file://" + path + view)
+            self.assertIn("<main", dom, view)
+            self.assertIn("report of", dom, view)
+            self.assertIn("sse4.2" if "diff" in view else "web-1", dom, view)
+            self.assertNotIn("This report does not hold", dom, view)
+            self.assertNotRegex(said, "(?i)refused|violat|uncaught|ERR_|CSP", view)
+
+    def browse(self, url):
+        """The document as the browser has it once its script ran, and what its console said."""
+        place = tempfile.mkdtemp(dir=self.folder.path)
+        done = subprocess.run(["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+                               "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--enable-logging=stderr", "--log-level=0",
+                               "--user-data-dir=" + place, "--virtual-time-budget=5000", "--dump-dom", url], capture_output=True, text=True, timeout=120)
+        return re.sub(r"<(script|style)\b.*?</\1>", "", done.stdout, flags=re.S), "\n".join(line for line in done.stderr.splitlines() if "CONSOLE" in line)
 
     def test_without_scripts_it_has_the_texts(self):
         page = self.read(self.export("web-1"), "report.html").decode()

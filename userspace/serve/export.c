@@ -34,6 +34,7 @@ static void work_release(struct export_work *w)
 	store_instances_free(w->instances, w->instance_count);
 	json_decref(w->list);
 	json_decref(w->history);
+	json_decref(w->alerts);
 	export_files_release(&w->files);
 	export_report_release(&w->report);
 }
@@ -97,6 +98,9 @@ static int find(struct export_work *w, const char *guest, struct error *e)
 		export_side_put(&side, w->id, 0);
 	if (err >= 0)
 		err = buffer_failed(&side) ? error_set(e, ENOMEM, "out of memory") : api_history_newest(w->store, side.data, &part, &w->history, e);
+	part.host = false;
+	if (err >= 0)
+		err = api_alerts(w->store, side.data, &part, &w->alerts, e);
 	buffer_release(&side);
 	return err;
 }
@@ -107,22 +111,29 @@ static void later(int64_t *as_of, int64_t at)
 		*as_of = at;
 }
 
-/* No clock is asked: an archive of the same is the same. */
-static int as_of(struct export_work *w, struct error *e)
+static void latest(int64_t *as_of, const json_t *list)
 {
-	const json_t *event;
-	struct store_baseline baseline = { 0 };
+	const json_t *one;
 	size_t i;
-	int err = store_baseline_get(w->store, w->now.guest.row, &baseline);
 
-	json_array_foreach(json_object_get(w->history, "events"), i, event) {
-		const char *text = member_string(event, "at");
+	json_array_foreach(list, i, one) {
+		const char *text = member_string(one, "at");
 		int64_t at = 0;
 
 		if (text && text_time_parse(text, &at) >= 0)
-			later(&w->as_of, at);
+			later(as_of, at);
 	}
-	for (i = 0; i < w->instance_count; i++) {
+}
+
+/* No clock is asked: an archive of the same is the same. */
+static int as_of(struct export_work *w, struct error *e)
+{
+	struct store_baseline baseline = { 0 };
+	int err = store_baseline_get(w->store, w->now.guest.row, &baseline);
+
+	latest(&w->as_of, json_object_get(w->history, "events"));
+	latest(&w->as_of, json_object_get(w->alerts, "alerts"));
+	for (size_t i = 0; i < w->instance_count; i++) {
 		later(&w->as_of, w->instances[i].began_at);
 		later(&w->as_of, w->instances[i].ended_at);
 	}
@@ -183,6 +194,15 @@ static void history_add(struct export_work *w)
 		export_files_lack(&w->files, "older events", "only the newest ones are told: `abidrift history` has all");
 }
 
+static void alerts_add(struct export_work *w)
+{
+	answer(w, "/api/v1/alerts?guest=", "", w->alerts);
+	export_files_json(&w->files, "alerts.json", "alerts that were raised of the guest, and what became of each at every sink, as `abidrift alert list --json` prints them",
+			  w->as_of, json_incref(w->alerts));
+	if (json_object_get(w->alerts, "before"))
+		export_files_lack(&w->files, "older alerts", "only the newest ones are told: `abidrift alert list` has all");
+}
+
 static void report_add(struct export_work *w)
 {
 	struct buffer page = BUFFER_INIT, at = BUFFER_INIT;
@@ -217,6 +237,7 @@ int api_export(struct store *s, const char *guest, const struct api_rules *rules
 		export_revisions_choose(&w);
 		export_baseline_now_add(&w);
 		history_add(&w);
+		alerts_add(&w);
 		export_revisions_add(&w);
 		report_add(&w);
 		export_manifest_add(&w);

@@ -22,7 +22,7 @@ struct export_work {
 	size_t instance_count;
 	uint32_t baseline;        /* revision; 0: none */
 	int64_t as_of;            /* the newest that the store has of it */
-	json_t *list, *history;   /* models of ls and history, of this guest only */
+	json_t *list, *history, *alerts; /* models of ls, history and alert list, of this guest only */
 	uint32_t revisions[EXPORT_REVISIONS_MAX]; /* that are exported, in their order */
 	size_t revision_count;
 	struct export_files files;

@@ -18,6 +18,7 @@ static const char readme[] =
 	"guest.json         who the guest is, where it runs, its state (abidrift ls)\n"
 	"show.txt, .json    what it is given now (abidrift show)\n"
 	"history.txt, .json what happened to it and to its host (abidrift history)\n"
+	"alerts.json        alerts that were raised of it, and whom they reached (abidrift alert list)\n"
 	"diffs/             comparisons with verdict and cause (abidrift diff): baseline-now, and each revision with the one before it\n"
 	"revisions/N/       a fingerprint and what it was made from:\n"
 	"  fingerprint.txt  the entries. The SHA-256 of the lines of one facet is its digest in show.json; docs/interface.md says how\n"
