@@ -18,7 +18,8 @@ import unittest
 import urllib.parse
 
 import dmi
-from harness import ABIDRIFT, ROOT, SETTLE, Process
+from harness import ABIDRIFT, ROOT, SETTLE, Live, Process, abidrift, wait_for
+from prom import free_port
 from test_cli import LEAVES_MORE, OTHER, QUICK, UUID, Cli, drifted
 from traces import ACPI, CPUID, MEMORY, RSDP, SMBIOS, SMBIOS_ENTRY, SMBIOS_TABLE, TABLE, Reader, Trace, life, read_memory, without
 
@@ -195,7 +196,7 @@ class Report(Exported):
         self.assertEqual(told["guest"], UUID)
         paths = set(told["answers"])
         self.assertTrue({"/api/v1/guests", f"/api/v1/guests/{UUID}", f"/api/v1/guests/{UUID}/revisions/1", f"/api/v1/guests/{UUID}/revisions/2",
-                         f"/api/v1/diff?from={UUID}", f"/api/v1/diff?from={UUID}%401&to={UUID}%402", f"/api/v1/diff?from={UUID}%40baseline&to={UUID}%402",
+                         f"/api/v1/diff?from={UUID}", f"/api/v1/diff?from={UUID}%401&to={UUID}%402", f"/api/v1/diff?from={UUID}%401&to={UUID}", f"/api/v1/diff?from={UUID}%40baseline&to={UUID}%402",
                          f"/api/v1/history?guest={UUID}&host=yes", f"/api/v1/alerts?guest={UUID}"} <= paths, paths)
         with self.served() as at:
             for path, answer in told["answers"].items():
@@ -433,6 +434,51 @@ class Tables(Exported):
         memory = json.loads(self.read(self.top, "revisions", "2", "memory.json"))
         self.assertTrue(memory["complete"])
         self.assertIn("0x0000000000000000", [s["address"] for s in memory["slots"]])
+
+
+
+class RealGuest(Live):
+    """A guest with vCPUs in two nodes, watched by the service's processes: what it was given comes out again, also from the messenger, which
+    is shut in."""
+    def test_its_tables_come_out_of_the_running_monitor(self):
+        port = free_port()
+        monitor = self.monitor("--listen", f"127.0.0.1:{port}")
+        self.qemu("pc-q35-7.2", "-object", "memory-backend-ram,id=m0,size=128M", "-object", "memory-backend-ram,id=m1,size=128M",
+                  "-numa", "node,nodeid=0,cpus=0-1,memdev=m0", "-numa", "node,nodeid=1,cpus=2-3,memdev=m1", name="numa-export", vcpus=4)
+        monitor.settled("numa-export")
+        guest = monitor.guest("numa-export")
+
+        def get():
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=60)) as c:
+                c.request("GET", f"/api/v1/guests/{guest['id']}/export")
+                r = c.getresponse()
+                return r.status, r.read()
+
+        def both():
+            """Nothing happened between the one and the other."""
+            path = self.folder.file("x.tar.zst")
+            abidrift("export", "numa-export", "-o", path, store=monitor.store)
+            with open(path, "rb") as f:
+                first = f.read()
+            status, second = get()
+            self.assertEqual(status, 200, second[:300])
+            return first == second
+        wait_for("the same archive from the verb and from the messenger", both)
+        place = self.folder.file("unpacked")
+        os.mkdir(place)
+        subprocess.run(["tar", "--zstd", "-xf", self.folder.file("x.tar.zst"), "-C", place], check=True)
+        folder = os.path.join(place, "abidrift-numa-export", "revisions", str(guest["current"]["revision"]))
+        with open(os.path.join(folder, "cpuid.raw")) as f:
+            raw = f.read()
+        self.assertEqual(re.findall(r"(?m)^CPU (\d+):$", raw), ["0", "1", "2", "3"])
+        # Each vCPU's own APIC id: it is in the table, and in no fingerprint.
+        self.assertEqual([int(ebx, 16) >> 24 for ebx in re.findall(r"(?m)^   0x00000001 0x00: eax=\w+ ebx=(\w+)", raw)], [0, 1, 2, 3])
+        subprocess.run(["iasl", "-d", "acpi/srat.dat"], cwd=folder, check=True, capture_output=True)
+        with open(os.path.join(folder, "acpi", "srat.dsl")) as f:
+            srat = f.read()
+        self.assertEqual(len(re.findall(r"\[Processor Local APIC/SAPIC Affinity\]", srat)), 4)
+        said = subprocess.run(["dmidecode", "--from-dump", os.path.join(folder, "smbios.bin"), "-s", "system-uuid"], capture_output=True, text=True).stdout
+        self.assertEqual(said.split(), [guest["uuid"]])
 
 
 if __name__ == "__main__":

@@ -71,7 +71,7 @@ void export_side_put(struct buffer *out, const char *id, uint32_t revision)
 	buffer_string(out, id);
 	if (revision == EXPORT_BASELINE)
 		buffer_string(out, "@baseline");
-	else if (revision)
+	else if (revision != EXPORT_NOW)
 		buffer_printf(out, "@%u", revision);
 }
 
@@ -95,7 +95,7 @@ static int find(struct export_work *w, const char *guest, struct error *e)
 	if (err >= 0)
 		err = api_guests_of(w->store, &w->now.guest, w->rules->at, &w->list, e);
 	if (err >= 0)
-		export_side_put(&side, w->id, 0);
+		export_side_put(&side, w->id, EXPORT_NOW);
 	if (err >= 0)
 		err = buffer_failed(&side) ? error_set(e, ENOMEM, "out of memory") : api_history_newest(w->store, side.data, &part, &w->history, e);
 	part.host = false;

@@ -37,8 +37,9 @@ void export_baseline_now_add(struct export_work *w);
 /* README.txt, manifest.json and SHA256SUMS: of all files that are there by then. */
 void export_manifest_add(struct export_work *w);
 
-/* GUEST@REV as the verbs and the API take it; revision 0: GUEST; UINT32_MAX: its baseline. */
-#define EXPORT_BASELINE UINT32_MAX
+/* GUEST@REV as the verbs and the API take it. */
+#define EXPORT_BASELINE UINT32_MAX   /* GUEST@baseline */
+#define EXPORT_NOW (UINT32_MAX - 1u) /* GUEST */
 void export_side_put(struct buffer *out, const char *id, uint32_t revision);
 
 #endif

@@ -14,6 +14,8 @@
 #include "userspace/serve/member.h"
 
 #define PATH_BYTES 64
+/* Of so many every one is compared with every other, for the report. */
+#define ALL_PAIRS_MAX 8
 /* Numbers of revisions are looked at from the newest on: those in between may have been pruned. */
 #define NUMBERS_MAX 4096
 
@@ -199,8 +201,8 @@ void export_baseline_now_add(struct export_work *w)
 	json_t *model = NULL;
 	int result;
 
-	export_side_put(&side, w->id, 0);
-	diff_path(w, 0, 0, &path);
+	export_side_put(&side, w->id, EXPORT_NOW);
+	diff_path(w, EXPORT_NOW, 0, &path);
 	if (!buffer_failed(&side) && api_diff(w->store, side.data, NULL, w->rules, SEVERITY_NONE, &model, &result, &e) >= 0) {
 		diff_put(w, model, true, "baseline-now", &path);
 	} else {
@@ -210,19 +212,24 @@ void export_baseline_now_add(struct export_work *w)
 	buffer_release(&side);
 }
 
-static void pair_add(struct export_work *w, struct side *from, struct side *to)
+static uint32_t named(const struct side *side)
+{
+	return side->kind == SIDE_BASELINE ? EXPORT_BASELINE : side->kind == SIDE_NOW ? EXPORT_NOW : side->number;
+}
+
+/* file: in the archive, too. */
+static void pair_add(struct export_work *w, struct side *from, struct side *to, bool file)
 {
 	struct buffer path = BUFFER_INIT;
 	struct error e = ERROR_INIT;
 	json_t *model = NULL;
 	char name[PATH_BYTES / 2];
 	int result;
-	bool baseline = from->kind == SIDE_BASELINE;
 
 	snprintf(name, sizeof name, "%u-%u", from->number, to->number);
-	diff_path(w, baseline ? EXPORT_BASELINE : from->number, to->number, &path);
+	diff_path(w, named(from), named(to), &path);
 	if (api_diff_sides(w->store, from, to, w->rules, SEVERITY_NONE, &model, &result, &e) >= 0) {
-		diff_put(w, model, false, baseline ? NULL : name, &path);
+		diff_put(w, model, false, file ? name : NULL, &path);
 	} else {
 		export_files_lack(&w->files, name, e.text);
 		buffer_release(&path);
@@ -271,6 +278,28 @@ static void older_lack(struct export_work *w, uint32_t number)
 	export_files_lack(&w->files, what, "all files together would be larger than an archive may be: `abidrift show GUEST@REV` and `diff` have them");
 }
 
+/* The page lets its reader choose any two. */
+static void other_pairs_add(struct export_work *w)
+{
+	struct side sides[ALL_PAIRS_MAX];
+	size_t count = 0;
+
+	while (count < w->revision_count && count < ALL_PAIRS_MAX) {
+		sides[count] = (struct side)SIDE_INIT;
+		if (!revision_load(w, w->revisions[count], &sides[count]))
+			break;
+		count++;
+	}
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = i + 2; k < count; k++)
+			pair_add(w, &sides[i], &sides[k], false);
+		if (w->now.loaded)
+			pair_add(w, &sides[i], &w->now, false);
+	}
+	for (size_t i = 0; i < count; i++)
+		side_release(&sides[i]);
+}
+
 void export_revisions_add(struct export_work *w)
 {
 	struct side baseline = SIDE_INIT, newer = SIDE_INIT;
@@ -295,12 +324,14 @@ void export_revisions_add(struct export_work *w)
 		if (side.number != w->now.number && side.number != w->baseline)
 			revision_add(w, &side);
 		if (newer.loaded)
-			pair_add(w, &side, &newer);
+			pair_add(w, &side, &newer, true);
 		if (baseline.number && side.number != w->baseline)
-			pair_add(w, &baseline, &side);
+			pair_add(w, &baseline, &side, false);
 		side_release(&newer);
 		newer = side;
 	}
 	side_release(&newer);
 	side_release(&baseline);
+	if (w->revision_count <= ALL_PAIRS_MAX && !w->files.full)
+		other_pairs_add(w);
 }
