@@ -352,6 +352,24 @@ static int use_tallies(struct store *s)
 	return err;
 }
 
+static int use_alerts(struct store *s)
+{
+	const struct store_alerts_part part = { .before = INT64_MAX, .limit = 3, .characters = 1000 };
+	struct store_alert *alerts = NULL;
+	struct store_fate *fates = NULL;
+	int64_t before;
+	size_t count, n;
+	int err = store_alerts_newest(s, &part, &alerts, &count, &before);
+
+	if (err < 0)
+		return err;
+	for (size_t i = 0; i < count && !err; i++)
+		if (!(err = store_alert_fates(s, alerts[i].row, &fates, &n)))
+			store_fates_free(fates, n);
+	store_alerts_free(alerts, count);
+	return err;
+}
+
 /* What is read of all guests together. */
 static int use_lists(struct store *s)
 {
@@ -370,6 +388,8 @@ static int use_lists(struct store *s)
 		store_turns_free(turns, n);
 	if (!err && !(err = store_suppressions(s, &rules, &n)))
 		store_suppressions_free(rules, n);
+	if (!err)
+		err = use_alerts(s);
 	if (!err)
 		err = use_tallies(s);
 	if (!err && !(err = store_maintenance_get(s, &window)))

@@ -34,6 +34,8 @@
 #define HISTORY_EVENTS 1000
 #define HISTORY_EVENTS_MAX 5000
 #define HISTORY_CHARACTERS_MAX (4 << 20)
+/* All of an alert is read to tell a little of it. */
+#define ALERTS_CHARACTERS_MAX (1 << 20)
 /* `history --since`, in place of a time. */
 #define LAST_HOST_CHANGE "last-host-change"
 
@@ -275,6 +277,7 @@ static int alerts(const struct http_source *source, const struct http_target *t,
 	int err = newest_parse(source, t, &part, e);
 
 	(void)accept;
+	part.characters = ALERTS_CHARACTERS_MAX;
 	if (err >= 0)
 		err = api_alerts(source->store, http_target_arg(t, "guest"), &part, &model, e);
 	return err < 0 ? err : put_json(model, ret, e);
