@@ -11,7 +11,7 @@ import { FactorWords, isRegister, MovedTable, Rows, RowsByHarm, type Look } from
 import { Sides, sidesOf } from './diff/sides'
 import { Short } from './diff/values'
 import type { Blame, Change, Diff, Severity, Side, Verdict } from './model'
-import { Command, Copy, Failed, Loading, SeverityTag, Text, When } from './parts'
+import { Command, Copy, Failed, Loading, SeverityTag, Text, When, nameOf, useTitle } from './parts'
 import { change, diffLink, guestLink, link, sideOf, type Params } from './url'
 
 /** With more of them nobody wants all drawn; one by one behind "more". */
@@ -486,10 +486,13 @@ function Choose({ params }: { params: Params }) {
   )
 }
 
+const titleOf = (side: Side) => (side.guest ? nameOf(side.guest) : side.name) + (side.revision ? ` ${side.revision}` : '')
+
 export function DiffView({ params }: { params: Params }) {
   const { from, to } = params
   const exact = /@\d+$|^sha256:/
-  const { value, failure } = useAnswer<Diff>(from ? paths.diff(from, to) : null, !!from && !(exact.test(from) && exact.test(to ?? '')))
+  const { value, failure, at } = useAnswer<Diff>(from ? paths.diff(from, to) : null, !!from && !(exact.test(from) && exact.test(to ?? '')))
+  useTitle(value ? `${titleOf(value.from)} → ${titleOf(value.to)}` : 'Compare')
   if (!from)
     return (
       <div class="diff">
@@ -505,7 +508,7 @@ export function DiffView({ params }: { params: Params }) {
           {() => <Choose params={params} />}
         </Fold>
       )}
-      {value && failure && <Failed failure={failure} what="What is newer" />}
+      {value && failure && <Failed failure={failure} what="This comparison" at={at} />}
       {value ? <Comparison diff={value} params={params} /> : failure ? <NotCompared failure={failure} params={params} /> : <Loading what="the comparison" />}
     </div>
   )
