@@ -3,7 +3,7 @@
  * Where the reader was, on each entry of the browser's history: who goes back finds the same place, and the link that was followed
  * has the focus. Whoever follows a link begins at the top of what it shows, also by keyboard and ear.
  */
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 
 interface Place {
   y: number
@@ -75,7 +75,8 @@ export function usePlace(where: string) {
       document.removeEventListener('click', followed, true)
     }
   }, [])
-  useEffect(() => {
+  // Before the effects of what is shown: what a link names within it may scroll further.
+  useLayoutEffect(() => {
     const place = history.state as Place | null
     const begins = first.current
     first.current = false
