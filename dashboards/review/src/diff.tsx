@@ -31,7 +31,13 @@ function SideWords({ side, again }: { side: Side; again: boolean }) {
   return (
     <>
       {!again && <Short text={side.guest ? side.guest.name?.trim() || side.guest.id : side.name || side.path || '?'} />}{' '}
-      {at ? <a href={at}>revision {side.revision}</a> : side.digest && <code title={side.digest}>{side.digest.slice(0, 19)}</code>}
+      {at ? (
+        <a href={at}>revision {side.revision}</a>
+      ) : side.digest ? (
+        <code title={side.digest}>{side.digest.slice(0, 19)}</code>
+      ) : (
+        <span class="faint">no fingerprint</span>
+      )}
     </>
   )
 }
