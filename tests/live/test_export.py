@@ -312,6 +312,27 @@ class Hostile(Exported):
         self.assertIn(f"/api/v1/diff?from={side}", set(told["answers"]))
 
 
+class OddTables(Exported):
+    """Some of them the facet refuses, and says so: they are exported all the same."""
+    replay_code = 3
+
+    def test_a_table_is_a_file_whatever_its_signature_says(self):
+        t = Trace()
+        t.synced()
+        signatures = [b"SSDT", b"../x", b"ssdt", b"\0\1\2\3", b"a/b\n", b"----", b"SSDT", b"con.", b"\xff\xfe..", b"RSDP"]
+        tables = [(TABLE, s + struct.pack("<IBB6s8sI4sI", 40, 1, 0, b"OEMID ", b"OEMTABLE", 1, b"ABCD", 1) + b"body") for s in signatures]
+        life(t, 1, "tables", UUID, seconds=0)
+        t.memory(1, 1, ACPI, [(RSDP, b"RSD PTR " + bytes(12)), *tables])
+        t.tick(4)
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+        folder = self.export("tables")
+        names = sorted(os.listdir(os.path.join(folder, "revisions", "1", "acpi")))
+        self.assertEqual(len(names), len(tables) + 1)
+        for name in names:
+            self.assertRegex(name, r"^[a-z0-9_]{4}\d*\.dat$")
+        self.assertEqual(sorted(self.read(folder, "revisions", "1", "acpi", name) for name in names), sorted([b"RSD PTR " + bytes(12)] + [data for _, data in tables]))
+
+
 class Without(Exported):
     """Of a guest that has no fingerprint yet."""
     replay_code = 0

@@ -233,11 +233,12 @@ int api_export(struct store *s, const char *guest, const struct api_rules *rules
 	if (err >= 0)
 		err = as_of(&w, e);
 	if (err >= 0) {
-		guest_add(&w);
-		export_revisions_choose(&w);
+		/* In this order for who reads the texts: what is wrong, what happened, and all that there is. */
 		export_baseline_now_add(&w);
 		history_add(&w);
 		alerts_add(&w);
+		guest_add(&w);
+		export_revisions_choose(&w);
 		export_revisions_add(&w);
 		report_add(&w);
 		export_manifest_add(&w);
