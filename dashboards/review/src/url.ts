@@ -4,7 +4,7 @@
  * report that is opened as a file has the same links.
  *
  *     #/                                    guests; q, state, severity, verdict, vmm, machine, host, stable, coverage, running, set, sort, sets
- *     #/guest/ID                            rev; tab, facet, q; since, until, types, event, events (list all); revisions (list all), a, b; more (open parts)
+ *     #/guest/ID                            rev; facet, key (an entry), q, fold; since, until, types, event, events (list all); revisions (list all), a, b; more (open parts)
  *     #/diff                                from, to, view (unified, side), by (cause, facet), facet, open
  */
 import { useEffect, useState } from 'preact/hooks'
