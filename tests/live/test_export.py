@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import sqlite3
 import struct
 import subprocess
 import tempfile
@@ -177,6 +178,58 @@ class Drifted(Exported):
             done = subprocess.run([ABIDRIFT, "export", "web-1", "-o", "-"], stdout=theirs, stderr=subprocess.PIPE, env=self.env)
         self.assertEqual(done.returncode, 2)
         self.assertIn(b"terminal", done.stderr)
+
+
+class Damaged(Exported):
+    """A store whose disk failed: what there is still is handed on, and nobody takes it for all there was."""
+    replay_code = 1
+
+    def damage(self, number, what="text"):
+        with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as c, c:
+            done = c.execute(f"UPDATE contents SET bytes = x'00' WHERE row = (SELECT {what} FROM revisions WHERE revision = ? AND guest = (SELECT row FROM guests WHERE id = ?))",
+                             (number, UUID))
+            self.assertEqual(done.rowcount, 1)
+
+    def exported(self, lost):
+        """The folder, the manifest and what is lost."""
+        path = self.folder.file("x.tar.zst")
+        said = self.run_it("export", "web-1", "-o", path).err
+        self.assertEqual(said.count("\n"), 1, said)
+        self.assertIn("the archive lacks " + lost, said)
+        self.assertIn("damaged", said)
+        folder = self.unpack(path)
+        text = self.read(folder, "manifest.json").decode()
+        self.assertNotIn(self.folder.path, text)
+        left = [l["what"] for l in json.loads(text)["left_out"]]
+        self.assertEqual(len(left), len(set(left)), left)
+        return folder, json.loads(text), [what for what in left if what not in ("secrets", "firmware code")]
+
+    def test_the_baseline(self):
+        self.env["ABIDRIFT_STORE"] = self.store(drifted())
+        self.damage(1)
+        folder, manifest, left = self.exported("diffs/baseline-now.* and 1 more")
+        self.assertEqual((manifest["revisions"], left), ([2], ["diffs/baseline-now.*", "revisions/1/"]))
+        self.assertEqual(os.listdir(os.path.join(folder, "revisions")), ["2"])
+
+    def test_what_is_now(self):
+        self.env["ABIDRIFT_STORE"] = self.store(drifted())
+        self.damage(2)
+        _, manifest, left = self.exported("diffs/baseline-now.* and 2 more")
+        self.assertEqual((manifest["revisions"], left), ([1], ["diffs/baseline-now.*", "show.json, show.txt", "revisions/2/"]))
+
+    def test_one_in_between(self):
+        """Those around it are compared with each other."""
+        t = Trace()
+        t.synced()
+        for n in range(4):
+            life(t, n + 1, "web-1", UUID, {**LEAVES_MORE, (1, 0): (0x306a9 + n, 0x800, 0x80302001, 0x178bfbff)}, seconds=2)
+            t.gone(n + 1)
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+        self.damage(2)
+        folder, manifest, left = self.exported("revisions/2/: ")
+        self.assertEqual((manifest["revisions"], left), ([1, 3, 4], ["revisions/2/"]))
+        self.assertEqual({n for n in os.listdir(os.path.join(folder, "diffs")) if n.endswith(".json")}, {"baseline-now.json", "1-3.json", "3-4.json"})
+        self.assertEqual(self.run_it("export", "web-1", "-q", "-o", self.folder.file("q")).err, "")
 
 
 class Report(Exported):

@@ -100,6 +100,10 @@ static int export_print(const struct options *o, const struct export *x)
 	int code;
 
 	digest_bytes(x->archive.data, x->archive.size, &digest);
+	if (x->lost == 1)
+		output_warning(o, "the archive lacks %s: %s", x->first, x->why.text);
+	else if (x->lost)
+		output_warning(o, "the archive lacks %s and %zu more, which its manifest names: %s", x->first, x->lost - 1, x->why.text);
 	if (to_standard_output(o)) {
 		output_note(o, "%zu files, %zu bytes, %s", x->files, x->archive.size, digest.text);
 		return 0;

@@ -160,6 +160,15 @@ static void answer(struct export_work *w, const char *start, const char *end, co
 	buffer_release(&text);
 }
 
+void export_lost(struct export_work *w, const char *what, const struct error *e)
+{
+	export_files_lack(&w->files, what, "the store that this was made from is damaged: it could not be read");
+	if (w->made->lost++)
+		return;
+	w->made->why = *e;
+	snprintf(w->made->first, sizeof w->made->first, "%s", what);
+}
+
 static void guest_add(struct export_work *w)
 {
 	json_t *show = NULL;
@@ -170,7 +179,7 @@ static void guest_add(struct export_work *w)
 	export_files_json(&w->files, "guest.json", "the guest as `abidrift ls --json` lists it: who it is, where it runs, its state", w->as_of,
 			  json_incref(w->list));
 	if ((w->now.number && side_load(w->store, &w->now, &e) < 0) || api_show_side(w->store, &w->now, &show, &e) < 0) {
-		export_files_lack(&w->files, "show.json, show.txt", e.text);
+		export_lost(w, "show.json, show.txt", &e);
 		return;
 	}
 	answer(w, "/api/v1/guests/", "", show);
@@ -225,8 +234,8 @@ static void report_add(struct export_work *w)
 
 int api_export(struct store *s, const char *guest, const struct api_rules *rules, struct export *ret, struct error *e)
 {
-	struct export_work w = { .store = s, .rules = rules, .now = SIDE_INIT, .files = EXPORT_FILES_INIT, .report = EXPORT_REPORT_INIT };
 	struct export x = EXPORT_INIT;
+	struct export_work w = { .store = s, .rules = rules, .now = SIDE_INIT, .files = EXPORT_FILES_INIT, .report = EXPORT_REPORT_INIT, .made = &x };
 	bool own = store_begin(s) >= 0;
 	int err = find(&w, guest, e);
 

@@ -27,6 +27,7 @@ struct export_work {
 	size_t revision_count;
 	struct export_files files;
 	struct export_report report;
+	struct export *made;      /* counts what is lost */
 };
 
 /* Which revisions are told. */
@@ -34,6 +35,8 @@ void export_revisions_choose(struct export_work *w);
 /* Their files, and each compared with the one before it. */
 void export_revisions_add(struct export_work *w);
 void export_baseline_now_add(struct export_work *w);
+/* The store has it and cannot give it. The manifest says so without the reason in `e`, which names paths of this host. */
+void export_lost(struct export_work *w, const char *what, const struct error *e);
 /* README.txt, manifest.json and SHA256SUMS: of all files that are there by then. */
 void export_manifest_add(struct export_work *w);
 

@@ -35,7 +35,8 @@ static bool choose(struct export_work *w, uint32_t number)
 	struct digest digest;
 	int64_t at;
 
-	if (!number || chosen(w, number) || store_revision_mark(w->store, w->now.guest.row, number, &digest, &at) < 0)
+	/* One that cannot be read is missed where it is loaded. */
+	if (!number || chosen(w, number) || store_revision_mark(w->store, w->now.guest.row, number, &digest, &at) == -ENOENT)
 		return true;
 	if (w->revision_count == EXPORT_REVISIONS_MAX)
 		return false;
@@ -104,7 +105,7 @@ static void evidence_add(struct export_work *w, const char *folder, const struct
 
 	snprintf(path, sizeof path, "%sfacts.bin", folder);
 	if (facts_parse(side->revision.facts, side->revision.facts_size, &facts, &e) < 0) {
-		export_files_lack(&w->files, path, *e.text ? e.text : "its facts cannot be read");
+		export_lost(w, path, &e);
 		return;
 	}
 	export_raw_add(&w->files, facts, folder, side->revision.at);
@@ -125,7 +126,7 @@ static void revision_add(struct export_work *w, const struct side *side)
 
 	snprintf(folder, sizeof folder, "revisions/%u/", side->number);
 	if (fingerprint_write(&side->entries, &text) < 0 || api_show_side(w->store, side, &show, &e) < 0) {
-		export_files_lack(&w->files, folder, *e.text ? e.text : "out of memory");
+		export_lost(w, folder, &e);
 		buffer_release(&text);
 		return;
 	}
@@ -206,7 +207,7 @@ void export_baseline_now_add(struct export_work *w)
 	if (!buffer_failed(&side) && api_diff(w->store, side.data, NULL, w->rules, SEVERITY_NONE, &model, &result, &e) >= 0) {
 		diff_put(w, model, true, "baseline-now", &path);
 	} else {
-		export_files_lack(&w->files, "diffs/baseline-now.json", e.text);
+		export_lost(w, "diffs/baseline-now.*", &e);
 		buffer_release(&path);
 	}
 	buffer_release(&side);
@@ -223,21 +224,33 @@ static void pair_add(struct export_work *w, struct side *from, struct side *to, 
 	struct buffer path = BUFFER_INIT;
 	struct error e = ERROR_INIT;
 	json_t *model = NULL;
-	char name[PATH_BYTES / 2];
+	char name[PATH_BYTES / 2], what[PATH_BYTES];
 	int result;
 
 	snprintf(name, sizeof name, "%u-%u", from->number, to->number);
+	snprintf(what, sizeof what, file ? "diffs/%s.*" : "report.html, comparison %s", name);
 	diff_path(w, named(from), named(to), &path);
 	if (api_diff_sides(w->store, from, to, w->rules, SEVERITY_NONE, &model, &result, &e) >= 0) {
 		diff_put(w, model, false, file ? name : NULL, &path);
 	} else {
-		export_files_lack(&w->files, name, e.text);
+		export_lost(w, what, &e);
 		buffer_release(&path);
 	}
 }
 
 /* ---- all of it */
 
+static void forget(struct export_work *w, uint32_t number)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < w->revision_count; i++)
+		if (w->revisions[i] != number)
+			w->revisions[kept++] = w->revisions[i];
+	w->revision_count = kept;
+}
+
+/* false: it is lost, and none of those that are told any more. */
 static bool revision_load(struct export_work *w, uint32_t number, struct side *ret)
 {
 	struct error e = ERROR_INIT;
@@ -249,8 +262,9 @@ static bool revision_load(struct export_work *w, uint32_t number, struct side *r
 			return true;
 	}
 	snprintf(what, sizeof what, "revisions/%u/", number);
-	export_files_lack(&w->files, what, e.text);
+	export_lost(w, what, &e);
 	side_release(ret);
+	forget(w, number);
 	return false;
 }
 
@@ -286,9 +300,7 @@ static void other_pairs_add(struct export_work *w)
 
 	while (count < w->revision_count && count < ALL_PAIRS_MAX) {
 		sides[count] = (struct side)SIDE_INIT;
-		if (!revision_load(w, w->revisions[count], &sides[count]))
-			break;
-		count++;
+		count += revision_load(w, w->revisions[count], &sides[count]);
 	}
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = i + 2; k < count; k++)
@@ -308,8 +320,8 @@ void export_revisions_add(struct export_work *w)
 	first_add(w, w->now.number);
 	if (w->baseline != w->now.number)
 		first_add(w, w->baseline);
-	if (w->baseline && side_sibling(w->store, &w->now, SIDE_BASELINE, &baseline, &e) < 0)
-		export_files_lack(&w->files, "comparisons with the baseline", e.text);
+	if (chosen(w, w->baseline) && side_sibling(w->store, &w->now, SIDE_BASELINE, &baseline, &e) < 0)
+		export_lost(w, "report.html, comparisons with the baseline", &e);
 	/* The newest first; each is loaded once. */
 	for (size_t i = w->revision_count; i-- > 0;) {
 		struct side side = SIDE_INIT;
