@@ -2,6 +2,7 @@
 """How the review page gets into the program: the same bytes wherever it is built, and a build that goes on, loudly, where it cannot be."""
 import os
 import shutil
+import socket
 import subprocess
 import tempfile
 import unittest
@@ -75,6 +76,18 @@ class ReviewBuild(unittest.TestCase):
         self.assertIn("npm could not install its packages", built.stderr)
         with open(os.path.join(out, "log")) as f:
             self.assertIn("127.0.0.1:1", f.read())
+
+    def test_a_network_that_swallows_all_does_not_hold_the_build_up(self):
+        """npm alone waits for minutes, three times, and says nothing: who builds behind such a firewall takes it for a hang."""
+        if not shutil.which("npm") or not shutil.which("timeout"):
+            self.skipTest("there is no npm, or no timeout(1)")
+        out = os.path.join(self.folder, "out")
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            nowhere = dict(npm_config_registry=f"http://127.0.0.1:{silent.getsockname()[1]}/", npm_config_cache=os.path.join(self.folder, "cache"))
+            built = self.build(os.path.join(ROOT, "dashboards", "review"), out, "auto", NPM_SECONDS="2", **nowhere)
+        self.assertEqual((built.returncode, contents(out)), (0, dict.fromkeys(ASSETS, b"")), built.stderr)
+        self.assertIn("at most 2 s", built.stdout)
+        self.assertIn("npm did not end within 2 s (NPM_SECONDS=600", built.stderr)
 
     def test_who_does_not_want_it_is_not_warned(self):
         out = os.path.join(self.folder, "out")
