@@ -30,33 +30,38 @@ static size_t cpuid_leaf(const char *key)
 /* Keys of an SMBIOS structure that came or went, or of an ACPI table: all before the slash. */
 static size_t head_of(const char *key) { return strcspn(key, "/"); }
 
-static bool change_is(const json_t *change, const struct group *g, const char *key, size_t head, const char *rest)
+/* What every table of ACPI, and every structure of SMBIOS, has among its keys. */
+static const char *always_of(const char *facet) { return strcmp(facet, "smbios") == 0 ? "/handle" : "/length"; }
+
+/* All of a table's changes stand together, so they are looked at once, from the first on. */
+static void table_look(const json_t *changes, const struct group *g, struct group_cursor *c)
 {
-	const char *other = member_text(change, "key");
+	size_t head = head_of(g->key), i;
 
-	return strcmp(member_text(change, "facet"), g->facet) == 0 && strcmp(member_text(change, "change"), g->kind) == 0 &&
-	       strncmp(other, key, head) == 0 && strcmp(other + head, rest) == 0;
-}
-
-/* Is the key that every one of its kind has among the changes from here on? */
-static bool whole(const json_t *changes, const struct group *g, const char *always)
-{
-	size_t head = head_of(g->key);
-
-	for (size_t i = g->begin; i < json_array_size(changes); i++) {
+	c->lost = c->gained = 0;
+	for (i = g->begin; i < json_array_size(changes); i++) {
 		const json_t *change = json_array_get(changes, i);
+		const char *key = member_text(change, "key");
 
-		if (strncmp(member_text(change, "key"), g->key, head) != 0)
+		if (strncmp(key, g->key, head + 1) != 0 || strcmp(member_text(change, "facet"), g->facet) != 0)
 			break;
-		if (change_is(change, g, g->key, head, always))
-			return true;
+		if (strcmp(key + head, always_of(g->facet)) != 0)
+			continue;
+		if (strcmp(member_text(change, "change"), "lost") == 0)
+			c->lost = i + 1;
+		else if (strcmp(member_text(change, "change"), "gained") == 0)
+			c->gained = i + 1;
 	}
-	return false;
+	c->table_end = i;
 }
 
 /* Did this change's whole ACPI table, or SMBIOS structure, come or go? */
-static bool whole_table(const json_t *changes, const struct group *g) { return whole(changes, g, "/length"); }
-static bool whole_structure(const json_t *changes, const struct group *g) { return whole(changes, g, "/handle"); }
+static bool whole(const json_t *changes, const struct group *g, struct group_cursor *c)
+{
+	if (g->begin >= c->table_end)
+		table_look(changes, g, c);
+	return g->begin < (strcmp(g->kind, "lost") == 0 ? c->lost : c->gained);
+}
 
 /* "DSDT/_SB.PCI0.S18" of "DSDT/_SB.PCI0.S18._ADR"; the whole key where it is no object of a namespace. */
 static size_t device_of(const char *key)
@@ -67,15 +72,15 @@ static size_t device_of(const char *key)
 }
 
 /* What of the key a block shares; 0: this change is none of a block. */
-static size_t block_of(const json_t *changes, const struct group *g)
+static size_t block_of(const json_t *changes, const struct group *g, struct group_cursor *c)
 {
 	if (strcmp(g->kind, "changed") == 0 || !strchr(g->key, '/'))
 		return 0;
 	if (strcmp(g->facet, "smbios") == 0)
-		return whole_structure(changes, g) ? head_of(g->key) : 0;
+		return whole(changes, g, c) ? head_of(g->key) : 0;
 	if (strcmp(g->facet, "acpi") != 0)
 		return 0;
-	if (whole_table(changes, g))
+	if (whole(changes, g, c))
 		return head_of(g->key);
 	/* An object that stays and lost its _ADR has not gone itself. */
 	return device_of(g->key) == strlen(g->key) ? strlen(g->key) : 0;
@@ -151,10 +156,10 @@ json_t *group_order(const json_t *changes)
 	return ret;
 }
 
-bool group_next(const json_t *changes, size_t *cursor, struct group *ret)
+bool group_next(const json_t *changes, struct group_cursor *cursor, struct group *ret)
 {
-	const json_t *change = json_array_get(changes, *cursor);
-	struct group g = { .begin = *cursor };
+	const json_t *change = json_array_get(changes, cursor->at);
+	struct group g = { .begin = cursor->at };
 	bool leaf, function;
 
 	if (!change)
@@ -164,12 +169,12 @@ bool group_next(const json_t *changes, size_t *cursor, struct group *ret)
 	g.key = member_text(change, "key");
 	leaf = strcmp(g.facet, "cpuid") == 0;
 	function = strcmp(g.facet, "pci") == 0 && strcmp(g.kind, "changed") != 0 && path_above(g.key, strlen(g.key)) > 0;
-	g.subject = block_of(changes, &g);
+	g.subject = block_of(changes, &g, cursor);
 	g.block = g.subject > 0;
 	for (g.end = g.begin + 1; g.block && (change = json_array_get(changes, g.end)) && in_block(&g, change);)
 		g.end++;
 	if (g.block) {
-		*cursor = g.end;
+		cursor->at = g.end;
 		*ret = g;
 		return true;
 	}
@@ -184,7 +189,7 @@ bool group_next(const json_t *changes, size_t *cursor, struct group *ret)
 		g.end = g.begin + 1;
 		g.subject = strlen(g.key);
 	}
-	*cursor = g.end;
+	cursor->at = g.end;
 	*ret = g;
 	return true;
 }

@@ -20,6 +20,14 @@ struct group {
 	size_t begin, end;
 };
 
+/* Where one is among the changes. */
+struct group_cursor {
+	size_t at;
+	/* The last table that was looked at: behind its last change, and behind that by which it is whole; 0: there is none. */
+	size_t table_end, lost, gained;
+};
+#define GROUP_CURSOR_INIT { 0 }
+
 /* The string member of an object; "" where it is null or anything else. */
 const char *member_text(const json_t *object, const char *key);
 /* Is there such a string? */
@@ -27,8 +35,11 @@ bool member_is_text(const json_t *object, const char *key);
 
 /* The changes in an order in which what belongs together stands together, as a new array; NULL: out of memory. */
 json_t *group_order(const json_t *changes);
-/* The group that begins at *cursor (0 at first), which moves behind it. False: no more. */
-bool group_next(const json_t *changes, size_t *cursor, struct group *ret);
+/*
+ * The group that begins at the cursor, which moves behind it. False: no more. What all of them take together grows as the changes do:
+ * a guest chooses how many objects its tables have.
+ */
+bool group_next(const json_t *changes, struct group_cursor *cursor, struct group *ret);
 /* What follows the subject in the key of a change of the group: "ecx", "bar0"; "" where the subject is all. */
 const char *group_part(const struct group *group, const json_t *change);
 

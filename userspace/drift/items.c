@@ -167,10 +167,17 @@ static void put_subject(struct buffer *out, const struct group *g)
 	text_terminal(out, g->key, g->subject);
 }
 
-/* The lost function with this id as gained elsewhere: a device in another slot. */
-static bool find_pair(const json_t *changes, const struct group *lost, size_t cursor, struct group *ret)
+static bool of_facet(const json_t *changes, size_t i, const char *facet)
 {
-	for (size_t i = 0; i < PAIRS_TRIED && group_next(changes, &cursor, ret); i++)
+	return strcmp(member_text(json_array_get(changes, i), "facet"), facet) == 0;
+}
+
+/* The lost function with this id as gained elsewhere: a device in another slot. */
+static bool find_pair(const json_t *changes, const struct group *lost, struct group *ret)
+{
+	struct group_cursor cursor = { .at = lost->end };
+
+	for (size_t i = 0; i < PAIRS_TRIED && of_facet(changes, cursor.at, lost->facet) && group_next(changes, &cursor, ret); i++)
 		if (ret->id && strcmp(ret->kind, lost->kind) != 0 &&
 		    strcmp(member_text(ret->id, "from"), member_text(lost->id, "to")) == 0 &&
 		    strcmp(member_text(ret->id, "to"), member_text(lost->id, "from")) == 0)
@@ -187,7 +194,7 @@ static void add_function(struct items *s, const struct group *g, enum severity s
 
 	if (g->begin < CHANGES_PAIRED && done[g->begin])
 		return;
-	if (find_pair(s->changes, g, g->end, &pair) && pair.begin < CHANGES_PAIRED && !done[pair.begin]) {
+	if (find_pair(s->changes, g, &pair) && pair.begin < CHANGES_PAIRED && !done[pair.begin]) {
 		done[pair.begin] = true;
 		out = name_place(s, g->facet, severity, "", "", KEYS_SHOWN);
 		if (!out)
@@ -299,11 +306,12 @@ void items_make(const json_t *changes, struct items *ret)
 {
 	bool done[CHANGES_PAIRED] = { false };
 	struct buffer whole = BUFFER_INIT; /* the object that came or went last */
+	struct group_cursor cursor = GROUP_CURSOR_INIT;
 	struct group g;
 
 	ret->changes = changes;
 	ret->count = ret->left_out = 0;
-	for (size_t cursor = 0; group_next(changes, &cursor, &g);)
+	while (group_next(changes, &cursor, &g))
 		add_group(ret, &g, done, &whole);
 	buffer_release(&whole);
 	order(ret);

@@ -386,6 +386,7 @@ static int rows_read(const json_t *changes, struct rows *ret)
 {
 	struct rows rows = { 0 };
 	size_t room = json_array_size(changes);
+	struct group_cursor cursor = GROUP_CURSOR_INIT;
 	struct group g;
 	int r = 0;
 
@@ -393,7 +394,7 @@ static int rows_read(const json_t *changes, struct rows *ret)
 	rows.by_fold = calloc(room ? room : 1, sizeof(*rows.by_fold));
 	if (!rows.items || !rows.by_fold)
 		r = -ENOMEM;
-	for (size_t cursor = 0; r >= 0 && rows.count < room && group_next(changes, &cursor, &g); rows.count++) {
+	for (; r >= 0 && rows.count < room && group_next(changes, &cursor, &g); rows.count++) {
 		struct row *row = &rows.items[rows.count];
 
 		*row = (struct row){ .group = g, .place = rows.count };
@@ -515,9 +516,10 @@ static void put_rows(struct report *r, struct rows *rows)
 
 static void measure(struct report *r)
 {
+	struct group_cursor cursor = GROUP_CURSOR_INIT;
 	struct group g;
 
-	for (size_t cursor = 0; group_next(r->changes, &cursor, &g);) {
+	while (group_next(r->changes, &cursor, &g)) {
 		size_t facet = strlen(g.facet);
 
 		if (facet > r->facet_width)
