@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What differs between two fingerprints, who is to blame, and what it breaks. */
 import type { ComponentChildren } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
 import './diff.css'
-import { askText, paths, report, useAnswer, type Failure } from './api'
+import { askText, isHeld, paths, report, useAnswer, type Failure } from './api'
 import { Fold, openOf, Part } from './diff/fold'
 import { type Indexed } from './diff/items'
 import { Patch } from './diff/patch'
@@ -12,7 +11,7 @@ import { Sides, sidesOf } from './diff/sides'
 import { Short } from './diff/values'
 import type { Blame, Change, Diff, Severity, Side, Verdict } from './model'
 import { Command, Copy, Failed, Loading, SeverityTag, Text, When, nameOf, useTitle } from './parts'
-import { change, diffLink, guestLink, link, sideOf, type Params } from './url'
+import { change, diffLink, guestLink, link, sideOf, useQuery, type Params } from './url'
 
 /** With more of them nobody wants all drawn; one by one behind "more". */
 const BITS_SHOWN = 12
@@ -63,9 +62,6 @@ function Head({ diff, params }: { diff: Diff; params: Params }) {
   )
 }
 
-/** A report holds few comparisons; the live page all. */
-const isHeld = (from: string, to: string) => !report || paths.diff(from, to) in report.answers
-
 /** "Now" and "baseline" are others tomorrow; a link that is kept as evidence names revisions. */
 function Pins({ diff, params }: { diff: Diff; params: Params }) {
   const { from, to, ...rest } = params
@@ -74,9 +70,9 @@ function Pins({ diff, params }: { diff: Diff; params: Params }) {
   const exact = a && b ? diffLink(a, b, rest) : null
   return (
     <p class="tools">
-      {exact && (a !== from || b !== to) && isHeld(a ?? '', b ?? '') && <a href={exact}>Link to exactly this</a>}
+      {exact && (a !== from || b !== to) && isHeld(paths.diff(a ?? '', b)) && <a href={exact}>Link to exactly this</a>}
       {exact && !report && <Copy text={() => Promise.resolve(location.href.replace(/#.*/s, '') + exact)} label="Copy link" name="to exactly this comparison" />}
-      {left && right && isHeld(right, left) && <a href={diffLink(right, left, rest)}>Swap</a>}
+      {left && right && isHeld(paths.diff(right, left)) && <a href={diffLink(right, left, rest)}>Swap</a>}
       {from && <Copy text={() => askText(paths.diffText(from, to))} label="Copy as text" name="the comparison, as abidrift diff prints it" />}
     </p>
   )
@@ -163,6 +159,7 @@ function counts(changes: Change[], of: (c: Change) => string): [string, string][
 }
 
 function Filters({ params, all, shown, registers, bits }: { params: Params; all: Change[]; shown: number; registers: number; bits: boolean }) {
+  const { query, search } = useQuery(params)
   const severities = counts(all, (c) => c.severity).sort(([a], [b]) => SEVERITIES.indexOf(a as Severity) - SEVERITIES.indexOf(b as Severity))
   const everything: [string, string] = ['', `all (${all.length.toLocaleString('en')})`]
   return (
@@ -182,7 +179,7 @@ function Filters({ params, all, shown, registers, bits }: { params: Params; all:
         Severity
       </Choice>
       <label>
-        Find <input type="search" name="q" value={params.q ?? ''} placeholder="key, value, name of a bit" onInput={(e) => change({ q: e.currentTarget.value })} />
+        Find <input type="search" name="q" value={query} placeholder="key, value, name of a bit" onInput={(e) => search(e.currentTarget.value)} />
       </label>
       {registers > 0 && !params.view && (
         <label>
@@ -354,18 +351,8 @@ function Context({ diff, open }: { diff: Diff; open: Set<string> }) {
 }
 
 function CliText({ path }: { path: string }) {
-  const [text, setText] = useState<string | null>(null)
-  const [failure, fail] = useState<Failure | null>(null)
-  useEffect(() => {
-    let gone = false
-    askText(path).then(
-      (t) => gone || (setText(t), fail(null)),
-      (e: Failure) => gone || fail(e)
-    )
-    return () => void (gone = true)
-  }, [path])
-  if (failure) return <Failed failure={failure} what="The text" />
-  if (text === null) return <Loading what="the text" />
+  const { value: text, failure } = useAnswer<string>(path)
+  if (text === null) return failure ? <Failed failure={failure} what="The text" /> : <Loading what="the text" />
   return (
     <pre class="cli" tabIndex={0} role="region" aria-label="The comparison as text">
       {text}
@@ -424,7 +411,7 @@ function Comparison({ diff, params }: { diff: Diff; params: Params }) {
       {counted.length > 0 && <Filters params={params} all={counted.map(({ c }) => c)} shown={shown.length} registers={registers} bits={bits} />}
       {counted.length > 0 && !shown.length && (
         <p class="note">
-          None of the {count(counted.length, 'change')} is such. <a href={diffLink(params.from ?? '', params.to)}>All of them</a>
+          None of the {count(counted.length, 'change')} is such. <a href={diffLink(params.from ?? '', params.to, { ...params, facet: null, severity: null, q: null })}>All of them</a>
         </p>
       )}
       {params.view ? (
@@ -464,7 +451,11 @@ function Comparison({ diff, params }: { diff: Diff; params: Params }) {
   )
 }
 
-const sideName = (side: string) => (report && side.startsWith(report.guest + '@') ? side.slice(report.guest.length + 1).replace(/^(?=\d)/, 'revision ') : side)
+/** Of a report, whose guest is known: "revision 2", "baseline". */
+function sideName(side: string): string {
+  const own = report && sideOf(report.guest) + '@'
+  return own && side.startsWith(own) ? side.slice(own.length).replace(/^(?=\d)/, 'revision ') : side
+}
 
 /** Which two: any on the live page, those that it holds in a report. */
 function Choose({ params }: { params: Params }) {
@@ -496,8 +487,9 @@ const titleOf = (side: Side) => (side.guest ? nameOf(side.guest) : side.name) + 
 
 export function DiffView({ params }: { params: Params }) {
   const { from, to } = params
-  const exact = /@\d+$|^sha256:/
-  const { value, failure, at } = useAnswer<Diff>(from ? paths.diff(from, to) : null, !!from && !(exact.test(from) && exact.test(to ?? '')))
+  const stays = (s: Side, word: string | undefined) => word !== undefined && (word.startsWith('sha256:') || word === pinOf(s))
+  const moves = (d: Diff) => !stays(d.from, from) || !stays(d.to, to)
+  const { value, failure, at } = useAnswer<Diff>(from ? paths.diff(from, to) : null, moves)
   useTitle(value ? `${titleOf(value.from)} → ${titleOf(value.to)}` : 'Compare')
   if (!from)
     return (

@@ -13,8 +13,7 @@ import { Pci } from './facets/pci'
 import { Numa, Placement, Plain, Reads, Smbios } from './facets/tables'
 import type { Entry, Facet, Show } from './model'
 import { Copy, CoverageTag, Empty, Text } from './parts'
-import type { Params } from './url'
-import { change } from './url'
+import { change, useQuery, type Params } from './url'
 
 const ABOUT: Record<string, string> = {
   cpuid: 'what the processor says it is and can',
@@ -273,6 +272,7 @@ export function FacetsView({ show, params }: { show: Show; params: Params }) {
   const asked = params.facet ?? (linked !== null ? show.facets.find((f) => f.entries.some((e) => e.key === linked))?.facet : undefined)
   const facet = asked ? facets.get(asked) : undefined
   const q = params.q ?? ''
+  const { query, search } = useQuery(params, { key: null })
   const view = useMemo(() => ({ facet: facet?.facet ?? '', params, linked, folds: foldsOf(params.fold) }), [facet, JSON.stringify(params)])
   useEffect(() => {
     // A revision that opens at an entry shows it; the row itself takes the focus (useLinked).
@@ -287,7 +287,7 @@ export function FacetsView({ show, params }: { show: Show; params: Params }) {
         <form role="search" onSubmit={(e) => e.preventDefault()}>
           <label>
             Search keys, values and meanings{facet ? ` in ${facet.facet}` : ''}{' '}
-            <input type="search" value={q} onInput={(e) => change({ q: e.currentTarget.value, key: null })} />
+            <input type="search" value={query} onInput={(e) => search(e.currentTarget.value)} />
           </label>
         </form>
         {q.trim() ? (

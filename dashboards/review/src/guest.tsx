@@ -76,8 +76,14 @@ function Head({ show, list }: { show: Show; list: GuestList | null }) {
   )
 }
 
+/** What no guest has: nobody is asked about it. */
+const noRevision = (rev: string | undefined): Failure | null =>
+  rev === undefined || /^[1-9]\d{0,9}$/.test(rev) ? null : { status: 404, text: 'Revisions are numbered 1, 2, 3 and so on; there is no such revision.' }
+
 export function GuestView({ id, params }: { id: string; params: Params }) {
-  const { value, failure } = useAnswer<Show>(paths.guest(id, params.rev), true)
+  const wrong = noRevision(params.rev)
+  const { value, ...answer } = useAnswer<Show>(wrong ? null : paths.guest(id, params.rev), true)
+  const failure = wrong ?? answer.failure
   const list = useAnswer<GuestList>(value ? paths.guests() : null, true).value
   const gone = !value && failure && !params.rev && (failure.status === 404 || failure.status === 409)
   const guest = value?.guest ?? null

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What drifts now, and all guests with their state. */
-import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { useMemo, useRef } from 'preact/hooks'
 import './guests.css'
 import { paths, useAnswer } from './api'
 import type { Guest, GuestList, Severity } from './model'
@@ -9,7 +9,7 @@ import { CLEAR, Filters } from './guests/filters'
 import { FILTERS, filter, rowsOf, SEVERITY_ORDER, sort, worstFirst, type Row } from './guests/list'
 import { ChangeSets } from './guests/sets'
 import { Table } from './guests/table'
-import { change, link, type Params } from './url'
+import { link, useQuery, type Params } from './url'
 
 /** The state of all in one line; each part of it is a link to those guests. */
 function Sum({ guests }: { guests: Guest[] }) {
@@ -84,33 +84,6 @@ function Banners({ list }: { list: GuestList }) {
   )
 }
 
-/** The URL follows so long after what is typed; browsers refuse a page that changes it at every key. */
-const SETTLE_MS = 150
-
-/** What is searched for: typed, it counts at once; who goes back or follows a link finds what the URL says. */
-function useQuery(params: Params): { query: string; search: (query: string) => void; clear: () => void } {
-  const [query, set] = useState(params.q ?? '')
-  const ours = useRef(params.q ?? '')
-  const later = useRef(0)
-  useEffect(() => {
-    if ((params.q ?? '') === ours.current) return
-    clearTimeout(later.current)
-    set((ours.current = params.q ?? ''))
-  }, [params.q])
-  useEffect(() => () => clearTimeout(later.current), [])
-  const search = (text: string) => {
-    set(text)
-    clearTimeout(later.current)
-    later.current = window.setTimeout(() => change({ q: (ours.current = text.trim()) }), SETTLE_MS)
-  }
-  const clear = () => {
-    set((ours.current = ''))
-    clearTimeout(later.current)
-    change(CLEAR)
-  }
-  return { query, search, clear }
-}
-
 function List({ list, params }: { list: GuestList; params: Params }) {
   const before = useRef<Row[]>([])
   const rows = useMemo(() => (before.current = rowsOf(list.guests, before.current)), [list])
@@ -130,7 +103,7 @@ function List({ list, params }: { list: GuestList; params: Params }) {
         <h2 id="list" ref={heading} tabIndex={-1}>
           All guests
         </h2>
-        <Filters params={params} choices={choices} sets={sets} query={query} search={search} clear={clear} />
+        <Filters params={params} choices={choices} sets={sets} query={query} search={search} clear={() => clear(CLEAR)} />
         <p class="shown" role="status">
           {number(shown.length)} of {number(rows.length)} shown
         </p>
@@ -142,7 +115,7 @@ function List({ list, params }: { list: GuestList; params: Params }) {
             <button
               type="button"
               onClick={() => {
-                clear()
+                clear(CLEAR)
                 heading.current?.focus()
               }}
             >

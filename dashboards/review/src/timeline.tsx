@@ -14,6 +14,9 @@ import { change, link, parse, type Params } from './url'
 /** Parts of a history, newest first; one that a link needs is asked for without being told to. */
 const PARTS_MOST = 20
 
+/** So many events that were not asked for are held of a guest that is looked at for days; then only the newest are. */
+const HELD_MOST = 2000
+
 /** What goes on is drawn until now; it moves that often. */
 const NOW_MS = 30_000
 
@@ -33,15 +36,37 @@ function useNow(): number {
   return now
 }
 
+interface Known {
+  id: string
+  /** Oldest first. */
+  events: Event[]
+  /** Where older ones begin; null: there are none. */
+  before: string | null
+  /** How many older parts are among them. */
+  parts: number
+}
+
+/** With what the newest answer says. Where it does not reach back to what is known (nobody asked for a while), it is all that is known: no hole. */
+function known(h: Known, id: string, value: History): Known {
+  const [first] = value.events
+  const newest = h.events[h.events.length - 1]
+  const hole = !!value.before && !!first && !!newest && Date.parse(first.at) > Date.parse(newest.at)
+  if (h.id !== id || !h.events.length || hole) return { id, events: value.events, before: value.before ?? null, parts: 0 }
+  const events = merge([h.events, value.events])
+  const most = HELD_MOST + h.parts * value.events.length
+  return events.length > most && value.before ? { id, events: value.events, before: value.before, parts: 0 } : { ...h, events }
+}
+
 /** All that is known of the history, in the order of time; and how to get older events, where there are any. */
 function useHistory(id: string, since: string | undefined) {
   const newest = useAnswer<History>(paths.history(id), true)
-  const [held, hold] = useState<{ id: string; events: Event[]; before: string | null; parts: number }>({ id, events: [], before: null, parts: 0 })
+  const [held, hold] = useState<Known>({ id, events: [], before: null, parts: 0 })
   const [asked, ask] = useState<string | null>(null)
-  const older = useAnswer<History>(asked && paths.history(id, asked))
+  const [presses, press] = useState(0)
+  const older = useAnswer<History>(asked && paths.history(id, asked), false, presses)
   useEffect(() => {
     const value = newest.value
-    if (value) hold((h) => (h.id === id ? { ...h, events: merge([h.events, value.events]), before: h.parts ? h.before : (value.before ?? null) } : { id, events: value.events, before: value.before ?? null, parts: 0 }))
+    if (value) hold((h) => known(h, id, value))
   }, [newest.value, id])
   useEffect(() => {
     const value = older.value
@@ -55,7 +80,11 @@ function useHistory(id: string, since: string | undefined) {
   useEffect(() => {
     if (wanted && ours.before && !asked && ours.parts < PARTS_MOST) ask(ours.before)
   }, [wanted, ours.before, asked])
-  return { newest, events: ours.events, before: ours.before, asking: asked !== null, failure: older.failure, more: () => ask(ours.before) }
+  const more = () => {
+    ask(ours.before)
+    press(presses + 1)
+  }
+  return { newest, events: ours.events, before: ours.before, asking: asked !== null && !older.failure, failure: older.failure, more }
 }
 
 /** Without what happened before the guest was met, and to other hosts than its own. */
