@@ -128,7 +128,7 @@ function Result({ diff, counted, suppressed, moved }: { diff: Diff; counted: Cha
           Nothing has been heard of host <Text text={s.host} /> since <When at={s.at} />.
         </p>
       ))}
-      {diff.change_set && !report && (
+      {diff.change_set && diff.accept?.change_set && !report && (
         <p>
           <a href={link([], { set: diff.change_set })}>All guests with these changes</a> <code class="faint">{diff.change_set}</code>
         </p>

@@ -84,6 +84,19 @@ function Banners({ list }: { list: GuestList }) {
   )
 }
 
+/** A link to it was kept, or it was accepted meanwhile. */
+function SetGone({ id }: { id: string }) {
+  return (
+    <>
+      No guest drifts with change set{' '}
+      <code>
+        <Text text={id} />
+      </code>{' '}
+      now: it was accepted, or went away by itself; the history of its guests says which.
+    </>
+  )
+}
+
 function List({ list, params }: { list: GuestList; params: Params }) {
   const before = useRef<Row[]>([])
   const rows = useMemo(() => (before.current = rowsOf(list.guests, before.current)), [list])
@@ -91,6 +104,7 @@ function List({ list, params }: { list: GuestList; params: Params }) {
   const sets = useMemo(() => [...list.change_sets].sort(worstFirst), [list])
   const { query, search, clear } = useQuery(params)
   const { rows: shown, choices } = filter(sorted, params, query, sets)
+  const gone = params.set && !sets.some((s) => s.id === params.set) ? params.set : null
   const heading = useRef<HTMLHeadingElement>(null)
   const toList = (e: MouseEvent) => {
     if (e.ctrlKey || e.metaKey || e.shiftKey || e.button) return
@@ -111,7 +125,7 @@ function List({ list, params }: { list: GuestList; params: Params }) {
           <Table rows={shown} sort={params.sort} oldHosts={list.stale.map((s) => s.host)} what={[query, params.sort, ...FILTERS.map((f) => params[f.param])].join('\n')} />
         ) : (
           <Empty>
-            No guest matches these filters.{' '}
+            {gone ? <SetGone id={gone} /> : 'No guest matches these filters.'}{' '}
             <button
               type="button"
               onClick={() => {

@@ -286,15 +286,23 @@ export function Rows({ changes, id, look }: { changes: Indexed[]; id: string; lo
 
 const one = (n: number, what: string) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`
 
+/**
+ * What may be folded. The severity of what nobody meant says how much it harms; what is intended or exempt is "info" because somebody
+ * meant it, whatever it breaks, so there it is harmless only where no impact is known.
+ */
+const isHarmless = (c: Change): boolean =>
+  (c.severity === 'info' || c.severity === 'none') && (c.verdict === 'violation' || c.verdict === 'unexplained' || !c.impact)
+
 /** The same, what is harmless folded where something worse is there. */
 export function RowsByHarm({ changes, id, look, fold }: { changes: Indexed[]; id: string; look: Look; fold: boolean }) {
-  const harmless = fold ? changes.filter(({ c }) => c.severity === 'info' || c.severity === 'none') : []
-  const rest = harmless.length ? changes.filter(({ c }) => c.severity !== 'info' && c.severity !== 'none') : changes
+  const harmless = fold ? changes.filter(({ c }) => isHarmless(c)) : []
+  const rest = harmless.length ? changes.filter(({ c }) => !isHarmless(c)) : changes
+  const severities = [...new Set(harmless.map(({ c }) => c.severity))].sort().join(', ')
   return (
     <>
       {rest.length > 0 && <Rows changes={rest} id={id} look={look} />}
       {harmless.length > 0 && (
-        <Fold id={id + 'h'} open={look.open} summary={`${one(harmless.length, 'harmless change')}`}>
+        <Fold id={id + 'h'} open={look.open} summary={`${one(harmless.length, 'harmless change')} (severity ${severities})`}>
           {() => <Rows changes={harmless} id={id + 'h'} look={{ ...look, said: look.said && { verdict: look.said.verdict, severity: 'info' } }} />}
         </Fold>
       )}

@@ -121,7 +121,7 @@ export const FILTERS: Filter[] = [
     values: (r) => (r.guest.change_set ? [r.guest.change_set] : []),
     word: (id, sets) => {
       const set = sets.find((s) => s.id === id)
-      return set ? `${set.severity}: ${seen(set.headline || set.summary)}` : id
+      return set ? `${set.severity}: ${seen(set.headline || set.summary)}` : `${id}: none drifts with it now`
     },
     order: (a, b) => (a < b ? -1 : 1),
   },

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator does on the review page at night, and must not be misled by, on a made-up store."""
+import json
+import os
+import sys
+import urllib.parse
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from browser import Server, Views, installed  # noqa: E402
+from harness import Folder, abidrift  # noqa: E402
+from traces import LEAVES, Trace, life, without  # noqa: E402
+
+WEB, OTHER, NEW = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555", "33333333-2222-3333-4444-555555555555"
+SSE4_2, ECX = 20, 2
+MORE = {**LEAVES, (1, 0): (0x306a9, 0x800, 0x80302001, 0x178bfbff)}
+LESS = without(MORE, 1, ECX, SSE4_2)
+IMPACT = "systems that were installed with it do not boot"
+ANSWER = "await page.route('**/api/v1/diff*', (route) => route.fulfill({ body: args, contentType: 'application/json' }))"
+
+
+def compare(from_, to=None, **params):
+    return "#/diff?" + urllib.parse.urlencode({k: v for k, v in {"from": from_, "to": to, **params}.items() if v})
+
+
+class Operator(Views):
+    @classmethod
+    def setUpClass(cls):
+        installed()
+        folder = Folder()
+        cls.addClassCleanup(folder.close)
+        cls.store = "sqlite:" + folder.file("s.db")
+        t = Trace()
+        t.synced()
+        life(t, 1, "web-1", WEB, MORE)
+        t.gone(1)
+        life(t, 2, "web-1", WEB, LESS, args=("-cpu", "qemu64,-sse4.2"))
+        life(t, 3, "db-1", OTHER, {**LESS, (7, 0): (0, 0x20, 0, 0)}, memory=0x7000000)
+        abidrift("replay", t.write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=cls.store, ok=(0, 1, 3))
+        server = Server(cls.store)
+        cls.addClassCleanup(server.stop)
+        cls.origin = server.origin
+        super().setUpClass()
+
+    def judged(self, *judgements):
+        """The diff of web-1, with such changes: (verdict, severity, impact)."""
+        diff = self.json("diff", "web-1")
+        model, blame = diff["changes"][0], diff["blames"][0]
+        diff["changes"] = [{**model, "facet": "ports", "key": f"0x{n:04x}/r8", "from": "absent", "to": "answered", "fields": [], "verdict": v, "severity": s, "impact": i}
+                           for n, (v, s, i) in enumerate(judgements)]
+        diff["blames"] = [{**blame, "changes": list(range(len(judgements)))}]
+        diff["severity"], diff["verdict"] = "critical", "violation"
+        return json.dumps(diff)
+
+    def test_what_breaks_guests_is_never_called_harmless(self):
+        """An upgrade that somebody meant keeps guests from booting; whoever reads \"harmless\" over it goes back to bed."""
+        page = self.open(None)
+        page.do(ANSWER, self.judged(("violation", "critical", IMPACT), ("intended", "info", IMPACT), ("exempt", "info", IMPACT),
+                                    ("violation", "info", IMPACT), ("unexplained", "info", None), ("intended", "info", None)))
+        for by in ("", "facet"):
+            page.go(compare("web-1", by=by))
+            self.assertEqual(page.all(".changes .key"), ["0x0000/r8", "0x0001/r8", "0x0002/r8"])
+            self.assertIn("3 harmless changes (severity info)", page.text())
+
+    def test_only_a_set_that_the_store_knows_is_searched_for(self):
+        """\"All guests with these changes\" would list none, though the guest before one's eyes has them."""
+        words = "All guests with these changes"
+        self.assertIn(words, self.open(compare("web-1")).text())
+        self.assertNotIn(words, self.open(compare("web-1", "db-1")).text())
+
+    def test_a_link_to_a_set_that_is_gone_says_so(self):
+        """Whoever opens last night's link would think that a filter is wrong."""
+        page = self.open("#/?set=0123456789abcdef")
+        self.assertIn("No guest drifts with change set 0123456789abcdef now", page.text())
+        self.assertIn("none drifts with it now", page.there("document.querySelector('#filter-set').selectedOptions[0].textContent"))
+        page.do("await page.getByRole('button', { name: 'Clear filters' }).last().click()")
+        page.until("document.querySelectorAll('.guests tbody tr').length === 2")
