@@ -136,6 +136,29 @@ class Drifted(Exported):
             self.assertEqual(self.get(at, "/api/v1/guests/nobody/export")[0], 404)
             self.assertEqual(self.get(at, f"/api/v1/guests/{UUID}/export?x=1")[0], 400)
 
+    def test_asking_again_makes_no_new_archive(self):
+        """One loop serves all and delivers alerts: whoever polls an archive, or asks for its headers only, must not have it made anew."""
+        def spent(process):
+            with open(f"/proc/{process.pid}/schedstat") as f:
+                return int(f.read().split()[0])
+
+        def cheap():
+            server = Process([ABIDRIFT, "serve", "--listen", "127.0.0.1:0"], env=self.env)
+            try:
+                at = urllib.parse.urlsplit(server.wait_line("listening on").split("listening on ")[1])
+                path = f"/api/v1/guests/{UUID}/export"
+                before = spent(server)
+                tag = self.get(at, path)[1]["ETag"]
+                first = spent(server)
+                for _ in range(10):
+                    self.assertEqual(self.get(at, path, **{"If-None-Match": tag})[0], 304)
+                return spent(server) - first < first - before
+            finally:
+                server.stop()
+
+        # It is kept for some seconds, which a busy machine may be slower than.
+        self.assertTrue(any(cheap() for _ in range(5)))
+
     def test_times_are_the_stores_own(self):
         folder = self.export("web-1")
         manifest = self.manifest(folder)

@@ -226,7 +226,7 @@ static void report_add(struct export_work *w)
 	w->files.reserved = 0;
 	export_files_add(&w->files, "report.html", "all of it to look at in a browser: needs no server, and asks nobody for anything", w->as_of, &page);
 	if (w->report.left_out) {
-		snprintf(why, sizeof why, "%zu of the answers that the page may ask for: it would be larger than %u MiB", w->report.left_out,
+		snprintf(why, sizeof why, "%zu of the answers that the page may ask for: it would be larger than %u MiB, or take too long", w->report.left_out,
 			 EXPORT_ANSWERS_MAX >> 20);
 		export_files_lack(&w->files, "report.html, parts", why);
 	}

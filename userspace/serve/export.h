@@ -16,6 +16,12 @@ struct store;
 /* So many revisions; the newest ones beside the baseline, what is now, and those that drift was told of. */
 #define EXPORT_REVISIONS_MAX 64
 #define EXPORT_NAME_BYTES 96
+/*
+ * So many entries are compared, those of both sides: some two seconds. A change counts as many as it costs. Counted, not timed: the same
+ * is left out wherever and however often an archive is made.
+ */
+#define EXPORT_COMPARED_MAX 3000000
+#define EXPORT_CHANGE_COUNTS 16
 
 struct export {
 	struct buffer archive; /* tar, zstd */

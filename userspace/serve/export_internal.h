@@ -28,6 +28,8 @@ struct export_work {
 	struct export_files files;
 	struct export_report report;
 	struct export *made;      /* counts what is lost */
+	size_t compared;          /* work that comparisons were, of EXPORT_COMPARED_MAX */
+	bool worn;                /* a comparison that has a file was too much */
 };
 
 /* Which revisions are told. */

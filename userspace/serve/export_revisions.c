@@ -16,6 +16,8 @@
 #define PATH_BYTES 64
 /* Of so many every one is compared with every other, for the report. */
 #define ALL_PAIRS_MAX 8
+/* As data and as text. */
+#define ANSWERS_OF_PAIR 2
 /* Numbers of revisions are looked at from the newest on: those in between may have been pruned. */
 #define NUMBERS_MAX 4096
 
@@ -218,6 +220,22 @@ static uint32_t named(const struct side *side)
 	return side->kind == SIDE_BASELINE ? EXPORT_BASELINE : side->kind == SIDE_NOW ? EXPORT_NOW : side->number;
 }
 
+/* Is there time and room for one more? */
+static bool pair_fits(struct export_work *w, const char *what, bool file)
+{
+	if (!file && (w->report.left_out || w->compared >= EXPORT_COMPARED_MAX)) {
+		w->report.left_out += ANSWERS_OF_PAIR;
+		return false;
+	}
+	if (w->compared < EXPORT_COMPARED_MAX)
+		return true;
+	if (!w->worn)
+		export_files_lack(&w->files, what, "and those before it: comparing takes too long with so many entries and changes: `abidrift diff` does it");
+	w->worn = true;
+	w->report.left_out += ANSWERS_OF_PAIR;
+	return false;
+}
+
 /* file: in the archive, too. */
 static void pair_add(struct export_work *w, struct side *from, struct side *to, bool file)
 {
@@ -229,8 +247,11 @@ static void pair_add(struct export_work *w, struct side *from, struct side *to, 
 
 	snprintf(name, sizeof name, "%u-%u", from->number, to->number);
 	snprintf(what, sizeof what, file ? "diffs/%s.*" : "report.html, comparison %s", name);
+	if (!pair_fits(w, what, file))
+		return;
 	diff_path(w, named(from), named(to), &path);
 	if (api_diff_sides(w->store, from, to, w->rules, SEVERITY_NONE, &model, &result, &e) >= 0) {
+		w->compared += from->entries.count + to->entries.count + EXPORT_CHANGE_COUNTS * json_array_size(json_object_get(model, "changes"));
 		diff_put(w, model, false, file ? name : NULL, &path);
 	} else {
 		export_lost(w, what, &e);

@@ -306,8 +306,7 @@ static const struct http_route routes[] = {
 	{ "/api/v1/guests", { NULL }, false, KEEP_MS, guests },
 	{ "/api/v1/guests/*", { NULL }, false, KEEP_MS, guest },
 	{ "/api/v1/guests/*/revisions/*", { NULL }, false, KEEP_MS, revision },
-	/* Too large to be kept for the next who asks. */
-	{ "/api/v1/guests/*/export", { NULL }, false, 0, archive },
+	{ "/api/v1/guests/*/export", { NULL }, false, KEEP_MS, archive },
 	{ "/api/v1/diff", { "from", "to", "format" }, false, KEEP_MS, diff },
 	{ "/api/v1/history", { "guest", "host", "since", "before", "limit" }, false, KEEP_MS, history },
 	{ "/api/v1/alerts", { "guest", "since", "before", "limit" }, false, KEEP_MS, alerts },
