@@ -74,3 +74,45 @@ class Operator(Views):
         self.assertIn("none drifts with it now", page.there("document.querySelector('#filter-set').selectedOptions[0].textContent"))
         page.do("await page.getByRole('button', { name: 'Clear filters' }).last().click()")
         page.until("document.querySelectorAll('.guests tbody tr').length === 2")
+
+    def test_all_that_is_opened_stays_within_the_window(self):
+        """One long value that somebody opens would push the rest out of sight."""
+        for width in (1200, 390):
+            page = self.open(None, viewport={"width": width, "height": 900})
+            for view in ("#/", "#/guest/" + WEB, compare("web-1", "db-1"), compare("web-1", "db-1", view="side")):
+                page.go(view)
+                page.unfold()
+                self.assertEqual((view, page.wide()), (view, []))
+
+    def test_on_a_phone_each_event_says_why(self):
+        """Whoever was just woken has a phone: time and kind alone are no answer."""
+        page = self.open("#/guest/" + WEB, viewport={"width": 390, "height": 844})
+        whys = page.there("""[...document.querySelectorAll('.events .why')].filter((e) => e.textContent)
+            .map((e) => { const at = e.getBoundingClientRect(); return at.left >= 0 && at.right <= innerWidth && at.height > 0 })""")
+        self.assertTrue(whys)
+        self.assertNotIn(False, whys)
+
+    def test_slash_searches_from_every_view(self):
+        """The page promises it below each of its views."""
+        for view in ("#/guest/" + WEB, "#/diff", compare("web-1"), "#/"):
+            page = self.open(view)
+            page.press("/")
+            page.until("document.activeElement.id === 'q'")
+            self.assertEqual(page.hash(), "#/")
+            page.press("d", "b")
+            page.until("document.querySelectorAll('.guests tbody tr').length === 1")
+
+    def test_each_view_says_who_is_to_blame_and_what_it_breaks(self):
+        """A patch that only shows values does not say what to do."""
+        diff = json.loads(self.judged(("violation", "critical", IMPACT), ("violation", "info", None)))
+        diff["blames"][0]["impact"] = [IMPACT]
+        page = self.open(None)
+        page.do(ANSWER, json.dumps(diff))
+        for view in ("", "unified", "side"):
+            page.go(compare("web-1", view=view))
+            for words in (diff["blames"][0]["title"], *diff["blames"][0]["because"], IMPACT):
+                self.assertIn(words, page.all(".blame")[0])
+        page.go(compare("web-1", view="unified", by="facet"))
+        first = page.all(".patch > li")[0]
+        self.assertIn(diff["blames"][0]["title"], first)
+        self.assertIn(IMPACT, first)

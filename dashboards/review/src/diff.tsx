@@ -3,6 +3,7 @@
 import type { ComponentChildren } from 'preact'
 import './diff.css'
 import { askText, isHeld, paths, report, useAnswer, type Failure } from './api'
+import { BlameHead } from './diff/blame'
 import { Fold, openOf, Part } from './diff/fold'
 import { type Indexed } from './diff/items'
 import { Patch } from './diff/patch'
@@ -167,11 +168,9 @@ function Filters({ params, all, shown, registers, bits }: { params: Params; all:
       <Choice name="view" value={params.view ?? ''} of={[['', 'rows'], ['unified', 'unified'], ['side', 'side by side']]}>
         View
       </Choice>
-      {!params.view && (
-        <Choice name="by" value={params.by === 'facet' ? 'facet' : ''} of={[['', 'cause'], ['facet', 'facet']]}>
-          By
-        </Choice>
-      )}
+      <Choice name="by" value={params.by === 'facet' ? 'facet' : ''} of={[['', 'cause'], ['facet', 'facet']]}>
+        By
+      </Choice>
       <Choice name="facet" value={params.facet ?? ''} of={[everything, ...counts(all, (c) => c.facet)]}>
         Facet
       </Choice>
@@ -179,7 +178,7 @@ function Filters({ params, all, shown, registers, bits }: { params: Params; all:
         Severity
       </Choice>
       <label>
-        Find <input type="search" name="q" value={query} placeholder="key, value, name of a bit" onInput={(e) => search(e.currentTarget.value)} />
+        Find <input type="search" name="q" value={query} placeholder="key, value, bit" onInput={(e) => search(e.currentTarget.value)} />
       </label>
       {registers > 0 && !params.view && (
         <label>
@@ -196,41 +195,27 @@ const holds = (c: Change, q: string) =>
 
 /* ---- by what is to blame, by facet */
 
-function Whys({ label, texts }: { label: string; texts: (string | null | undefined)[] }) {
-  const said = texts.filter((text) => !!text)
-  if (!said.length) return null
-  return (
-    <>
-      <dt>{label}</dt>
-      {said.map((text) => (
-        <dd>
-          <Text text={text ?? ''} />
-        </dd>
-      ))}
-    </>
-  )
+interface Shown {
+  changes: Indexed[]
+  worst: boolean
+  look: Look
+  view: string | undefined
 }
 
-function BlamePart({ blame, index, changes, worst, look }: { blame: Blame; index: number; changes: Indexed[]; worst: boolean; look: Look }) {
+function Changes({ changes, id, worst, look, view }: Shown & { id: string }) {
+  return view ? <Patch changes={changes} id={id} side={view === 'side'} look={look} /> : <RowsByHarm changes={changes} id={id} look={look} fold={worst} />
+}
+
+function BlamePart({ blame, index, look, ...shown }: Shown & { blame: Blame; index: number }) {
   return (
     <section class="blame">
-      <h2>
-        {blame.verdict && <SeverityTag severity={blame.severity} verdict={blame.verdict} />} <Text text={blame.title || (blame.verdict ? '' : 'Nobody judged these')} />{' '}
-        <span class="faint">{count(changes.length, 'change')}</span>
-      </h2>
-      <dl class="whys">
-        <Whys label="because" texts={blame.because} />
-        <Whys label="or by" texts={[blame.or_by]} />
-        <Whys label={blame.verdict === 'exempt' ? 'exempt' : 'reason'} texts={[blame.reason]} />
-        <Whys label="note" texts={[blame.note]} />
-        <Whys label="impact" texts={blame.impact} />
-      </dl>
-      <RowsByHarm changes={changes} id={`b${index}`} look={{ ...look, said: blame, blames: false }} fold={worst} />
+      <BlameHead blame={blame} changes={shown.changes.length} />
+      <Changes {...shown} id={`b${index}`} look={{ ...look, said: blame, blames: false }} />
     </section>
   )
 }
 
-function ByFacet({ changes, worst, look }: { changes: Indexed[]; worst: boolean; look: Look }) {
+function ByFacet({ changes, ...shown }: Shown) {
   const facets = [...new Set(changes.map(({ c }) => c.facet))]
   return (
     <>
@@ -241,7 +226,7 @@ function ByFacet({ changes, worst, look }: { changes: Indexed[]; worst: boolean;
             <h2>
               {facet} <span class="faint">{parts(here.map(({ c }) => c), SEVERITIES, (c) => c.severity)}</span>
             </h2>
-            <RowsByHarm changes={here} id={`f${facet}`} look={look} fold={worst} />
+            <Changes {...shown} changes={here} id={`f${facet}`} />
           </section>
         )
       })}
@@ -414,17 +399,15 @@ function Comparison({ diff, params }: { diff: Diff; params: Params }) {
           None of the {count(counted.length, 'change')} is such. <a href={diffLink(params.from ?? '', params.to, { ...params, facet: null, severity: null, q: null })}>All of them</a>
         </p>
       )}
-      {params.view ? (
-        <Patch changes={shown} side={params.view === 'side'} open={open} />
-      ) : params.by === 'facet' ? (
-        <ByFacet changes={shown} worst={worst} look={look} />
+      {params.by === 'facet' ? (
+        <ByFacet changes={shown} worst={worst} look={look} view={params.view} />
       ) : (
         <>
           {blames.map((b, index) => {
             const here = b.changes.flatMap((i) => byIndex.get(i) ?? [])
-            return here.length > 0 && <BlamePart key={index} blame={b} index={index} changes={here} worst={worst} look={look} />
+            return here.length > 0 && <BlamePart key={index} blame={b} index={index} changes={here} worst={worst} look={look} view={params.view} />
           })}
-          {unblamed.length > 0 && <RowsByHarm changes={unblamed} id="u" look={look} fold={worst} />}
+          {unblamed.length > 0 && <Changes changes={unblamed} id="u" worst={worst} look={look} view={params.view} />}
         </>
       )}
       <div class="folds">

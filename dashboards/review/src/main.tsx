@@ -5,6 +5,7 @@ import { report } from './api'
 import { DiffView } from './diff'
 import { GuestView } from './guest'
 import { GuestsView } from './guests'
+import { useSlash } from './guests/filters'
 import { Empty, useTitle } from './parts'
 import { usePlace } from './scroll'
 import { guestLink, useRoute } from './url'
@@ -24,6 +25,7 @@ function Foot() {
 
 function Page() {
   const { path, params } = useRoute()
+  useSlash()
   const list = path.length === 0 || (path.length === 1 && path[0] === 'guests')
   const main = usePlace(list ? '' : path.join('/'))
   const here = (at: boolean) => (at ? 'page' : undefined)

@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Every key by itself, before and after: below each other like a patch, or beside each other. */
 import type { Change } from '../model'
-import { SeverityTag } from '../parts'
+import { SeverityTag, Text } from '../parts'
 import { Part } from './fold'
 import { type Indexed } from './items'
+import type { Look } from './rows'
 import { Fields, Short, SIGNS, Value } from './values'
 
-function byFacet(changes: Indexed[]): [string, Indexed[]][] {
-  const facets = new Map<string, Indexed[]>()
-  for (const at of changes) facets.set(at.c.facet, [...(facets.get(at.c.facet) ?? []), at])
-  return [...facets]
-}
-
-const Key = ({ c }: { c: Change }) => (
+/** `blame`: of which no heading tells. */
+const Key = ({ c, blame }: { c: Change; blame: string | null }) => (
   <div class="patch-key">
     <span class={`sign sign-${c.change}`} aria-hidden="true">
       {SIGNS[c.change]}
     </span>{' '}
+    <span class="faint">{c.facet}</span>{' '}
     <code>
       <Short text={c.key} />
     </code>{' '}
@@ -27,6 +24,16 @@ const Key = ({ c }: { c: Change }) => (
         {' '}
         <Short text={c.meaning} />
       </span>
+    )}
+    {blame && (
+      <div>
+        <Text text={blame} />
+        {c.impact && (
+          <>
+            ; impact: <Text text={c.impact} />
+          </>
+        )}
+      </div>
     )}
   </div>
 )
@@ -46,42 +53,33 @@ function Line({ sign, text, whole }: { sign: '+' | '−'; text: string; whole: b
 /** Digests in full: they stand below each other to be compared. Long strings are for "more" of the rows. */
 const isShort = (text: string | null) => (text ?? '').length < 1000
 
-export function Patch({ changes, side, open }: { changes: Indexed[]; side: boolean; open: Set<string> }) {
+export function Patch({ changes, id, side, look }: { changes: Indexed[]; id: string; side: boolean; look: Look }) {
   return (
-    <>
-      {byFacet(changes).map(([facet, all]) => (
-        <section key={facet}>
-          <h2>
-            {facet} <span class="faint">{all.length}</span>
-          </h2>
-          <Part all={all} id={`f${facet}all`} open={open} what="changes">
-            {(some) => (
-              <ul class={side ? 'patch sides' : 'patch'}>
-                {some.map(({ index, c }) => (
-                  <li key={index}>
-                    <Key c={c} />
-                    {side ? (
-                      <div class="columns">
-                        <div class={c.from === null ? 'line' : 'line line-lost'}>
-                          <span class="line-side">before</span> {c.from === null ? <span class="faint">not there</span> : <Value text={c.from} whole={isShort(c.from)} />}
-                        </div>
-                        <div class={c.to === null ? 'line' : 'line line-gained'}>
-                          <span class="line-side">after</span> {c.to === null ? <span class="faint">not there</span> : <Value text={c.to} whole={isShort(c.to)} />}
-                        </div>
-                      </div>
-                    ) : (
-                      <>
-                        {c.from !== null && <Line sign="−" text={c.from} whole={isShort(c.from)} />}
-                        {c.to !== null && <Line sign="+" text={c.to} whole={isShort(c.to)} />}
-                      </>
-                    )}
-                  </li>
-                ))}
-              </ul>
-            )}
-          </Part>
-        </section>
-      ))}
-    </>
+    <Part all={changes} id={`${id}all`} open={look.open} what="changes">
+      {(some) => (
+        <ul class={side ? 'patch sides' : 'patch'}>
+          {some.map(({ index, c }) => (
+            <li key={index}>
+              <Key c={c} blame={look.blames ? look.blame(index) : null} />
+              {side ? (
+                <div class="columns">
+                  <div class={c.from === null ? 'line' : 'line line-lost'}>
+                    <span class="line-side">before</span> {c.from === null ? <span class="faint">not there</span> : <Value text={c.from} whole={isShort(c.from)} />}
+                  </div>
+                  <div class={c.to === null ? 'line' : 'line line-gained'}>
+                    <span class="line-side">after</span> {c.to === null ? <span class="faint">not there</span> : <Value text={c.to} whole={isShort(c.to)} />}
+                  </div>
+                </div>
+              ) : (
+                <>
+                  {c.from !== null && <Line sign="−" text={c.from} whole={isShort(c.from)} />}
+                  {c.to !== null && <Line sign="+" text={c.to} whole={isShort(c.to)} />}
+                </>
+              )}
+            </li>
+          ))}
+        </ul>
+      )}
+    </Part>
   )
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 import { useEffect, useRef, useState } from 'preact/hooks'
+import { report } from '../api'
 import type { ChangeSet } from '../model'
 import { number } from '../parts'
-import { change, type Params } from '../url'
+import { change, link, parse, type Params } from '../url'
 import { FILTERS, type Choice, type Filter } from './list'
 
 function Choices({ filter, choices, sets, value }: { filter: Filter; choices: Choice[]; sets: ChangeSet[]; value: string }) {
@@ -36,6 +37,30 @@ function Choices({ filter, choices, sets, value }: { filter: Filter; choices: Ch
 export const CLEAR = Object.fromEntries([...FILTERS.map((f) => f.param), 'q'].map((p) => [p, null]))
 export const filtered = (params: Params) => Object.keys(CLEAR).some((p) => params[p])
 
+/** The search was asked for where it is not. */
+let wanted = false
+
+function come(input: HTMLInputElement | null): void {
+  wanted = !input
+  input?.focus()
+  input?.select()
+}
+
+/** `/` comes to the search from every view. */
+export function useSlash(): void {
+  useEffect(() => {
+    const slash = (e: KeyboardEvent) => {
+      const at = e.target as HTMLElement
+      if (report || e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName)) return
+      e.preventDefault()
+      come(document.querySelector<HTMLInputElement>('input#q'))
+      if (wanted && parse(location.hash).path.length) location.hash = link([])
+    }
+    document.addEventListener('keydown', slash)
+    return () => document.removeEventListener('keydown', slash)
+  }, [])
+}
+
 interface Props {
   params: Params
   choices: Record<string, Choice[]>
@@ -48,15 +73,7 @@ interface Props {
 export function Filters({ params, choices, sets, query, search, clear }: Props) {
   const input = useRef<HTMLInputElement>(null)
   useEffect(() => {
-    const slash = (e: KeyboardEvent) => {
-      const at = e.target as HTMLElement
-      if (e.key !== '/' || e.ctrlKey || e.metaKey || e.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(at.tagName)) return
-      e.preventDefault()
-      input.current?.focus()
-      input.current?.select()
-    }
-    document.addEventListener('keydown', slash)
-    return () => document.removeEventListener('keydown', slash)
+    if (wanted) come(input.current)
   }, [])
   return (
     <form class="filters" role="search" aria-label="Filter guests" onSubmit={(e) => e.preventDefault()}>

@@ -159,10 +159,10 @@ export function Events({ id, shown, more, selected, before }: EventsProps) {
                 <td>
                   <What h={h} />
                 </td>
-                <td>
+                <td class="why">
                   <Why h={h} id={id} />
                 </td>
-                <td>
+                <td class="by">
                   <Text text={h.event?.by ?? ''} />
                 </td>
                 <td class="leads">
