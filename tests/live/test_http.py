@@ -260,6 +260,25 @@ class Page(Served):
             self.assertTrue(answer.body)
         self.assertNotRegex(html, r"<script>|<style>|style=|onload=")
 
+    def test_it_is_sent_as_it_was_built(self):
+        """A phone in a cellar loads it too: less than 60 KB, as small as the build could make it, and the same text for who cannot unpack it."""
+        if "serve.no-page" in abidrift("version").stdout:
+            self.skipTest("built without the review page")
+        s = self.serve()
+        sent = 0
+        for path, name in zip(PAGE, ("index.html", "review.js", "review.css", "favicon.svg")):
+            with open(os.path.join(BUILD, "review", name + ".gz"), "rb") as f:
+                built = f.read()
+            answer = s.ask(path, headers={"Accept-Encoding": "gzip, deflate, br"})
+            plain = s.ask(path)
+            if answer.headers["Content-Encoding"] == "gzip":
+                self.assertEqual(answer.body, built, path)
+            self.assertEqual((plain.headers["Content-Encoding"], plain.body), (None, gzip.decompress(built)), path)
+            self.assertEqual(answer.headers["ETag"].removeprefix("W/"), plain.headers["ETag"], path)
+            sent += len(answer.body)
+        self.assertEqual(s.ask(PAGE[1], headers={"Accept-Encoding": "gzip"}).headers["Content-Encoding"], "gzip")
+        self.assertLess(sent, 60_000)
+
     def test_a_build_without_it_says_so(self):
         """Who sees a bare list where others see a page has to learn why, and how to get it."""
         without = os.path.join(BUILD, "no-page", "abidrift")

@@ -114,7 +114,7 @@ static bool file_put(struct MHD_Response *response, const char *file)
 
 int http_reply_make(struct http_cache *c, struct http_answer *answer, struct http_reply *ret)
 {
-	struct http_reply r = { .status = answer->status, .bytes = answer->body.size };
+	struct http_reply r = { .status = answer->status, .bytes = answer->body.size, .built = answer->packed, .packed_bytes = answer->packed_bytes };
 	char *data;
 	int err = 0;
 
@@ -168,15 +168,24 @@ static char *pack(const void *data, size_t bytes, size_t *ret_bytes)
 	return NULL;
 }
 
+static char *copy(const void *data, size_t bytes)
+{
+	char *ret = malloc(bytes);
+
+	if (ret)
+		memcpy(ret, data, bytes);
+	return ret;
+}
+
 void http_reply_pack(struct http_cache *c, struct http_reply *r)
 {
 	const char *type = MHD_get_response_header(r->plain, "Content-Type");
-	size_t bytes = 0;
+	size_t bytes = r->packed_bytes;
 	char *packed, *smaller;
 
 	if (r->packed || r->bytes <= PACK_MIN || r->status != MHD_HTTP_OK || MHD_get_response_header(r->plain, "Content-Disposition"))
 		return;
-	packed = pack(r->data, r->bytes, &bytes);
+	packed = r->built ? copy(r->built, bytes) : pack(r->data, r->bytes, &bytes);
 	if (!packed)
 		return;
 	smaller = realloc(packed, bytes);

@@ -22,6 +22,7 @@ struct http_reply {
 	size_t bytes;
 	struct MHD_Response *plain, *packed; /* packed: by gzip; NULL: not worth it, or nobody asked yet */
 	size_t packed_bytes;
+	const void *built; /* what packed is made of, as long as packed_bytes; NULL: of data */
 };
 
 #define HTTP_CACHE_ENTRIES 32

@@ -65,16 +65,6 @@ static int put_json(json_t *model, struct http_answer *ret, struct error *e)
 	return bad ? error_set(e, ENOMEM, "out of memory") : 0;
 }
 
-static int root(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
-{
-	(void)source, (void)t, (void)accept, (void)e;
-	ret->type = TYPE_HTML;
-	if (review_built())
-		return review_text(REVIEW_HTML, &ret->body);
-	buffer_string(&ret->body, page);
-	return 0;
-}
-
 static int part(enum review_part wanted, const char *type, struct http_answer *ret, struct error *e)
 {
 	int err = review_text(wanted, &ret->body);
@@ -82,7 +72,19 @@ static int part(enum review_part wanted, const char *type, struct http_answer *r
 	ret->type = type;
 	if (err == -ENOENT)
 		return error_set(e, ENOENT, "this abidrift was built without the review page (make PAGE=yes builds it in)");
+	/* Packed once, as small as it gets: not again for each who asks. */
+	ret->packed = review_packed(wanted, &ret->packed_bytes);
 	return err < 0 ? error_set(e, ENOMEM, "out of memory") : 0;
+}
+
+static int root(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)
+{
+	(void)source, (void)t, (void)accept;
+	if (review_built())
+		return part(REVIEW_HTML, TYPE_HTML, ret, e);
+	ret->type = TYPE_HTML;
+	buffer_string(&ret->body, page);
+	return 0;
 }
 
 static int script(const struct http_source *source, const struct http_target *t, const char *accept, struct http_answer *ret, struct error *e)

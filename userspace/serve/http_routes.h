@@ -26,6 +26,8 @@ struct http_answer {
 	const char *type;        /* Content-Type */
 	char file[HTTP_FILE_BYTES]; /* it is a file to keep, of this name: letters, digits, "-", "." and "_"; "": it is none */
 	struct buffer body;
+	const void *packed;      /* the body by gzip, which stays; NULL: it is yet to be made */
+	size_t packed_bytes;
 };
 #define HTTP_ANSWER_INIT { 0 }
 

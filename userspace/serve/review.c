@@ -35,6 +35,12 @@ bool review_built(void)
 	return parts[REVIEW_HTML].end > parts[REVIEW_HTML].start;
 }
 
+const void *review_packed(enum review_part part, size_t *ret_bytes)
+{
+	*ret_bytes = (size_t)(parts[part].end - parts[part].start);
+	return parts[part].start;
+}
+
 int review_text(enum review_part part, struct buffer *out)
 {
 	z_stream z = { .next_in = (z_const Bytef *)parts[part].start, .avail_in = (uInt)(parts[part].end - parts[part].start) };
