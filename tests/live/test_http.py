@@ -468,6 +468,31 @@ class Access(Served):
             c.sendall(b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             self.assertIn(b" 400 ", rest(c).split(b"\r\n")[0])
 
+    def test_a_page_of_another_site_starts_no_work_here(self):
+        """It would not see the answer; but an <img> of it could have a host's monitor put archives together as long as somebody looks at it."""
+        s = self.serve("--set", "serve.host=node7.example.net")
+        export, link = "/api/v1/guests/web-1/export", dict(mode="navigate", dest="document")
+
+        def status(path, **sent):
+            return s.ask(path, headers={"Host": "node7.example.net", **{"Sec-Fetch-" + k.capitalize(): v for k, v in sent.items()}}).status
+        for site in ("cross-site", "same-site"):
+            for path in ("/", export, "/api/v1/guests", "/metrics", "/nothing"):
+                for sent in (dict(mode="no-cors", dest="image"), dict(mode="cors", dest="empty"), dict(mode="no-cors", dest="script"), dict(),
+                             dict(mode="navigate", dest="iframe", user="?1"), dict(mode="navigate", dest="object"), dict(mode="navigate")):
+                    self.assertEqual(status(path, site=site, **sent), 403, (path, site, sent))
+            # A link in a chat or a wiki, and one that leads there over a third site.
+            self.assertEqual([status("/", site=site, **link, user="?1"), status("/", site=site, **link)], [200, 200])
+            # Prometheus has links to what it scrapes; what a script does without a click is another matter.
+            self.assertEqual([status(p, site=site, **link, user="?1") for p in ("/metrics", export)], [200, 200])
+            self.assertEqual([status(p, site=site, **link) for p in ("/metrics", export, "/api/v1/guests")], [403] * 3)
+        ours = (*(PAGE if "serve.page" in abidrift("version").stdout else "/"), export, "/api/v1/guests", "/metrics")
+        # The page itself, also behind a proxy; its link to the archive; an address that was typed; what is no browser.
+        for sent in (dict(site="same-origin", mode="cors", dest="empty"), dict(site="same-origin", **link), dict(site="none", **link, user="?1"), {}):
+            self.assertEqual({p: status(p, **sent) for p in ours}, dict.fromkeys(ours, 200), sent)
+        refused = s.ask(export, headers={"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"})
+        self.assertIn("another site", refused.json()["error"])
+        self.assertEqual({k: refused.headers[k] for k in HEADERS}, HEADERS)
+
     def test_tokens_are_asked_for_on_every_path(self):
         tokens = self.folder.file("tokens")
         with open(tokens, "w") as f:

@@ -115,6 +115,26 @@ static bool host_good(const struct http *h, struct MHD_Connection *connection, c
 	return listed(h->names, name) || own_address(client, name);
 }
 
+static bool says(struct MHD_Connection *connection, const char *name, const char *wanted)
+{
+	const char *value = header(connection, name);
+
+	return value && !strcmp(value, wanted);
+}
+
+/*
+ * Asked by a page of another site, in its visitor's browser (W3C Fetch Metadata; what is no browser sends none of it). It is not given the answer, but
+ * an image of it could have archives put together all the time. A link to the page is followed from anywhere, and to all else where somebody clicked on it.
+ */
+static bool from_elsewhere(struct MHD_Connection *connection, const struct http_client *client)
+{
+	if (!header(connection, "Sec-Fetch-Site") || says(connection, "Sec-Fetch-Site", "same-origin") || says(connection, "Sec-Fetch-Site", "none"))
+		return false;
+	if (!says(connection, "Sec-Fetch-Mode", "navigate") || !says(connection, "Sec-Fetch-Dest", "document"))
+		return true;
+	return !says(connection, "Sec-Fetch-User", "?1") && (!client->target || strcmp(client->target, "/"));
+}
+
 static bool certificate_good(const struct http *h, struct MHD_Connection *connection, struct http_client *client)
 {
 	const union MHD_ConnectionInfo *info;
@@ -308,6 +328,8 @@ enum MHD_Result http_request_answer(struct http *h, struct MHD_Connection *conne
 		return refuse_method(h, connection);
 	if (!host_good(h, connection, client))
 		return send_error(h, connection, MHD_HTTP_MISDIRECTED_REQUEST, "this is not served under that name (serve.host names those that it is)", NULL);
+	if (from_elsewhere(connection, client))
+		return send_error(h, connection, MHD_HTTP_FORBIDDEN, "a page of another site asked for this; open it by its address, or go there from /", NULL);
 	if (!certificate_good(h, connection, client))
 		return send_error(h, connection, MHD_HTTP_FORBIDDEN, "a client certificate is needed (serve.tls_client_ca)", NULL);
 	if (h->secrets.token_count && !http_secrets_allow(&h->secrets, header(connection, "Authorization")))
