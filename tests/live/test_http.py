@@ -468,6 +468,17 @@ class Access(Served):
             c.sendall(b"GET http://evil.example/healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             self.assertIn(b" 400 ", rest(c).split(b"\r\n")[0])
 
+    def test_of_two_hosts_none_is_believed(self):
+        """A proxy before it may have let the request pass for the other one."""
+        s = self.serve()
+        for hosts in ((b"localhost", b"evil.example"), (b"evil.example", b"localhost"), (b"localhost", b"localhost")):
+            with s.socket() as c:
+                c.sendall(b"GET /healthz HTTP/1.1\r\n" + b"".join(b"%s: %s\r\n" % (n, h) for n, h in zip((b"Host", b"hOST"), hosts)) + b"Connection: close\r\n\r\n")
+                head, body = rest(c).split(b"\r\n\r\n", 1)
+            self.assertIn(b" 400 ", head.split(b"\r\n")[0], hosts)
+            self.assertIn(b"Content-Security-Policy", head)
+            self.assertIn("two Host headers", json.loads(body)["error"])
+
     def test_a_page_of_another_site_starts_no_work_here(self):
         """It would not see the answer; but an <img> of it could have a host's monitor put archives together as long as somebody looks at it."""
         s = self.serve("--set", "serve.host=node7.example.net")

@@ -115,6 +115,24 @@ static bool host_good(const struct http *h, struct MHD_Connection *connection, c
 	return listed(h->names, name) || own_address(client, name);
 }
 
+static enum MHD_Result host_count(void *context, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+	unsigned *count = context;
+
+	(void)kind, (void)value;
+	*count += !strcasecmp(name, "Host");
+	return MHD_YES;
+}
+
+/* Of two, a proxy before us may have looked at the one that we do not look at (RFC 9112, 3.2). */
+static bool host_twice(struct MHD_Connection *connection)
+{
+	unsigned count = 0;
+
+	MHD_get_connection_values(connection, MHD_HEADER_KIND, host_count, &count);
+	return count > 1;
+}
+
 static bool says(struct MHD_Connection *connection, const char *name, const char *wanted)
 {
 	const char *value = header(connection, name);
@@ -326,6 +344,8 @@ enum MHD_Result http_request_answer(struct http *h, struct MHD_Connection *conne
 {
 	if (!method_good(method))
 		return refuse_method(h, connection);
+	if (host_twice(connection))
+		return send_error(h, connection, MHD_HTTP_BAD_REQUEST, "there are two Host headers", NULL);
 	if (!host_good(h, connection, client))
 		return send_error(h, connection, MHD_HTTP_MISDIRECTED_REQUEST, "this is not served under that name (serve.host names those that it is)", NULL);
 	if (from_elsewhere(connection, client))
