@@ -31,8 +31,8 @@ class ReviewBuild(unittest.TestCase):
     def build(self, source, out, page, **env):
         return subprocess.run([os.path.join(source, "build"), out, page], capture_output=True, text=True, env={**os.environ, **env})
 
-    def without_npm(self):
-        path = os.path.join(self.folder, "bin")
+    def without_npm(self, name="bin"):
+        path = os.path.join(self.folder, name)
         os.mkdir(path)
         for tool in TOOLS:
             os.symlink(shutil.which(tool), os.path.join(path, tool))
@@ -93,6 +93,13 @@ class ReviewBuild(unittest.TestCase):
         out = os.path.join(self.folder, "out")
         built = self.build(os.path.join(ROOT, "dashboards", "review"), out, "no")
         self.assertEqual((built.returncode, built.stderr, contents(out)), (0, "", dict.fromkeys(ASSETS, b"")))
+
+    def test_a_word_that_is_none_is_no_page(self):
+        """`PAGE=No` was meant; a build that takes it for \"where npm is\" would have the page in it."""
+        for word in ("maybe", "No", "1"):
+            built = self.build(os.path.join(ROOT, "dashboards", "review"), os.path.join(self.folder, "out"), word, PATH=self.without_npm(word))
+            self.assertEqual((built.returncode, built.stdout), (2, ""))
+            self.assertIn(f"PAGE={word}: has to be auto", built.stderr)
 
     def test_it_is_made_anew_where_another_one_is_wanted(self):
         """`make PAGE=no` after `make` would else leave the page in, and nobody would notice."""
