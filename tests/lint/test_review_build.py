@@ -50,7 +50,7 @@ class ReviewBuild(unittest.TestCase):
         os.mkdir(out)
         shutil.copy(os.path.join(done, "installed-lock.json"), out)
         shutil.copytree(os.path.join(done, "node_modules"), os.path.join(out, "node_modules"), symlinks=True)
-        built = self.build(copy, out, "yes", TZ="Pacific/Auckland", LANG="tr_TR.UTF-8", HOME="/nonexistent")
+        built = self.build(copy, out, "yes", TZ="Pacific/Auckland", LANG="tr_TR.UTF-8", HOME="/nonexistent", GZIP="--rsyncable")
         self.assertEqual((built.returncode, built.stderr), (0, ""))
         self.assertEqual(contents(out), contents(done))
 
