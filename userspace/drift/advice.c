@@ -26,21 +26,42 @@ static bool all_shown(const char *text)
 	return same;
 }
 
-void advice_word(const char *text, struct buffer *out)
+/* fish takes a backslash within '' for the beginning of something. */
+static void put_quoted(const char *text, struct buffer *out)
 {
-	bool simple = all_shown(text);
-
-	if (advice_is_plain(text)) {
-		buffer_string(out, text);
-		return;
-	}
-	buffer_string(out, simple ? "'" : "$'");
+	buffer_string(out, "'");
 	for (const char *c = text; *c; c++)
-		if (*c == '\'')
-			buffer_string(out, simple ? "'\\''" : "\\'");
-		else if (simple || (*c >= ' ' && *c <= '~' && *c != '\\'))
+		if (*c == '\'' || *c == '\\')
+			buffer_printf(out, "'\\%c'", *c);
+		else
+			buffer_append(out, c, 1);
+	buffer_string(out, "'");
+}
+
+/* Within the quotes is neither a quote nor a backslash that is followed by other than a digit, nor "!", which bash replaces first. */
+static void put_printed(const char *text, struct buffer *out)
+{
+	buffer_string(out, "\"$(printf '");
+	for (const char *c = text; *c; c++)
+		if (*c >= ' ' && *c <= '~' && !strchr("'\\%!", *c))
 			buffer_append(out, c, 1);
 		else
 			buffer_printf(out, "\\%03o", (unsigned char)*c); /* three digits: what follows is none of it */
-	buffer_string(out, "'");
+	buffer_string(out, "')\"");
+}
+
+bool advice_word(const char *text, struct buffer *out)
+{
+	size_t size = strlen(text);
+
+	/* What is substituted loses it: that would be another word. */
+	if (size && text[size - 1] == '\n')
+		return false;
+	if (advice_is_plain(text))
+		buffer_string(out, text);
+	else if (all_shown(text))
+		put_quoted(text, out);
+	else
+		put_printed(text, out);
+	return true;
 }

@@ -12,7 +12,10 @@ struct buffer;
 
 /* Is it one word to every shell as it stands there, no option, and nothing that abidrift reads as more than a name ("sha256:…")? */
 bool advice_is_plain(const char *text);
-/* Any text as one word of a shell (POSIX.1-2024: 'a b', and $'a\012b' where it holds what a terminal does not show). */
-void advice_word(const char *text, struct buffer *out);
+/*
+ * Any text as one word of any shell: 'a b', and "$(printf 'a\033b')" where it holds what a terminal does not show. $'...' is not
+ * known to all of them, and to those it is a quote that ends elsewhere. false: it cannot be said so (it ends in a line end).
+ */
+bool advice_word(const char *text, struct buffer *out);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
+#include "userspace/drift/advice.h"
 #include "userspace/drift/change_set.h"
 #include "userspace/drift/drift.h"
 #include "userspace/drift/view.h"
@@ -75,28 +76,20 @@ static json_t *name_json(const char *name, int64_t row)
 	return text_json(&text);
 }
 
-/* For a shell: people copy it, and a guest may have chosen the name. */
-static void argument_put(struct buffer *out, const char *text)
+/* A command about that guest. For a shell: people copy it, and a guest may have chosen the name. */
+static void command_put(struct buffer *out, const char *verb, const char *guest)
 {
 	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:";
-	struct buffer shown = BUFFER_INIT;
+	struct buffer word = BUFFER_INIT;
 
-	text_terminal(&shown, text, strlen(text));
-	if (buffer_failed(&shown)) {
-		out->failed = true;
-	} else if (*text && *text != '-' && !text[strspn(text, plain)]) {
-		buffer_string(out, text);
-	} else {
-		buffer_string(out, "'");
-		for (size_t i = 0; i < shown.size; i++) {
-			if (shown.data[i] == '\'')
-				buffer_string(out, "'\\''");
-			else
-				buffer_append(out, &shown.data[i], 1);
-		}
-		buffer_string(out, "'");
-	}
-	buffer_release(&shown);
+	if (*guest && *guest != '-' && !guest[strspn(guest, plain)])
+		buffer_printf(out, "abidrift %s %s", verb, guest);
+	else if (advice_word(guest, &word) && !buffer_failed(&word))
+		buffer_printf(out, "abidrift %s %s", verb, word.data);
+	else
+		buffer_string(out, "abidrift ls");
+	out->failed |= buffer_failed(&word);
+	buffer_release(&word);
 }
 
 /* ---- drift */
@@ -175,8 +168,7 @@ static json_t *drift_command(const struct store_drift *first)
 {
 	struct buffer text = BUFFER_INIT;
 
-	buffer_string(&text, "abidrift diff ");
-	argument_put(&text, first->id);
+	command_put(&text, "diff", first->id);
 	return text_json(&text);
 }
 
@@ -299,12 +291,10 @@ static json_t *blind_command(const struct store_blind *blind)
 {
 	struct buffer command = BUFFER_INIT;
 
-	if (blind->guest) {
-		buffer_string(&command, "abidrift show ");
-		argument_put(&command, blind->guest);
-	} else {
+	if (blind->guest)
+		command_put(&command, "show", blind->guest);
+	else
 		buffer_string(&command, strncmp(blind->scope, "monitor/", 8) ? "abidrift doctor" : "systemctl status abidrift");
-	}
 	return text_json(&command);
 }
 

@@ -36,21 +36,21 @@ static bool means(struct store *s, const char *text, const struct store_guest *g
 	return same;
 }
 
+/* Leaves `out` empty where no shell could be told. */
 static void accept_guest(struct store *s, const struct store_guest *guest, struct buffer *out)
 {
-	const char *word = means(s, guest->name, guest) ? guest->name : means(s, guest->id, guest) ? guest->id : NULL;
-	struct buffer name = BUFFER_INIT;
+	const char *plain = means(s, guest->name, guest) ? guest->name : means(s, guest->id, guest) ? guest->id : NULL;
+	struct buffer name = BUFFER_INIT, word = BUFFER_INIT;
 
-	buffer_string(out, "abidrift accept ");
-	if (word) {
-		buffer_string(out, word);
-	} else {
+	if (plain)
+		buffer_string(&word, plain);
+	else
 		buffer_printf(&name, "guest:%s", guest->name ? guest->name : guest->id);
-		advice_word(name.data ? name.data : "", out);
-		out->failed |= buffer_failed(&name);
-		buffer_release(&name);
-	}
-	buffer_string(out, ADVICE_REASON);
+	if (plain || advice_word(name.data ? name.data : "", &word))
+		buffer_printf(out, "abidrift accept %s" ADVICE_REASON, word.data ? word.data : "");
+	out->failed |= buffer_failed(&name) || buffer_failed(&word);
+	buffer_release(&name);
+	buffer_release(&word);
 }
 
 static bool is_baseline(struct store *s, const struct side *side)
