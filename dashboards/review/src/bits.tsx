@@ -2,14 +2,14 @@
 /** Registers as people read them in a manual: a cell for each bit, the highest first. */
 import './bits.css'
 
-export interface NamedBits {
+interface NamedBits {
   name: string
   /** "ecx[5]", "eax[7:0]", "[11]" */
   bits: string
 }
 
 /** A bit-field of a register that has one value, or two. */
-export interface RegisterField extends NamedBits {
+interface RegisterField extends NamedBits {
   from?: string | null
   to?: string | null
   value?: string

@@ -47,7 +47,7 @@ function Head({ diff, params }: { diff: Diff; params: Params }) {
   return (
     <header>
       <h1>
-        <SideWords side={diff.from} again={false} /> <span aria-hidden="true">→</span> <span class="ear">compared with</span> <SideWords side={diff.to} again={again} />
+        <SideWords side={diff.from} again={false} /> <span aria-hidden="true">→</span> <span class="unseen">compared with</span> <SideWords side={diff.to} again={again} />
       </h1>
       <p class="faint times">
         <When at={diff.from.at} /> → <When at={diff.to.at} />
@@ -286,7 +286,7 @@ function Unknown({ diff, open }: { diff: Diff; open: Set<string> }) {
           {(some) => (
             <div class="wide" tabIndex={0} role="region" aria-label="What was not compared">
               <table class="plain">
-                <caption class="ear">What was not compared</caption>
+                <caption class="unseen">What was not compared</caption>
                 <thead>
                   <tr>
                     <th scope="col">Facet</th>

@@ -10,7 +10,6 @@ export type State = 'learning' | 'same' | 'drift' | 'unknown'
 export type Coverage = 'complete' | 'witnessed' | 'none'
 
 export const FACETS = ['cpuid', 'msr', 'ports', 'mmio', 'memory', 'pci', 'placement', 'acpi', 'smbios', 'numa', 'firmware', 'identity'] as const
-export type FacetName = (typeof FACETS)[number]
 
 export interface Mark {
   revision: number

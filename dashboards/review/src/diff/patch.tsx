@@ -44,7 +44,7 @@ function Line({ sign, text, whole }: { sign: '+' | '−'; text: string; whole: b
       <span class="line-sign" aria-hidden="true">
         {sign}
       </span>
-      <span class="ear">{sign === '+' ? 'after: ' : 'before: '}</span>
+      <span class="unseen">{sign === '+' ? 'after: ' : 'before: '}</span>
       <Value text={text} whole={whole} />
     </div>
   )

@@ -35,7 +35,7 @@ export function MovedTable({ moved, caption }: { moved: Moved[]; caption: string
   return (
     <div class="wide" tabIndex={0} role="region" aria-label={caption}>
       <table class="plain">
-        <caption class="ear">{caption}</caption>
+        <caption class="unseen">{caption}</caption>
         <thead>
           <tr>
             <th scope="col">Placement</th>

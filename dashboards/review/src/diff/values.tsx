@@ -28,11 +28,11 @@ export function Value({ text, whole = false }: { text: string | null; whole?: bo
   return <code class={whole ? 'whole' : undefined}>{whole ? <Text text={text} /> : <Short text={short(text)} />}</code>
 }
 
-export function Arrow() {
+function Arrow() {
   return (
     <span class="arrow">
       <span aria-hidden="true"> → </span>
-      <span class="ear"> then </span>
+      <span class="unseen"> then </span>
     </span>
   )
 }

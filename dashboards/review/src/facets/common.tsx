@@ -25,8 +25,8 @@ export const here = (params: Params, other: Record<string, string | null>): stri
 /** To one entry. What was searched for and folded is left behind. */
 export const entryLink = (params: Params, facet: string, key: string): string => here(params, { facet, key, q: null, fold: null })
 
-export const ALL = '*'
-export const NO = '-'
+const ALL = '*'
+const NO = '-'
 
 export function foldsOf(text: string | undefined): Set<string> {
   return new Set(

@@ -7,7 +7,7 @@ import { Text } from '../parts'
 import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, useFold, useShown, Value, Viewed, within } from './common'
 
 /** `0x00000007.0` of `0x00000007.0.ebx/vcpu.1`. */
-export const leafOf = (key: string): string => /^(0x[0-9a-f]{8}(?:\.\d+)?)\./.exec(key)?.[1] ?? ''
+const leafOf = (key: string): string => /^(0x[0-9a-f]{8}(?:\.\d+)?)\./.exec(key)?.[1] ?? ''
 
 const isZero = (e: Entry): boolean => hex(e.value) === 0n && !e.key.includes('/')
 

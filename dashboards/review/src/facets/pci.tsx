@@ -20,7 +20,7 @@ const split = (key: string): [string, string] => {
   return at < 0 ? ['', key] : [key.slice(0, at), key.slice(at + 1)]
 }
 
-export function functionsOf(pci: Facet, placement: Facet | undefined): PciFunction[] {
+function functionsOf(pci: Facet, placement: Facet | undefined): PciFunction[] {
   const all = new Map<string, PciFunction>()
   const roots: PciFunction[] = []
   const titles = new Map((pci.groups ?? []).map((g) => [g.id, g.title]))

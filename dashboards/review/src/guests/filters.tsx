@@ -35,7 +35,7 @@ function Choices({ filter, choices, sets, value }: { filter: Filter; choices: Ch
 }
 
 export const CLEAR = Object.fromEntries([...FILTERS.map((f) => f.param), 'q'].map((p) => [p, null]))
-export const filtered = (params: Params) => Object.keys(CLEAR).some((p) => params[p])
+const filtered = (params: Params) => Object.keys(CLEAR).some((p) => params[p])
 
 /** The search was asked for where it is not. */
 let wanted = false

@@ -15,7 +15,7 @@ export interface Row {
   vmm: string
 }
 
-export const STATE_ORDER: State[] = ['drift', 'unknown', 'learning', 'same']
+const STATE_ORDER: State[] = ['drift', 'unknown', 'learning', 'same']
 export const SEVERITY_ORDER: Severity[] = ['critical', 'warning', 'info', 'none']
 const VERDICT_ORDER = ['violation', 'unexplained', 'exempt', 'intended']
 /** What a filter's choice is called where the guest has no such value. */

@@ -51,7 +51,7 @@ const ZOOMS: Record<string, [number, number]> = { '+': [0.5, 0], '=': [0.5, 0], 
 const AXIS = 22
 const ROOM = 17
 
-export interface DrawingProps {
+interface DrawingProps {
   /** In the order of time; all of it, also what is out of range. */
   all: Happening[]
   boots: Span[]

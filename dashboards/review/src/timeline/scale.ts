@@ -102,21 +102,3 @@ export function heaps<T extends { ms: number }>(items: T[], place: (ms: number) 
   }
   return list
 }
-
-/** "3 h 12 min" */
-export function lasted(ms: number): string {
-  const s = Math.max(0, Math.round(ms / SECOND))
-  const parts: [number, string][] = [
-    [Math.floor(s / 86400), 'd'],
-    [Math.floor(s / 3600) % 24, 'h'],
-    [Math.floor(s / 60) % 60, 'min'],
-    [s % 60, 's'],
-  ]
-  const first = parts.findIndex(([n]) => n > 0)
-  if (first < 0) return '0 s'
-  return parts
-    .slice(first, first + 2)
-    .filter(([n]) => n > 0)
-    .map(([n, unit]) => `${n} ${unit}`)
-    .join(' ')
-}
