@@ -4,22 +4,19 @@ import type { ComponentChildren } from 'preact'
 import './diff.css'
 import { askText, isHeld, paths, report, useAnswer, type Failure } from './api'
 import { BlameHead } from './diff/blame'
-import { Fold, openOf, Part } from './diff/fold'
+import { Fold, openOf, Part } from './fold'
 import { type Indexed } from './diff/items'
 import { Patch } from './diff/patch'
 import { FactorWords, isRegister, MovedTable, Rows, RowsByHarm, type Look } from './diff/rows'
 import { Sides, sidesOf } from './diff/sides'
 import { Short } from './diff/values'
 import type { Blame, Change, Diff, Severity, Side, Verdict } from './model'
-import { Command, Copy, Failed, Loading, SeverityTag, Text, When, nameOf, useTitle } from './parts'
+import { Command, Copy, count, Failed, Loading, nameOf, SEVERITIES, SeverityTag, Text, useTitle, When, Wide } from './parts'
 import { change, diffLink, guestLink, link, sideOf, useQuery, type Params } from './url'
 
 /** With more of them nobody wants all drawn; one by one behind "more". */
 const BITS_SHOWN = 12
-const SEVERITIES: Severity[] = ['critical', 'warning', 'info']
 const VERDICTS: Verdict[] = ['violation', 'unexplained', 'exempt', 'intended']
-
-const count = (n: number, what: string) => `${n.toLocaleString('en')} ${what}${n === 1 ? '' : 's'}`
 
 /* ---- the two sides */
 
@@ -280,11 +277,11 @@ function Unknown({ diff, open }: { diff: Diff; open: Set<string> }) {
   const keys = diff.unknown.filter((u) => u.key !== null)
   if (!keys.length) return null
   return (
-    <Fold id="unknown" open={open} summary={`${count(keys.length, 'entry').replace('entrys', 'entries')} unknown, so not compared`}>
+    <Fold id="unknown" open={open} summary={`${count(keys.length, 'entry', 'entries')} unknown, so not compared`}>
       {() => (
         <Part all={keys} id="unknownall" open={open} what="entries">
           {(some) => (
-            <div class="wide" tabIndex={0} role="region" aria-label="What was not compared">
+            <Wide name="What was not compared">
               <table class="plain">
                 <caption class="unseen">What was not compared</caption>
                 <thead>
@@ -310,7 +307,7 @@ function Unknown({ diff, open }: { diff: Diff; open: Set<string> }) {
                   ))}
                 </tbody>
               </table>
-            </div>
+            </Wide>
           )}
         </Part>
       )}

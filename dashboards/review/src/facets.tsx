@@ -6,13 +6,13 @@
 import './facets/facets.css'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import { Acpi } from './facets/acpi'
-import { about, count, entryLink, foldsOf, here, sized, Viewed, Value } from './facets/common'
+import { about, entryLink, foldsOf, here, sized, Viewed, Value } from './facets/common'
 import { Cpuid, Msr } from './facets/cpuid'
 import { Memory } from './facets/memory'
 import { Pci } from './facets/pci'
 import { Numa, Placement, Plain, Reads, Smbios } from './facets/tables'
 import type { Entry, Facet, Show } from './model'
-import { Copy, CoverageTag, Empty, Text } from './parts'
+import { count, Copy, CoverageTag, Empty, Text } from './parts'
 import { change, useQuery, type Params } from './url'
 
 const ABOUT: Record<string, string> = {

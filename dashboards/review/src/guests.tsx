@@ -4,9 +4,9 @@ import { useMemo, useRef } from 'preact/hooks'
 import './guests.css'
 import { paths, useAnswer } from './api'
 import type { Guest, GuestList, Severity } from './model'
-import { Banner, Empty, Failed, Loading, Text, When, count, number, useTitle } from './parts'
+import { Banner, Empty, Failed, Loading, SEVERITIES, Text, When, count, number, useTitle } from './parts'
 import { CLEAR, Filters } from './guests/filters'
-import { FILTERS, filter, rowsOf, SEVERITY_ORDER, sort, worstFirst, type Row } from './guests/list'
+import { FILTERS, filter, rowsOf, sort, worstFirst, type Row } from './guests/list'
 import { ChangeSets } from './guests/sets'
 import { Table } from './guests/table'
 import { link, useQuery, type Params } from './url'
@@ -16,7 +16,7 @@ function Sum({ guests }: { guests: Guest[] }) {
   const of = (state: string) => guests.filter((g) => g.state === state)
   const drift = of('drift')
   const stopped = guests.filter((g) => !g.running).length
-  const severities = SEVERITY_ORDER.map((s) => [s, drift.filter((g) => g.severity === s).length] as [Severity, number]).filter(([, n]) => n)
+  const severities = SEVERITIES.map((s) => [s, drift.filter((g) => g.severity === s).length] as [Severity, number]).filter(([, n]) => n)
   const parts = [
     drift.length > 0 && (
       <>

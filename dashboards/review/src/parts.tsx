@@ -37,6 +37,9 @@ export function Name({ guest }: { guest: { name: string | null; id: string } }):
   return Text({ text: guest.name?.trim() ? guest.name : guest.id })
 }
 
+/** The worst first. */
+export const SEVERITIES: Severity[] = ['critical', 'warning', 'info', 'none']
+
 /** Signs beside colours, so that a colour is never the only one. */
 const SIGNS: Record<Severity, string> = { critical: '✖', warning: '▲', info: '●', none: '○' }
 
@@ -72,13 +75,25 @@ export function CoverageTag({ coverage, reason }: { coverage: Coverage; reason?:
   )
 }
 
+/** In UTC, to the second. */
+export const timeText = (at: string): string => at.replace('T', ' ').replace(/\.\d+Z$/, 'Z')
+
 /** A moment, in UTC as the CLI writes it; what the reader's clock says is in its title. */
 export function When({ at }: { at: string | null }) {
   if (!at) return <span class="faint">unknown</span>
   return (
     <time dateTime={at} title={new Date(at).toLocaleString()}>
-      {at.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}
+      {timeText(at)}
     </time>
+  )
+}
+
+/** What may be wider than the window: it scrolls by itself, also by keyboard. */
+export function Wide({ name, children }: { name: string; children: ComponentChildren }) {
+  return (
+    <div class="wide" tabIndex={0} role="region" aria-label={name}>
+      {children}
+    </div>
   )
 }
 
@@ -130,8 +145,8 @@ export function Banner({ kind, children }: { kind: Severity; children: Component
 
 const grouped = new Intl.NumberFormat('en')
 export const number = (n: number): string => grouped.format(n)
-/** "1,000 guests", "1 guest" */
-export const count = (n: number, what: string): string => `${number(n)} ${what}${n === 1 ? '' : 's'}`
+/** "1,000 guests", "1 guest", "2 leaves" */
+export const count = (n: number, one: string, many = one + 's'): string => `${number(n)} ${n === 1 ? one : many}`
 
 /** What the tab is called while this is shown: "web-01 · abidrift". */
 export function useTitle(text: string): void {

@@ -4,7 +4,7 @@ import { useEffect, useMemo, useState } from 'preact/hooks'
 import './timeline.css'
 import { paths, report, useAnswer } from './api'
 import type { Alerts, Event, Guest, History, RevisionMark } from './model'
-import { Empty, Failed, Loading, seen } from './parts'
+import { count, Empty, Failed, Loading, seen } from './parts'
 import { Drawing } from './timeline/drawing'
 import { boots, drifts, happeningsOf, type Happening, type Kind, KINDS, merge } from './timeline/happenings'
 import { Events, Kinds } from './timeline/list'
@@ -93,8 +93,6 @@ function concerning(events: Event[], guest: Guest | null): Event[] {
   return first < 0 ? [] : events.filter((e, i) => i >= first && (e.type !== 'host' || !guest?.host || e.reason === guest.host))
 }
 
-const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
-
 /** The drawing in words. */
 function inWords(all: Happening[], range: Range): string {
   const counts = new Map<Kind, number>()
@@ -148,7 +146,7 @@ export function Timeline({ id, params, guest, revisions, until }: TimelineProps)
   const to = (changes: Record<string, string | null>) => link(path, { ...params, ...changes })
   const zoom = (wider: number, moved: number) => change(rangeParams(zoomed(range, wider, moved)))
   const words = (h: Happening) =>
-    [h.at, KINDS[h.kind], h.event?.revision && `revision ${h.event.revision}`, h.severity, h.kind === 'drift' && plural(h.event?.changes?.length ?? 0, 'change'), seen(h.event?.reason ?? h.alert?.summary ?? '')]
+    [h.at, KINDS[h.kind], h.event?.revision && `revision ${h.event.revision}`, h.severity, h.kind === 'drift' && count(h.event?.changes?.length ?? 0, 'change'), seen(h.event?.reason ?? h.alert?.summary ?? '')]
       .filter(Boolean)
       .join(', ')
 

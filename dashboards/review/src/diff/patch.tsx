@@ -2,7 +2,7 @@
 /** Every key by itself, before and after: below each other like a patch, or beside each other. */
 import type { Change } from '../model'
 import { SeverityTag, Text } from '../parts'
-import { Part } from './fold'
+import { Part } from '../fold'
 import { type Indexed } from './items'
 import type { Look } from './rows'
 import { Fields, Short, SIGNS, Value } from './values'

@@ -2,8 +2,8 @@
 /** The rows of a part of a comparison: as the CLI's, each with all that is known of it behind "more". */
 import { areRegisters, BitRows, bitsOf, rangesOf } from '../bits'
 import type { Change, Factor, Moved } from '../model'
-import { seen, SeverityTag, Text } from '../parts'
-import { Fold, More, Part, SHOWN } from './fold'
+import { seen, SeverityTag, Text, Wide } from '../parts'
+import { Fold, More, Part, SHOWN } from '../fold'
 import { itemsOf, partOf, type Indexed, type Item } from './items'
 import { Fields, Pair, Short, SIGNS, Value } from './values'
 
@@ -33,7 +33,7 @@ function fieldsSay(c: Change): boolean {
 
 export function MovedTable({ moved, caption }: { moved: Moved[]; caption: string }) {
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label={caption}>
+    <Wide name={caption}>
       <table class="plain">
         <caption class="unseen">{caption}</caption>
         <thead>
@@ -57,7 +57,7 @@ export function MovedTable({ moved, caption }: { moved: Moved[]; caption: string
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   )
 }
 

@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { paths, useAnswer } from '../api'
 import type { Guest, GuestList, Show } from '../model'
-import { seen } from '../parts'
+import { seen, timeText } from '../parts'
 import { diffLink, sideOf, type Params } from '../url'
 
 interface Chosen {
@@ -80,7 +80,7 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
           {!listed.includes(chosen.at) && <option value={chosen.at}>{chosen.at}</option>}
           {marks.map((m) => (
             <option value={String(m.revision)}>
-              {m.revision}: {m.at.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}
+              {m.revision}: {timeText(m.at)}
               {m.baseline ? ' (baseline)' : ''}
             </option>
           ))}

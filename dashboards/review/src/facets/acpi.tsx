@@ -2,8 +2,8 @@
 /** ACPI table by table; what definition blocks declare, as the tree of names that it is. */
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
-import { Text } from '../parts'
-import { count, Entries, entryOf, Fold, FoldAll, grouped, holds, Key, natural, useShown, Value, Viewed, within } from './common'
+import { count, Text } from '../parts'
+import { Entries, entryOf, Fold, FoldAll, grouped, holds, Key, natural, useShown, Value, Viewed, within } from './common'
 import type { Grouped } from './common'
 
 /** Told in the heading. */

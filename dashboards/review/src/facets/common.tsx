@@ -248,6 +248,4 @@ export function inBytes(text: string): string {
   return size === null ? text : text.replace(/size=0x[0-9a-f]+/, bytes(size))
 }
 
-export const count = (n: number, one: string, many = one + 's'): string => `${n.toLocaleString('en')} ${n === 1 ? one : many}`
-
 export const entryOf = (entries: Entry[], key: string): Entry | undefined => entries.find((e) => e.key === key)

@@ -3,8 +3,8 @@
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet, FieldValue } from '../model'
 import { areRegisters, BitRows } from '../bits'
-import { Text } from '../parts'
-import { count, entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, useFold, useShown, Value, Viewed, within } from './common'
+import { count, Text } from '../parts'
+import { entryLink, Fold, grouped, hex, holds, isFlag, Key, namedOf, useFold, useShown, Value, Viewed, within } from './common'
 
 /** `0x00000007.0` of `0x00000007.0.ebx/vcpu.1`. */
 const leafOf = (key: string): string => /^(0x[0-9a-f]{8}(?:\.\d+)?)\./.exec(key)?.[1] ?? ''

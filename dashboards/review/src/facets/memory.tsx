@@ -5,8 +5,8 @@
  */
 import { useContext, useEffect, useMemo, useRef, useState } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
-import { Text } from '../parts'
-import { about, address, bytes, count, hex, Key, sized, useShown, Viewed } from './common'
+import { count, Text } from '../parts'
+import { about, address, bytes, hex, Key, sized, useShown, Viewed } from './common'
 
 type Kind = 'ram' | 'rom' | 'mixed' | 'window' | 'bar' | 'acpi' | 'mmio'
 

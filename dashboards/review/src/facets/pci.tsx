@@ -2,8 +2,8 @@
 /** PCI as the tree that it is: what hangs behind a bridge stands within it. */
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
-import { Text } from '../parts'
-import { count, Entries, Fold, FoldAll, holds, inBytes, useShown, Viewed } from './common'
+import { count, Text } from '../parts'
+import { Entries, Fold, FoldAll, holds, inBytes, useShown, Viewed } from './common'
 
 interface PciFunction {
   path: string

@@ -2,8 +2,8 @@
 /** SMBIOS, NUMA, and the facets that are tables. */
 import { useContext } from 'preact/hooks'
 import type { Entry, Facet } from '../model'
-import { Text } from '../parts'
-import { count, Entries, Fold, FoldAll, grouped, hex, holds, inBytes, Key, natural, useShown, Viewed, within } from './common'
+import { count, Text, Wide } from '../parts'
+import { Entries, Fold, FoldAll, grouped, hex, holds, inBytes, Key, natural, useShown, Viewed, within } from './common'
 
 export function Smbios({ facet }: { facet: Facet }) {
   const { linked } = useContext(Viewed)
@@ -44,7 +44,7 @@ function Distances({ entries }: { entries: Entry[] }) {
   const cells = new Map(entries.map((e) => [e.key, e]))
   const names = [...new Set(entries.flatMap((e) => e.key.split('/').slice(1, 3)))].sort(numeric)
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Distances between nodes">
+    <Wide name="Distances between nodes">
       <table class="matrix">
         <caption>From the node of a row to that of a column (SLIT); 10 is the node itself</caption>
         <thead>
@@ -73,7 +73,7 @@ function Distances({ entries }: { entries: Entry[] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   )
 }
 

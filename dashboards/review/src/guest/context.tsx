@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The host's side: what may be to blame when the guest's side changes. */
-import { Text } from '../parts'
+import { Text, Wide } from '../parts'
 import type { Params } from '../url'
-import { Fold } from './fold'
+import { Fold, openOf } from '../fold'
 
 export function ContextTable({ context, params }: { context: Record<string, string>; params: Params }) {
   const factors = Object.keys(context).sort()
   return (
     <section aria-labelledby="context">
       <h2 id="context">Context</h2>
-      <Fold name="context" params={params} title={`What the host was, and how the VMM was started: ${factors.length} factors`}>
+      <Fold id="context" open={openOf(params, 'more')} where="more" summary={`What the host was, and how the VMM was started: ${factors.length} factors`}>
         {() => (
-          <div class="wide" tabIndex={0} role="region" aria-label="List of factors">
+          <Wide name="List of factors">
             <table>
               <caption class="faint">None of it is the guest's ABI. It is what changes of it are explained by.</caption>
               <thead>
@@ -35,7 +35,7 @@ export function ContextTable({ context, params }: { context: Record<string, stri
                 ))}
               </tbody>
             </table>
-          </div>
+          </Wide>
         )}
       </Fold>
     </section>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What of each facet was seen, and why not all. */
 import type { Show } from '../model'
-import { CoverageTag, Text } from '../parts'
+import { CoverageTag, Text, Wide } from '../parts'
 import type { Params } from '../url'
-import { Fold } from './fold'
+import { Fold, openOf } from '../fold'
 
 export function CoverageTable({ show, params }: { show: Show; params: Params }) {
   const now = show.guest?.coverage ?? {}
@@ -14,9 +14,10 @@ export function CoverageTable({ show, params }: { show: Show; params: Params }) 
     <section aria-labelledby="coverage">
       <h2 id="coverage">Coverage</h2>
       <Fold
-        name="coverage"
-        params={params}
-        title={
+        id="coverage"
+        open={openOf(params, 'more')}
+        where="more"
+        summary={
           <>
             {complete} of {show.facets.length} facets complete
             {lacking.length > 0 && <>; nothing is known of {lacking.join(', ')}</>}
@@ -25,7 +26,7 @@ export function CoverageTable({ show, params }: { show: Show; params: Params }) 
         }
       >
         {() => (
-          <div class="wide" tabIndex={0} role="region" aria-label="List of facets and their coverage">
+          <Wide name="List of facets and their coverage">
             <table>
               <caption class="faint">complete: all of it. witnessed: what the guest asked for. none: nothing.</caption>
               <thead>
@@ -53,7 +54,7 @@ export function CoverageTable({ show, params }: { show: Show; params: Params }) 
                 ))}
               </tbody>
             </table>
-          </div>
+          </Wide>
         )}
       </Fold>
     </section>

@@ -2,7 +2,7 @@
 /** All fingerprints that are kept; any two are compared. */
 import { isHeld, paths } from '../api'
 import type { RevisionMark, Show } from '../model'
-import { When } from '../parts'
+import { When, Wide } from '../parts'
 import { change, diffLink, guestLink, sideOf, type Params } from '../url'
 import { Digest } from './digest'
 
@@ -30,7 +30,7 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
   return (
     <section aria-labelledby="revisions">
       <h2 id="revisions">Revisions</h2>
-      <div class="wide" tabIndex={0} role="region" aria-label="List of revisions">
+      <Wide name="List of revisions">
         <table class="revisions">
           <caption class="faint">Fingerprints that are kept, newest first. Choose two to compare.</caption>
           <thead>
@@ -70,7 +70,7 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
       <p class="links">
         {two && !isHeld(paths.diff(...two)) && <span class="faint">This report does not hold that comparison.</span>}
         {two && isHeld(paths.diff(...two)) && (

@@ -2,10 +2,8 @@
 /** How it stands, for somebody who was just woken. */
 import { paths, useAnswer } from '../api'
 import type { Blame, Diff, Guest, GuestList } from '../model'
-import { Command, Failed, Loading, nameOf, SeverityTag, Text, When } from '../parts'
+import { Command, count, Failed, Loading, nameOf, SeverityTag, Text, When } from '../parts'
 import { diffLink, link, sideOf } from '../url'
-
-const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
 
 /** So many are told here; the comparison tells all. */
 const BLAMES = 4
@@ -14,7 +12,7 @@ function BlameOf({ blame }: { blame: Blame }) {
   return (
     <li>
       <SeverityTag severity={blame.severity} verdict={blame.verdict} /> <strong><Text text={blame.title} /></strong>
-      <span class="faint"> ({plural(blame.changes.length, 'change')})</span>
+      <span class="faint"> ({count(blame.changes.length, 'change')})</span>
       {blame.impact.map((i) => (
         <div key={i}><Text text={i} /></div>
       ))}
@@ -58,12 +56,12 @@ function Drift({ guest: g, diff, others }: { guest: Guest; diff: Diff | null; ot
           {blames.slice(0, BLAMES).map((b, i) => (
             <BlameOf key={i} blame={b} />
           ))}
-          {blames.length > BLAMES && <li>and {plural(blames.length - BLAMES, 'more cause')}</li>}
+          {blames.length > BLAMES && <li>and {count(blames.length - BLAMES, 'more cause')}</li>}
         </ol>
       )}
       {others > 0 && (
         <p>
-          <a href={link([], { set: g.change_set })}>{plural(others, 'other guest')}</a> {others === 1 ? 'drifts' : 'drift'} in exactly the same way.
+          <a href={link([], { set: g.change_set })}>{count(others, 'other guest')}</a> {others === 1 ? 'drifts' : 'drift'} in exactly the same way.
         </p>
       )}
       {diff?.accept?.guest && (
@@ -104,7 +102,7 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
                   since <When at={g.drift_since} />
                 </>
               )}
-              : {[g.verdict, g.severity, plural(g.changes, 'change')].filter(Boolean).join(', ')}
+              : {[g.verdict, g.severity, count(g.changes, 'change')].filter(Boolean).join(', ')}
             </strong>{' '}
             from its baseline, {baseline}. {compare}
           </>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** Which guests are shown, in which order, and how many another choice would show. */
-import { FACETS, type ChangeSet, type Guest, type Severity, type State } from '../model'
-import { seen } from '../parts'
+import { FACETS, type ChangeSet, type Guest, type State } from '../model'
+import { seen, SEVERITIES } from '../parts'
 import type { Params } from '../url'
 
 /** One instance of a guest: two VMs that have one id are two rows. */
@@ -16,7 +16,6 @@ export interface Row {
 }
 
 const STATE_ORDER: State[] = ['drift', 'unknown', 'learning', 'same']
-export const SEVERITY_ORDER: Severity[] = ['critical', 'warning', 'info', 'none']
 const VERDICT_ORDER = ['violation', 'unexplained', 'exempt', 'intended']
 /** What a filter's choice is called where the guest has no such value. */
 const NONE = '(unknown)'
@@ -104,7 +103,7 @@ const fieldFilter = (param: string, name: string, value: (row: Row) => string | 
 
 export const FILTERS: Filter[] = [
   fieldFilter('state', 'State', (r) => r.guest.state, by(STATE_ORDER)),
-  fieldFilter('severity', 'Severity', (r) => r.guest.severity, by(SEVERITY_ORDER)),
+  fieldFilter('severity', 'Severity', (r) => r.guest.severity, by(SEVERITIES)),
   { ...fieldFilter('verdict', 'Verdict', (r) => r.guest.verdict ?? 'none', by(VERDICT_ORDER)) },
   fieldFilter('vmm', 'VMM', (r) => vmmWhole(r.guest)),
   fieldFilter('machine', 'Machine', (r) => r.guest.machine),
@@ -139,7 +138,7 @@ export interface Shown {
 }
 
 export const worstFirst = (a: ChangeSet, b: ChangeSet) =>
-  rank(SEVERITY_ORDER, a.severity) - rank(SEVERITY_ORDER, b.severity) || b.guests - a.guests || (a.id < b.id ? -1 : 1)
+  rank(SEVERITIES, a.severity) - rank(SEVERITIES, b.severity) || b.guests - a.guests || (a.id < b.id ? -1 : 1)
 
 /** `sets`: the worst first. */
 export function filter(rows: Row[], params: Params, query: string, sets: ChangeSet[]): Shown {
@@ -195,7 +194,7 @@ export interface Column {
 export const COLUMNS: Column[] = [
   { id: 'name', label: 'Guest', order: texts((r) => label(r.guest)) },
   { id: 'state', label: 'State', order: numbers((g) => rank(STATE_ORDER, g.state)) },
-  { id: 'severity', label: 'Verdict', order: numbers((g) => rank(SEVERITY_ORDER, g.severity) * 8 + rank(VERDICT_ORDER, g.verdict ?? '')), down: true },
+  { id: 'severity', label: 'Verdict', order: numbers((g) => rank(SEVERITIES, g.severity) * 8 + rank(VERDICT_ORDER, g.verdict ?? '')), down: true },
   { id: 'changes', label: 'Changes', order: numbers((g) => -g.changes), down: true },
   { id: 'vmm', label: 'VMM', order: texts((r) => vmmWhole(r.guest)) },
   { id: 'machine', label: 'Machine', order: texts((r) => r.guest.machine) },

@@ -2,7 +2,7 @@
 import { Component } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { Guest } from '../model'
-import { Name, SeverityTag, StateTag, Text, nameOf, number } from '../parts'
+import { Name, SeverityTag, StateTag, Text, nameOf, number, timeText, Wide } from '../parts'
 import { change, diffLink, guestLink, sideOf } from '../url'
 import { COLUMNS, type Column, type Row } from './list'
 
@@ -74,7 +74,7 @@ class Line extends Component<LineProps> {
         <td data-label="Guest ABI">
           {Stable({ guest: g })}
         </td>
-        <td data-label="Drifts since">{g.drift_since && <time dateTime={g.drift_since}>{g.drift_since.replace('T', ' ').replace(/\.\d+Z$/, 'Z')}</time>}</td>
+        <td data-label="Drifts since">{g.drift_since && <time dateTime={g.drift_since}>{timeText(g.drift_since)}</time>}</td>
       </tr>
     )
   }
@@ -117,7 +117,7 @@ function useGrowth(all: number, what: unknown): number {
 export function Table({ rows, sort, oldHosts, what }: { rows: Row[]; sort: string | undefined; oldHosts: string[]; what: string }) {
   const drawn = useGrowth(rows.length, what)
   return (
-    <div class="wide" tabIndex={0} role="region" aria-label="Table of guests">
+    <Wide name="Table of guests">
       <table class={rows.length > FIRST ? 'guests many' : 'guests'}>
         <caption class="unseen">Guests, {sort ? 'in the order that its heads say' : 'the worst first'}</caption>
         <thead>
@@ -133,6 +133,6 @@ export function Table({ rows, sort, oldHosts, what }: { rows: Row[]; sort: strin
           ))}
         </tbody>
       </table>
-    </div>
+    </Wide>
   )
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 /** History and alerts of one guest as what is drawn and listed: marks, boots, drifts. */
 import type { Alert, Event, Guest, RevisionMark, Severity } from '../model'
+import { count, SEVERITIES } from '../parts'
 
 export type Kind = Event['type'] | 'alert'
 
@@ -31,8 +32,7 @@ export const KINDS: Record<Kind, string> = {
   loss: 'facts lost',
 }
 
-const RANK: Severity[] = ['none', 'info', 'warning', 'critical']
-const worst = (all: (Severity | null)[]) => all.reduce<Severity | null>((w, s) => (s && (!w || RANK.indexOf(s) > RANK.indexOf(w)) ? s : w), null)
+const worst = (all: (Severity | null)[]) => all.reduce<Severity | null>((w, s) => (s && (!w || SEVERITIES.indexOf(s) < SEVERITIES.indexOf(w)) ? s : w), null)
 export const worstOf = (all: Happening[]) => worst(all.map((h) => h.severity))
 
 /** What tells one event from all others, as far as JSON tells it. */
@@ -138,8 +138,7 @@ export function drifts(all: Happening[], guest: Guest | null): Span[] {
       last = null
     }
     if (h.kind !== 'drift') continue
-    const count = h.event?.changes?.length ?? 0
-    last = { from: h.ms, to: null, open: true, severity: h.severity, label: `${h.severity ?? 'drift'}, ${count} change${count === 1 ? '' : 's'}` }
+    last = { from: h.ms, to: null, open: true, severity: h.severity, label: `${h.severity ?? 'drift'}, ${count(h.event?.changes?.length ?? 0, 'change')}` }
     spans.push(last)
   }
   if (last && guest && guest.state !== 'drift') last.open = false

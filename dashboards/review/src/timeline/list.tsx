@@ -3,7 +3,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import { isHeld, paths } from '../api'
 import type { Event, Factor } from '../model'
-import { Name, SeverityTag, Text, When } from '../parts'
+import { count, Name, SeverityTag, Text, When, Wide } from '../parts'
 import { change, diffLink, guestLink, sideOf } from '../url'
 import { type Happening, type Kind, KINDS } from './happenings'
 
@@ -33,14 +33,12 @@ function factorsOf(e: Event): Factor[] {
   return best.size ? [...best.values()] : (e.context ?? [])
 }
 
-const plural = (n: number, what: string) => `${n} ${what}${n === 1 ? '' : 's'}`
-
 function What({ h }: { h: Happening }) {
   return (
     <>
       <strong>{KINDS[h.kind]}</strong> {h.alert && h.alert.type !== 'drift' && <>({h.alert.type}) </>}
       {h.severity && <SeverityTag severity={h.severity} verdict={h.alert?.verdict ?? null} />}
-      {h.kind === 'drift' && <> {plural(h.event?.changes?.length ?? 0, 'change')}</>}
+      {h.kind === 'drift' && <> {count(h.event?.changes?.length ?? 0, 'change')}</>}
     </>
   )
 }
@@ -55,7 +53,7 @@ function Why({ h, id }: { h: Happening; id: string }) {
           <ul class="factors">
             {h.alert.sinks.map((s) => (
               <li key={s.sink}>
-                {s.sink}: {s.state === 'done' ? 'done' : `waiting, ${plural(s.attempts, 'attempt')}`}
+                {s.sink}: {s.state === 'done' ? 'done' : `waiting, ${count(s.attempts, 'attempt')}`}
                 {s.why && <>; {s.why}</>}
               </li>
             ))}
@@ -77,7 +75,7 @@ function Why({ h, id }: { h: Happening; id: string }) {
       {e?.guests?.some((g) => g.id === id) && <div>This guest drifted because of it.</div>}
       {others.length > 0 && (
         <div>
-          {plural(others.length, 'other guest')} drifted because of it:{' '}
+          {count(others.length, 'other guest')} drifted because of it:{' '}
           {others.slice(0, 5).map((g, i) => (
             <>
               {i > 0 && ', '}
@@ -138,7 +136,7 @@ export function Events({ id, shown, more, selected, before }: EventsProps) {
   const cut = more ? shown : shown.filter((h, i) => i < FEW || h === chosen)
   return (
     <>
-      <div class="wide" tabIndex={0} role="region" aria-label="List of events">
+      <Wide name="List of events">
         <table class="events">
           <caption>Events, newest first</caption>
           <thead>
@@ -172,7 +170,7 @@ export function Events({ id, shown, more, selected, before }: EventsProps) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Wide>
       {shown.length > cut.length && (
         <button type="button" class="small" onClick={() => change({ events: 'all' })}>
           Show all {shown.length}

@@ -1,23 +1,35 @@
 // SPDX-License-Identifier: Apache-2.0
 /** What is folded, and which folds are open: in the URL, so that who gets the link sees the same. */
 import type { ComponentChildren } from 'preact'
-import { change, parse, type Params } from '../url'
+import { change, parse, type Params } from './url'
 
-export const openOf = (params: Params): Set<string> => new Set((params.open ?? '').split(',').filter(Boolean))
+/** The parameter that names what is open. */
+type Where = 'open' | 'more'
+
+export const openOf = (params: Params, where: Where = 'open'): Set<string> => new Set((params[where] ?? '').split(',').filter(Boolean))
 
 /** Several may be opened before the page is drawn again: what is open is what the URL says now. */
-function setOpen(id: string, now: boolean): void {
-  const next = openOf(parse(location.hash).params)
+function setOpen(id: string, now: boolean, where: Where = 'open'): void {
+  const next = openOf(parse(location.hash).params, where)
   if (now) next.add(id)
   else next.delete(id)
-  change({ open: [...next].sort().join(',') })
+  change({ [where]: [...next].sort().join(',') })
+}
+
+interface FoldProps {
+  id: string
+  open: Set<string>
+  where?: Where
+  summary: ComponentChildren
+  children: () => ComponentChildren
+  kind?: string
 }
 
 /** Its inside is made only where somebody looks at it: there may be thousands. */
-export function Fold({ id, open, summary, children, kind }: { id: string; open: Set<string>; summary: ComponentChildren; children: () => ComponentChildren; kind?: string }) {
+export function Fold({ id, open, where, summary, children, kind }: FoldProps) {
   const is = open.has(id)
   return (
-    <details class={kind ?? 'fold'} open={is} onToggle={(e) => e.currentTarget.open !== is && setOpen(id, e.currentTarget.open)}>
+    <details class={kind ?? 'fold'} open={is} onToggle={(e) => e.currentTarget.open !== is && setOpen(id, e.currentTarget.open, where)}>
       <summary>{summary}</summary>
       {is && children()}
     </details>
