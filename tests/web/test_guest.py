@@ -139,13 +139,13 @@ class States(Store):
         page.do(fail % "history")
         page.go(guest(ODD))
         self.assertIn("Drifts since", page.text())
-        self.assertIn("The history cannot be shown. the store is busy", page.text().replace("\n", " "))
+        self.assertIn("The history cannot be shown: the store is busy", page.text().replace("\n", " "))
         self.assertGreater(page.count("#revisions"), 0)
         page.do("await page.unroute('**/api/v1/history*')")
         for part in ("guests/**", "alerts", "diff", "guests"):
             page.do(fail % part)
         page.go(guest(ODD))
-        self.assertIn("This guest cannot be shown. the store is busy", page.text().replace("\n", " "))
+        self.assertIn("This guest cannot be shown: the store is busy", page.text().replace("\n", " "))
         self.assertGreater(len(self.marks(page)), 0)
 
     def test_the_button_gives_what_the_verb_writes(self):

@@ -433,21 +433,30 @@ function Comparison({ diff, params }: { diff: Diff; params: Params }) {
 
 /** Of a report, whose guest is known: "revision 2", "baseline". */
 function sideName(side: string): string {
+  if (report && side === sideOf(report.guest)) return 'now'
   const own = report && sideOf(report.guest) + '@'
   return own && side.startsWith(own) ? side.slice(own.length).replace(/^(?=\d)/, 'revision ') : side
 }
 
 /** Which two: any on the live page, those that it holds in a report. */
-function Choose({ params }: { params: Params }) {
-  if (!report) return <Sides params={params} />
+function Choose({ params, told }: { params: Params; told?: string }) {
+  if (!report) return <Sides params={params} told={told} />
+  const seen = new Set<string>()
   const held = Object.keys(report.answers)
     .filter((path) => path.startsWith('/api/v1/diff?'))
     .map((path) => new URLSearchParams(path.slice(path.indexOf('?'))))
     .filter((query) => !query.has('format'))
+    // The same two revisions have several names, of which the first is what people ask for; and none asks whether one is as itself.
+    .filter((query) => {
+      const d = report?.answers[paths.diff(query.get('from') ?? '', query.get('to'))] as Diff | undefined
+      const two = `${d?.from?.revision} ${d?.to?.revision}`
+      const itself = query.has('to') && d?.from?.revision === d?.to?.revision
+      return !d?.from?.revision || !d.to?.revision || (!itself && !seen.has(two) && seen.add(two))
+    })
   return (
     <>
       <h2>What this report holds</h2>
-      <ul>
+      <ul class="held">
         {held.map((query) => {
           const from = query.get('from') ?? '', to = query.get('to')
           return (
@@ -497,7 +506,7 @@ function NotCompared({ failure, params }: { failure: Failure; params: Params }) 
     <>
       <h1>Compare</h1>
       <Failed failure={failure} what="The comparison" />
-      <Choose params={params} />
+      <Choose params={params} told={failure.text} />
     </>
   )
 }

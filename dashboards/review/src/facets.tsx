@@ -47,7 +47,7 @@ function gist(f: Facet): string {
       return count(distinct((e) => (e.key.includes('/') ? e.key.split('/')[0] : undefined)), 'structure')
     case 'numa': {
       const processors = value('topology/processors')
-      return [count(distinct((e) => /^node\d+/.exec(e.key)?.[0]) || 1, 'node'), processors && `${processors} processors`].filter(Boolean).join(', ')
+      return [count(distinct((e) => /^node\d+/.exec(e.key)?.[0]) || 1, 'node'), processors && count(Number(processors), 'processor')].filter(Boolean).join(', ')
     }
     case 'firmware':
       return f.entries.find((e) => e.key.endsWith('.version'))?.value ?? ''

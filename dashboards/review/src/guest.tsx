@@ -64,14 +64,14 @@ function Head({ show, list }: { show: Show; list: GuestList | null }) {
       )}
       <StateNote guest={g} list={list} />
       <p class="actions">
-        {!report && show.revision !== null && (
+        {!report && (
           <a class="button" href={paths.export(g.id)} download>
             Export
           </a>
         )}
         {!report && <Copy text={exactly(g.id, show.revision)} label="Copy link" name={show.revision ? `exactly revision ${show.revision} of ${nameOf(g)}` : nameOf(g)} />}
       </p>
-      <Facts guest={g} />
+      <Facts guest={g} revisions={revisionsOf(show)} />
     </>
   )
 }

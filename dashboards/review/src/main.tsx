@@ -27,7 +27,7 @@ function Page() {
   const { path, params } = useRoute()
   useSlash()
   const list = path.length === 0 || (path.length === 1 && path[0] === 'guests')
-  const main = usePlace(list ? '' : path.join('/'))
+  const main = usePlace(list ? '' : [...path, ...(path[0] === 'diff' ? [params.from, params.to] : [])].join('/'))
   const here = (at: boolean) => (at ? 'page' : undefined)
   return (
     <>

@@ -127,7 +127,7 @@ export function Failed({ failure, what, at }: { failure: Failure; what: string; 
             {what} is old: it is of <When at={at} />.
           </>
         ) : (
-          `${what} cannot be shown.`
+          `${what} cannot be shown:`
         )}
       </strong>{' '}
       <Text text={/[.!?)]$/.test(failure.text) ? failure.text : failure.text + '.'} /> {REMEDIES[failure.status]}

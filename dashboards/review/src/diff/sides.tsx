@@ -42,7 +42,16 @@ function optionsOf(guests: Guest[]): { value: string; label: string }[] {
   })
 }
 
-function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; chosen: Chosen; choose: (c: Chosen) => void; guests: Guest[]; other?: Chosen }) {
+interface SideProps {
+  name: 'From' | 'To'
+  chosen: Chosen
+  choose: (c: Chosen) => void
+  guests: Guest[]
+  other?: Chosen
+  told: string | undefined
+}
+
+function Side({ name, chosen, choose, guests, other, told }: SideProps) {
   const who = chosen.who || other?.who || ''
   const [asked, ask] = useState(who)
   // Nobody is asked about half a name.
@@ -53,6 +62,7 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
   const known = guests.find((g) => g.id === asked || g.uuid === asked || g.name === asked)
   const { value, failure } = useAnswer<Show>(asked && !isDigest(asked) ? paths.guest(known?.id ?? asked) : null)
   const id = name.toLowerCase()
+  const failed = asked === chosen.who && failure?.text !== told ? failure : null
   const marks = value?.revisions ?? []
   const listed = ['', 'baseline', ...marks.map((m) => String(m.revision))]
   return (
@@ -68,7 +78,7 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
           autocomplete="off"
           spellcheck={false}
           required={!other || isDigest(other.who)}
-          aria-describedby={failure && asked === chosen.who ? `${id}-failed` : undefined}
+          aria-describedby={failed ? `${id}-failed` : undefined}
           onInput={(e) => choose({ ...chosen, who: e.currentTarget.value })}
         />
       </label>
@@ -86,16 +96,17 @@ function Side({ name, chosen, choose, guests, other }: { name: 'From' | 'To'; ch
           ))}
         </select>
       </label>
-      {failure && asked === chosen.who && (
+      {failed && (
         <p id={`${id}-failed`} class="wrong" role="status">
-          {failure.text}
+          {failed.text}
         </p>
       )}
     </fieldset>
   )
 }
 
-export function Sides({ params }: { params: Params }) {
+/** `told`: what stands above already. */
+export function Sides({ params, told }: { params: Params; told?: string | undefined }) {
   const [from, to] = sidesOf(params)
   const [left, setLeft] = useState<Chosen>({ who: '', at: '' })
   const [right, setRight] = useState<Chosen>({ who: '', at: '' })
@@ -121,8 +132,8 @@ export function Sides({ params }: { params: Params }) {
           <option value={o.value}>{o.label}</option>
         ))}
       </datalist>
-      <Side name="From" chosen={left} choose={setLeft} guests={guests} />
-      <Side name="To" chosen={right} choose={setRight} guests={guests} other={left} />
+      <Side name="From" chosen={left} choose={setLeft} guests={guests} told={told} />
+      <Side name="To" chosen={right} choose={setRight} guests={guests} other={left} told={told} />
       <p>
         <button type="submit">Compare</button>
       </p>

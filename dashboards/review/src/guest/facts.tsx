@@ -2,7 +2,7 @@
 /** Who and where it is, and what it was promised. */
 import type { ComponentChildren } from 'preact'
 import { isHeld, paths } from '../api'
-import type { Guest, Mark, Reason } from '../model'
+import type { Guest, Mark, Reason, RevisionMark } from '../model'
 import { Copy, Text, When } from '../parts'
 import { guestLink } from '../url'
 import { Digest } from './digest'
@@ -37,15 +37,29 @@ function Reasons({ reasons }: { reasons: Reason[] }) {
   )
 }
 
-function MarkOf({ mark, id, of }: { mark: Mark; id: string; of: string }) {
+/** A baseline's time is that of its accept, which is another than that of the revision. */
+function MarkOf({ mark, id, of, made, baseline }: { mark: Mark; id: string; of: string; made: string | undefined; baseline?: boolean }) {
   return (
     <>
-      {isHeld(paths.guest(id, mark.revision)) ? <a href={guestLink(id, { rev: mark.revision })}>revision {mark.revision}</a> : <>revision {mark.revision}</>} of <When at={mark.at} /> <Digest digest={mark.digest} of={of} />
+      {isHeld(paths.guest(id, mark.revision)) ? <a href={guestLink(id, { rev: mark.revision })}>revision {mark.revision}</a> : <>revision {mark.revision}</>}
+      {made && (
+        <>
+          {' '}
+          of <When at={made} />
+        </>
+      )}
+      {baseline && (
+        <>
+          , the baseline since <When at={mark.at} />
+        </>
+      )}{' '}
+      <Digest digest={mark.digest} of={of} />
     </>
   )
 }
 
-export function Facts({ guest: g }: { guest: Guest }) {
+export function Facts({ guest: g, revisions }: { guest: Guest; revisions: RevisionMark[] }) {
+  const made = (n: number | undefined) => revisions.find((r) => r.revision === n)?.at
   const vmm = g.vmm
   return (
     <dl class="guest-facts">
@@ -73,7 +87,9 @@ export function Facts({ guest: g }: { guest: Guest }) {
                 , <code><Text text={vmm.path} /></code>
               </>
             )}
-            {vmm.replaced && <strong> replaced on disk since it was started</strong>}
+            {vmm.replaced && ', '}
+            {vmm.replaced && <strong>replaced on disk since it was started</strong>}
+            {vmm.build_id && ', '}
             {vmm.build_id && (
               <details class="digest build-id">
                 <summary>build id</summary>
@@ -108,8 +124,8 @@ export function Facts({ guest: g }: { guest: Guest }) {
         {g.unstable.length > 0 && <Reasons reasons={g.unstable} />}
       </Fact>
       <Fact name="Its next cold boot meets">{g.next_boot.length ? <Reasons reasons={g.next_boot} /> : 'nothing that is known and new'}</Fact>
-      <Fact name="Baseline">{g.baseline ? <MarkOf mark={g.baseline} id={g.id} of="the baseline" /> : 'none yet'}</Fact>
-      <Fact name={g.running ? 'Now' : 'At last'}>{g.current ? <MarkOf mark={g.current} id={g.id} of="the current fingerprint" /> : 'no fingerprint yet'}</Fact>
+      <Fact name="Baseline">{g.baseline ? <MarkOf mark={g.baseline} id={g.id} of="the baseline" made={made(g.baseline.revision)} baseline /> : 'none yet'}</Fact>
+      <Fact name={g.running ? 'Now' : 'At last'}>{g.current ? <MarkOf mark={g.current} id={g.id} of="the current fingerprint" made={made(g.current.revision) ?? g.current.at} /> : 'no fingerprint yet'}</Fact>
     </dl>
   )
 }

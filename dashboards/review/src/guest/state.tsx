@@ -86,7 +86,7 @@ export function StateNote({ guest: g, list }: { guest: Guest; list: GuestList | 
   )
   const baseline = g.baseline && (
     <>
-      revision {g.baseline.revision} of <When at={g.baseline.at} />
+      revision {g.baseline.revision} (the baseline since <When at={g.baseline.at} />)
     </>
   )
   return (
