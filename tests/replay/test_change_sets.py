@@ -2,6 +2,7 @@
 """One upgrade of a host is one line and one accept, however many guests drift by it. Made-up guests, replayed into a store."""
 import json
 import os
+import shlex
 import sqlite3
 import time
 import unittest
@@ -78,7 +79,7 @@ class ChangeSets(Store):
         self.assertNotEqual(same, other)
         sets = self.json("ls")["change_sets"]
         self.assertEqual([(s["id"], s["guests"], s["changes"]) for s in sets], [(same, 3, 1), (other, 1, 1)])
-        self.assertEqual(set(sets[0]), {"id", "guests", "changes", "verdict", "severity", "summary", "headline", "since", "causes"})
+        self.assertEqual(set(sets[0]), {"id", "guests", "changes", "verdict", "severity", "summary", "headline", "since", "accept", "causes"})
         self.assertEqual([s["headline"] for s in sets], ["3 guests, the same change, since the kernel went from 6.1.0-test to 6.12-test",
                                                          "1 guest, 1 change, since the kernel went from 6.1.0-test to 6.12-test"])
         self.assertEqual([s["causes"] for s in sets], [[{"factor": "kernel", "from": "6.1.0-test", "to": "6.12-test"}]] * 2)
@@ -88,6 +89,16 @@ class ChangeSets(Store):
         self.assertEqual(self.json("diff", "g1", ok=(1,))["change_set"], same)
         self.assertIsNone(self.json("diff", "g5")["change_set"])
         self.assertEqual(self.json("diff", "g1@1", "g1@2", ok=(1,))["change_set"], self.json("diff", "g2@1", "g2@2", ok=(1,))["change_set"])
+
+    def test_the_command_that_is_shown_accepts_the_set(self):
+        """It is pasted by whoever found out why: the page and `diff` show the same."""
+        same, other = self.upgraded()
+        command = self.json("ls")["change_sets"][0]["accept"]
+        self.assertEqual(command, self.json("diff", "g1", ok=(1,))["accept"]["change_set"])
+        words = shlex.split(command)
+        self.assertEqual((words[0], words[-1]), ("abidrift", "\u2026"))
+        self.assertEqual(sorted(g["guest"]["name"] for g in self.json(*words[1:-1], "kernel 6.12")["guests"]), ["g1", "g2", "g3"])
+        self.assertEqual([s["id"] for s in self.json("ls")["change_sets"]], [other])
 
     def test_ls_says_it_in_one_line_with_what_to_do(self):
         same, other = self.upgraded()

@@ -10,6 +10,9 @@ struct buffer;
 /* How a command of accept ends: the person says why. */
 #define ADVICE_REASON " --reason \"\xe2\x80\xa6\""
 
+/* For printf: a change set's id, which the store made. */
+#define ADVICE_ACCEPT_SET "abidrift accept --change-set %s" ADVICE_REASON
+
 /* Is it one word to every shell as it stands there, no option, and nothing that abidrift reads as more than a name ("sha256:…")? */
 bool advice_is_plain(const char *text);
 /*

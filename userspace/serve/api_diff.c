@@ -80,7 +80,7 @@ static json_t *accept_json(struct store *s, const struct side *from, const struc
 		accept_guest(s, &to->guest, &guest);
 	/* The store knows the sets of drift from baselines, and no others. */
 	if (can && set && from->kind == SIDE_BASELINE)
-		buffer_printf(&guests, "abidrift accept --change-set %s" ADVICE_REASON, set);
+		buffer_printf(&guests, ADVICE_ACCEPT_SET, set);
 	ret = buffer_failed(&guest) || buffer_failed(&guests) ? NULL : json_pack("{s:o, s:o}", "guest", json_text(guest.data), "change_set", json_text(guests.data));
 	buffer_release(&guest);
 	buffer_release(&guests);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "userspace/base/error.h"
+#include "userspace/drift/advice.h"
 #include "userspace/drift/change_set.h"
 #include "userspace/serve/json.h"
 #include "userspace/store/store.h"
@@ -27,7 +28,8 @@ static int set_json(struct store *s, const struct store_change_set *set, json_t 
 	one = change_set_json(diff, set->id);
 	if (one && json_object_set_new(one, "guests", json_integer((json_int_t)set->guests)) >= 0 &&
 	    json_object_set_new(one, "headline", change_set_headline(diff, set->guests)) >= 0 &&
-	    json_object_set_new(one, "since", json_time(set->since)) >= 0)
+	    json_object_set_new(one, "since", json_time(set->since)) >= 0 &&
+	    json_object_set_new(one, "accept", json_sprintf(ADVICE_ACCEPT_SET, set->id)) >= 0)
 		err = json_object_set_new(one, "causes", change_set_causes(diff));
 	else
 		err = -ENOMEM;

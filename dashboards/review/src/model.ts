@@ -69,6 +69,8 @@ export interface ChangeSet {
   headline: string
   /** When the first of its guests began to drift so. */
   since: string | null
+  /** The command that accepts it for all of its guests. */
+  accept: string
   causes: Factor[]
 }
 

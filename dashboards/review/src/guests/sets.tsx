@@ -32,7 +32,7 @@ function Drifting({ set, guest, toList }: { set: ChangeSet; guest: Guest | undef
           </span>
         )}
       </p>
-      <Command text={`abidrift accept --change-set ${set.id} --reason "…"`} name={`the command that accepts ${set.guests === 1 ? 'it' : 'them all'}`} />
+      <Command text={set.accept} name={`the command that accepts ${set.guests === 1 ? 'it' : 'them all'}`} />
     </li>
   )
 }
