@@ -73,6 +73,16 @@ class Alerts(Listed):
         self.assertEqual(abidrift("alert", "list", "db-1", store=self.store).stdout, "no alert was raised\n")
         self.assertEqual(abidrift("alert", "list", "db-1", "--quiet", store=self.store).stdout, "")
 
+    def test_one_that_is_damaged_says_so(self):
+        """A row of nothing but dashes is passed over."""
+        for n, broken in enumerate(("{broken", "null", "[]", "")):
+            self.query("INSERT INTO alerts (id, at, json, guest) VALUES (?, ?, ?, ?)", f"b{n}", time.time_ns(), broken, UUID)
+        damaged = self.list()[-4:]
+        for alert in damaged:
+            self.assertEqual((alert["type"], alert["severity"], alert["guest"]["id"], alert["changes"]), (None, None, UUID, 0))
+            self.assertIn("cannot be read", alert["summary"])
+        self.assertRegex(abidrift("alert", "list", store=self.store).stdout, rf"(?m){UUID} .*cannot be read: the store is damaged")
+
     def test_wrong_words_are_one_clear_line(self):
         for args, said in ((["list", "nobody"], "known as nobody"), (["list", "--since", "soon"], "--since soon"), (["lst"], "alert list"), (["list", "a", "b"], 'nothing to do with "b"'),
                            (["list", "--set", "syslog.enable=on"], "--set"), (["test", "stdout", "--since", "1h"], "--since")):

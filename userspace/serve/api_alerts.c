@@ -12,6 +12,7 @@
 /* What is read at once where all are asked for. */
 #define ALL_LIMIT 1000
 #define ALL_CHARACTERS (4 << 20)
+#define UNREADABLE "what this alert told cannot be read: the store is damaged there"
 
 static json_t *fates_json(struct store *s, int64_t row)
 {
@@ -43,15 +44,17 @@ static json_t *about(const json_t *alert, const char *guest)
 
 static json_t *alert_one(struct store *s, const struct store_alert *a)
 {
-	json_t *alert = json_stored(a->json), *sinks = fates_json(s, a->row), *one = NULL;
+	json_t *alert = json_stored(a->json), *sinks = fates_json(s, a->row), *one = NULL, *summary;
 
+	summary = json_is_object(alert) ? member(alert, "summary") : json_string(UNREADABLE);
 	if (alert && sinks)
 		one = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:I, s:o, s:O}", "id", json_text(a->id), "at", json_time(a->at), "type",
 				member(alert, "type"), "host", member(alert, "host"), "guest", about(alert, a->guest), "severity", member(alert, "severity"),
-				"verdict", member(alert, "verdict"), "summary", member(alert, "summary"), "changes",
+				"verdict", member(alert, "verdict"), "summary", json_incref(summary), "changes",
 				(json_int_t)json_array_size(json_object_get(alert, "changes")), "change_set", member(alert, "change_set"), "sinks", sinks);
 	json_decref(alert);
 	json_decref(sinks);
+	json_decref(summary);
 	return one;
 }
 

@@ -249,10 +249,11 @@ export interface History {
 export interface Alert {
   id: string
   at: string
-  type: 'drift' | 'resolved' | 'loss' | 'blind' | 'store' | 'test'
+  /** Null, as the severity: it cannot be read any more, and the summary says so. */
+  type: 'drift' | 'resolved' | 'loss' | 'blind' | 'store' | 'test' | null
   host: string | null
   guest: { id: string; uuid: string | null; name: string | null } | null
-  severity: Severity
+  severity: Severity | null
   verdict: Verdict | null
   summary: string
   /** How many. */

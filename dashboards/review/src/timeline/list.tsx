@@ -36,7 +36,7 @@ function factorsOf(e: Event): Factor[] {
 function What({ h }: { h: Happening }) {
   return (
     <>
-      <strong>{KINDS[h.kind]}</strong> {h.alert && h.alert.type !== 'drift' && <>({h.alert.type}) </>}
+      <strong>{KINDS[h.kind]}</strong> {h.alert?.type && h.alert.type !== 'drift' && <>({h.alert.type}) </>}
       {h.severity && <SeverityTag severity={h.severity} verdict={h.alert?.verdict ?? null} />}
       {h.kind === 'drift' && <> {count(h.event?.changes?.length ?? 0, 'change')}</>}
     </>
