@@ -93,12 +93,11 @@ static json_t *accept_json(struct store *s, const struct side *from, const struc
 static int add_words(struct store *s, const struct side *from, const struct side *to, json_t *model)
 {
 	json_t *blames = told_json(model), *accept = blames ? accept_json(s, from, to, model, blames) : NULL;
+	bool set = accept && json_object_set(model, "blames", blames) >= 0 && json_object_set(model, "accept", accept) >= 0;
 
-	if (!accept) {
-		json_decref(blames);
-		return -ENOMEM;
-	}
-	return json_object_set_new(model, "blames", blames) < 0 || json_object_set_new(model, "accept", accept) < 0 ? -ENOMEM : 0;
+	json_decref(blames);
+	json_decref(accept);
+	return set ? 0 : -ENOMEM;
 }
 
 /* Puts the sides before what was found, and says the result. Takes over diff. */
