@@ -19,7 +19,7 @@ import unittest
 import urllib.parse
 
 import dmi
-from harness import ABIDRIFT, ROOT, SETTLE, Live, Process, abidrift, wait_for
+from harness import ABIDRIFT, BUILD, ROOT, SETTLE, Live, Process, abidrift, wait_for
 from prom import free_port
 from test_cli import LEAVES_MORE, OTHER, QUICK, UUID, Cli, drifted
 from traces import ACPI, CPUID, MEMORY, RSDP, SMBIOS, SMBIOS_ENTRY, SMBIOS_TABLE, TABLE, Reader, Trace, life, read_memory, without
@@ -386,6 +386,48 @@ class Hostile(Exported):
         self.assertIn(f"/api/v1/guests/{quoted}", set(told["answers"]))
         side = "guest%3A" + quoted if re.search("[@/]|^(guest|sha256):", guest["id"]) else quoted
         self.assertIn(f"/api/v1/diff?from={side}", set(told["answers"]))
+
+
+class Paths(Exported):
+    """A report's answers stand under the paths that the page asks: where one rule of these is in C and another in TypeScript, a view of a
+    guest with an odd name is empty."""
+    NAMES = ["web-1", "a@2", "a@baseline", "a/b", "guest:web", "sha256:ab", "-it's (1)!*~_.", "q?a=b&c#d+e%41", "\u00e9\u2028\U0001f600", "guest", "sha256"]
+    ASKED = """
+        import { paths } from './src/api'
+        import { sideOf } from './src/url'
+        const asked = (id) => {
+            const now = sideOf(id), first = sideOf(id, 1), second = sideOf(id, 2), baseline = sideOf(id, 'baseline')
+            const pairs = [[now], [first, second], [first, now], [second, now], [baseline, second]]
+            return [paths.guests(), paths.guest(id), paths.guest(id, 1), paths.guest(id, 2), paths.history(id), paths.alerts(id),
+                    ...pairs.flatMap(([from, to]) => [paths.diff(from, to), paths.diffText(from, to)])]
+        }
+        console.log(JSON.stringify(JSON.parse(process.argv[2]).map(asked)))
+    """
+    replay_code = 1
+
+    def asked(self, ids):
+        """By the page's own source, bundled as the build does it."""
+        page = os.path.join(BUILD, "review")
+        if "serve.page" not in self.json("version")["features"]:
+            self.skipTest("this build is without the page")
+        script = self.folder.file("asked.js")
+        subprocess.run([os.path.join(page, "node_modules", ".bin", "esbuild"), "--bundle", "--loader=ts", "--platform=node", "--log-level=warning", "--outfile=" + script,
+                        "--banner:js=globalThis.document = { getElementById: () => null }"], input=self.ASKED, text=True, cwd=page, check=True)
+        return json.loads(subprocess.run(["node", script, json.dumps(ids)], capture_output=True, text=True, check=True).stdout)
+
+    def test_they_are_what_the_page_asks_whatever_the_guest_is_called(self):
+        t = Trace()
+        t.synced()
+        for vm, name in enumerate(self.NAMES, 1):
+            life(t, vm, name, leaves=LEAVES_MORE)
+            t.gone(vm)
+            life(t, vm + 100, name, leaves=without(LEAVES_MORE, 1, 2, 20))
+        self.env["ABIDRIFT_STORE"] = self.store(t)
+        self.assertEqual(sorted(g["id"] for g in self.json("ls")["guests"]), sorted(self.NAMES))
+        for name, asked in zip(self.NAMES, self.asked(self.NAMES)):
+            page = self.read(self.export("guest:" + name), "report.html").decode()
+            text, = re.findall(r'<script type="application/json" id="answers">(.*?)</script>', page, re.S)
+            self.assertEqual(sorted(json.loads(text)["answers"]), sorted(asked), name)
 
 
 class OddTables(Exported):
