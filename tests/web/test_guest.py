@@ -109,7 +109,7 @@ class States(Store):
         page.go(guest("alias"))
         self.assertIn("Learning", page.text())
         self.assertIn("No fingerprint yet", page.text())
-        self.assertEqual(page.count("a[download]"), 0)
+        self.assertEqual(page.count("a[download]"), 1)
 
     def test_one_that_ended_is_not_said_to_run(self):
         text = self.open(guest("ended")).text()
