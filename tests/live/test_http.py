@@ -219,7 +219,9 @@ class Answers(Served):
                                    ("/api/v1/guests/1111", 409, "ambiguous"), ("/api/v1/diff", 400, "from is missing"),
                                    ("/api/v1/diff?from=young", 200, None), ("/api/v1/diff?from=sha256:zz", 400, "digest"),
                                    ("/api/v1/history?sinse=2026-01-01", 400, "sinse"), ("/api/v1/history?since=soon", 400, "soon"),
-                                   ("/api/v1/history?guest=a&guest=b", 400, "twice"), ("/api/v1/guests/a%00b", 400, "target"),
+                                   ("/api/v1/history?guest=a&guest=b", 400, "twice"), ("/api/v1/history?guest=", 400, '"guest" is empty'),
+                                   ("/api/v1/alerts?guest", 400, '"guest" is empty'), ("/api/v1/diff?from=", 400, '"from" is empty'),
+                                   ("/api/v1/diff?from=web-1&to=", 400, '"to" is empty'), ("/api/v1/guests/a%00b", 400, "target"),
                                    ("/api/v1/guests/%0d%0aSet-Cookie:%20x", 404, "Set-Cookie"), ("/api/v1/guests/%zz", 400, "target"),
                                    ("/" + "a" * 5000, 414, "too long")):
             answer = s.ask(path)

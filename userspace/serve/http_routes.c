@@ -352,12 +352,14 @@ static bool taken(const struct http_route *route, const char *name)
 	return false;
 }
 
-/* A name that is mistyped must not widen what was asked for. */
+/* A name that is mistyped, or a script's variable that is empty, must not widen what was asked for. */
 static int args_check(const struct http_route *route, const struct http_target *t, struct error *e)
 {
 	for (size_t i = 0; i < t->arg_count; i++) {
 		if (!taken(route, t->args[i].name))
 			return error_set(e, EINVAL, "%s takes no parameter \"%.60s\"", route->path, t->args[i].name);
+		if (!*t->args[i].value)
+			return error_set(e, EINVAL, "the parameter \"%.60s\" is empty", t->args[i].name);
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(t->args[k].name, t->args[i].name))
 				return error_set(e, EINVAL, "the parameter \"%.60s\" is there twice", t->args[i].name);
