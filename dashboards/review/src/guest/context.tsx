@@ -12,7 +12,7 @@ export function ContextTable({ context, params }: { context: Record<string, stri
       <Fold id="context" open={openOf(params, 'more')} where="more" summary={`What the host was, and how the VMM was started: ${factors.length} factors`}>
         {() => (
           <Wide name="List of factors">
-            <table>
+            <table class="stack">
               <caption class="faint">None of it is the guest's ABI. It is what changes of it are explained by.</caption>
               <thead>
                 <tr>

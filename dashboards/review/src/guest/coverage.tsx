@@ -27,7 +27,7 @@ export function CoverageTable({ show, params }: { show: Show; params: Params }) 
       >
         {() => (
           <Wide name="List of facets and their coverage">
-            <table>
+            <table class="stack">
               <caption class="faint">complete: all of it. witnessed: what the guest asked for. none: nothing.</caption>
               <thead>
                 <tr>
@@ -41,11 +41,11 @@ export function CoverageTable({ show, params }: { show: Show; params: Params }) 
                 {show.facets.map((f) => (
                   <tr key={f.facet}>
                     <th scope="row">{f.facet}</th>
-                    <td>
+                    <td data-label={moved ? `revision ${show.revision}` : undefined}>
                       <CoverageTag coverage={f.coverage} />
                     </td>
                     {moved && (
-                      <td>
+                      <td data-label="now">
                         <CoverageTag coverage={now[f.facet] ?? 'none'} />
                       </td>
                     )}

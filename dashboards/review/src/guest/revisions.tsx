@@ -31,7 +31,7 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
     <section aria-labelledby="revisions">
       <h2 id="revisions">Revisions</h2>
       <Wide name="List of revisions">
-        <table class="revisions">
+        <table class="revisions stack">
           <caption class="faint">Fingerprints that are kept, newest first. Choose two to compare.</caption>
           <thead>
             <tr>
@@ -47,19 +47,19 @@ export function Revisions({ show, revisions, params }: { show: Show; revisions: 
           <tbody>
             {shown.map((r) => (
               <tr key={r.revision} aria-current={r.revision === show.revision ? 'true' : undefined}>
-                <td>
+                <td data-label="from">
                   <input type="radio" name="a" aria-label={`From revision ${r.revision}`} checked={r.revision === a} onChange={() => change({ a: r.revision })} />
                 </td>
-                <td>
+                <td data-label="to">
                   <input type="radio" name="b" aria-label={`To revision ${r.revision}`} checked={r.revision === b} onChange={() => change({ b: r.revision })} />
                 </td>
-                <th scope="row">
+                <th scope="row" data-label="revision">
                   {isHeld(paths.guest(guest.id, r.revision)) ? <a href={guestLink(guest.id, { rev: r.revision })}>{r.revision}</a> : r.revision}
                 </th>
                 <td>
                   <When at={r.at} />
                 </td>
-                <td>{r.boot}</td>
+                <td data-label="boot">{r.boot}</td>
                 <td>
                   <Digest digest={r.digest} of={`revision ${r.revision}`} />
                 </td>
