@@ -93,8 +93,6 @@ static int find(struct export_work *w, const char *guest, struct error *e)
 	if (err >= 0 && store_instances(w->store, w->now.guest.row, &w->instances, &w->instance_count) < 0)
 		err = error_set(e, EIO, "%s", store_error(w->store));
 	if (err >= 0)
-		err = api_guests_of(w->store, &w->now.guest, w->rules->at, &w->list, e);
-	if (err >= 0)
 		export_side_put(&side, w->id, EXPORT_NOW);
 	if (err >= 0)
 		err = buffer_failed(&side) ? error_set(e, ENOMEM, "out of memory") : api_history_newest(w->store, side.data, &part, &w->history, e);
@@ -235,12 +233,17 @@ static void report_add(struct export_work *w)
 int api_export(struct store *s, const char *guest, const struct api_rules *rules, struct export *ret, struct error *e)
 {
 	struct export x = EXPORT_INIT;
-	struct export_work w = { .store = s, .rules = rules, .now = SIDE_INIT, .files = EXPORT_FILES_INIT, .report = EXPORT_REPORT_INIT, .made = &x };
+	struct api_rules then = *rules;
+	struct export_work w = { .store = s, .rules = &then, .now = SIDE_INIT, .files = EXPORT_FILES_INIT, .report = EXPORT_REPORT_INIT, .made = &x };
 	bool own = store_begin(s) >= 0;
 	int err = find(&w, guest, e);
 
 	if (err >= 0)
 		err = as_of(&w, e);
+	/* Rules end, and monitors have been silent for long, by the clock. */
+	then.at = w.as_of;
+	if (err >= 0)
+		err = api_guests_of(s, &w.now.guest, w.as_of, &w.list, e);
 	if (err >= 0) {
 		/* In this order for who reads the texts: what is wrong, what happened, and all that there is. */
 		export_baseline_now_add(&w);

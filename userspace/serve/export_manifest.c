@@ -54,6 +54,24 @@ static json_t *hosts_json(const struct export_work *w)
 	return hosts;
 }
 
+/* When the monitor of each of its hosts last spoke: until then, nothing else happened to the guest. */
+static json_t *reported_json(const struct export_work *w)
+{
+	json_t *reported = json_array();
+	struct store_status *items = NULL;
+	size_t count = 0;
+
+	store_statuses(w->store, &items, &count);
+	for (size_t i = 0; i < count; i++)
+		for (size_t k = 0; k < w->instance_count; k++)
+			if (!strcmp(items[i].host, w->instances[k].host)) {
+				json_array_append_new(reported, json_pack("{s:o, s:o}", "host", json_text(items[i].host), "at", json_time(items[i].at)));
+				break;
+			}
+	store_statuses_free(items, count);
+	return reported;
+}
+
 static json_t *files_json(const struct export_files *f)
 {
 	json_t *list = json_array();
@@ -78,9 +96,9 @@ static json_t *manifest_json(const struct export_work *w)
 
 	for (size_t i = 0; i < w->revision_count; i++)
 		json_array_append_new(revisions, json_integer(w->revisions[i]));
-	return json_pack("{s:i, s:s, s:s, s:i, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format", EXPORT_FORMAT, "product", "abidrift",
+	return json_pack("{s:i, s:s, s:s, s:i, s:{s:o, s:o, s:o}, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format", EXPORT_FORMAT, "product", "abidrift",
 			 "version", ABIDRIFT_VERSION, "normaliser", ABI_NORMALISER, "guest", "id", json_text(guest->id), "uuid", json_text(guest->uuid),
-			 "name", json_text(guest->name), "hosts", hosts_json(w), "as_of", json_time(w->as_of), "baseline", marked(w, "baseline"),
+			 "name", json_text(guest->name), "hosts", hosts_json(w), "reported", reported_json(w), "as_of", json_time(w->as_of), "baseline", marked(w, "baseline"),
 			 "current", marked(w, "current"), "revisions", revisions, "files", files_json(&w->files), "left_out",
 			 w->files.left_out ? json_incref(w->files.left_out) : json_array());
 }
