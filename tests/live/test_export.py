@@ -10,7 +10,10 @@ import http.client
 import json
 import os
 import re
+import resource
 import shutil
+import signal
+import sqlite3
 import sqlite3
 import struct
 import subprocess
@@ -189,6 +192,37 @@ class Drifted(Exported):
         self.assertIn("-o FILE", self.error("export", "web-1"))
         self.assertIn("Is a directory", self.error("export", "web-1", "-o", self.folder.path))
         self.assertEqual(sorted(os.listdir(self.folder.path)), files)
+
+    def test_a_link_stays_and_what_it_leads_to_is_written(self):
+        target, link = self.folder.file("target"), self.folder.file("link")
+        os.symlink("target", link)
+        self.assertIn("No such file", self.error("export", "web-1", "-o", link))
+        with open(target, "wb"):
+            pass
+        self.run_it("export", "web-1", "-o", link)
+        self.assertEqual((os.readlink(link), self.read(target)[:4]), ("target", bytes.fromhex("28b52ffd")))
+
+    def test_a_signal_leaves_no_half_file(self):
+        path = self.folder.file("x")
+        self.run_it("export", "web-1", "-o", path)
+        size = os.stat(path).st_size
+        os.unlink(path)
+        files = sorted(os.listdir(self.folder.path))
+        # The kernel's own signal, in the middle of the writing.
+        done = subprocess.run([ABIDRIFT, "export", "web-1", "-o", path], env=self.env, capture_output=True,
+                              preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size - 1, size - 1)))
+        self.assertEqual(done.returncode, -signal.SIGXFSZ)
+        self.assertEqual(sorted(os.listdir(self.folder.path)), files)
+
+    def test_it_is_the_same_however_long_the_monitor_has_been_silent(self):
+        with contextlib.closing(sqlite3.connect(self.folder.file("s.db"))) as db, db:
+            at = 1 + max(r[0] for r in db.execute("SELECT MAX(at) FROM events"))
+            db.execute("INSERT OR REPLACE INTO statuses VALUES ('testhost', ?, '{}')", (at,))
+            db.execute("UPDATE instances SET running = 1, ended_at = 0")
+        self.assertTrue(self.json("ls")["stale"])
+        folder = self.export("web-1")
+        self.assertEqual(json.loads(self.read(folder, "guest.json"))["stale"], [])
+        self.assertEqual([r["host"] for r in self.manifest(folder)["reported"]], ["testhost"])
 
     def test_standard_output_that_is_full_or_a_terminal(self):
         with open("/dev/full", "wb") as full:

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,31 +47,97 @@ static int failed(const char *path, int err, struct error *e)
 	return error_set(e, -err, "cannot write %s: %s", path, strerror(-err));
 }
 
+/* Of signals that end a program by default, and that people and systems send. */
+static const int ending[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ };
+
+static const char *volatile unfinished;
+
+static void clean_up(int number)
+{
+	if (unfinished)
+		unlink(unfinished);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+/* Those that are ignored (nohup) stay so. */
+static void ending_catch(const char *path)
+{
+	struct sigaction was, now = { .sa_handler = clean_up };
+
+	sigemptyset(&now.sa_mask);
+	for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+		sigaddset(&now.sa_mask, ending[i]);
+	unfinished = path;
+	for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+		if (sigaction(ending[i], NULL, &was) == 0 && was.sa_handler == SIG_DFL)
+			sigaction(ending[i], &now, NULL);
+}
+
+static void ending_hold(bool held)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+		sigaddset(&set, ending[i]);
+	sigprocmask(held ? SIG_BLOCK : SIG_UNBLOCK, &set, NULL);
+}
+
+static int file_open(struct buffer *temporary)
+{
+	int fd, err;
+
+	/* No signal between the file and that it is known to be there. */
+	ending_hold(true);
+	fd = mkostemp(temporary->data, O_CLOEXEC);
+	err = fd < 0 ? -errno : 0;
+	if (fd >= 0)
+		ending_catch(temporary->data);
+	ending_hold(false);
+	return fd < 0 ? err : fd;
+}
+
 /* It tells much of a guest: its owner alone reads it. It has its name once it is whole and on the disk. */
-static int file_write(const char *path, const struct buffer *data, struct error *e)
+static int file_put(const char *path, const struct buffer *data, struct error *e)
 {
 	struct buffer temporary = BUFFER_INIT;
-	int fd, err = 0;
+	int fd, err;
 
 	buffer_printf(&temporary, "%s.XXXXXX", path);
 	if (buffer_failed(&temporary))
 		return error_set(e, ENOMEM, "out of memory");
-	fd = mkostemp(temporary.data, O_CLOEXEC);
-	if (fd < 0)
-		err = -errno;
+	err = fd = file_open(&temporary);
 	if (fd >= 0) {
 		err = write_all(fd, data);
 		if (err >= 0 && fsync(fd) < 0)
 			err = -errno;
 		if (close(fd) < 0 && err >= 0)
 			err = -errno;
+		ending_hold(true);
 		if (err >= 0 && rename(temporary.data, path) < 0)
 			err = -errno;
 		if (err < 0)
 			unlink(temporary.data);
+		unfinished = NULL;
+		ending_hold(false);
 	}
 	buffer_release(&temporary);
 	return err < 0 ? failed(path, err, e) : 0;
+}
+
+/* A link stays one: what it leads to is written, which has to be there. */
+static int file_write(const char *path, const struct buffer *data, struct error *e)
+{
+	char *real = realpath(path, NULL);
+	int err = real ? 0 : -errno;
+	struct stat st;
+
+	if (!real && lstat(path, &st) == 0 && S_ISLNK(st.st_mode))
+		return failed(path, err, e);
+	err = file_put(real ? real : path, data, e);
+	free(real);
+	return err;
 }
 
 /* A device or a pipe is written to as it is: no file takes its place. */
