@@ -13,7 +13,7 @@ struct buffer;
 void text_escape(struct buffer *out, const char *data, size_t size, bool key);
 /* Undoes text_escape. -EINVAL on a malformed escape. */
 int text_unescape(struct buffer *out, const char *data, size_t size);
-/* For a terminal: control bytes, DEL, C1 controls and invalid UTF-8 become \xHH; valid UTF-8 stays. */
+/* For a terminal: what is no UTF-8, and what would not be seen there (utf8.h), becomes \xHH; other UTF-8 stays. */
 void text_terminal(struct buffer *out, const char *data, size_t size);
 /* Valid UTF-8 for JSON: bytes that are not become U+FFFD. */
 void text_utf8(struct buffer *out, const char *data, size_t size);

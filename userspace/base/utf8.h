@@ -13,7 +13,10 @@
  */
 size_t utf8_next(const char *data, size_t size, uint32_t *ret_code);
 
-/* May be sent to a terminal: no C0 or C1 control, no DEL, no line or paragraph separator, nothing that marks, overrides or isolates the writing direction. */
+/*
+ * May be sent to a terminal, and is seen there: no control, no line or paragraph separator, nothing that marks or turns the writing
+ * direction, has no width, or is a space other than U+0020. In a name these are somebody's trick or mistake.
+ */
 bool utf8_printable(uint32_t code);
 
 #endif
