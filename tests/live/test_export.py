@@ -574,14 +574,19 @@ class Tables(Exported):
         for n in ("1", "2"):
             folder = os.path.join(self.top, "revisions", n, "acpi")
             names = sorted(os.listdir(folder))
-            self.assertTrue({"rsdp.dat", "dsdt.dat", "facp.dat", "facs.dat", "apic.dat"} <= set(names))
+            self.assertTrue({"rsdp.bin", "dsdt.dat", "facp.dat", "facs.dat", "apic.dat"} <= set(names))
             for name in names:
                 data = self.read(folder, name)
                 self.assertIn(data, parts, name)
-                if name != "rsdp.dat":
+                if name == "rsdp.bin":
+                    self.assertEqual(data[:8], b"RSD PTR ")
+                else:
                     self.assertTrue(data[:4].decode().lower() == re.sub(r"\d*\.dat", "", name))
                     done = subprocess.run(["iasl", "-d", os.path.join(folder, name)], capture_output=True, text=True)
                     self.assertTrue(os.path.exists(os.path.join(folder, name[:-4] + ".dsl")), name + done.stdout + done.stderr)
+            # As the archive's own README.txt says.
+            done = subprocess.run(["sh", "-c", "iasl -d *.dat"], cwd=folder, capture_output=True, text=True)
+            self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
             with open(os.path.join(folder, "dsdt.dsl")) as f:
                 self.assertIn("DefinitionBlock", f.read())
 

@@ -115,13 +115,15 @@ static void table_add(const struct raw *r, char (*names)[SIGNATURE_BYTES + 1], s
 static void acpi_add(const struct raw *r)
 {
 	char names[ACPI_TABLES_MAX + 1][SIGNATURE_BYTES + 1];
+	struct buffer root = BUFFER_INIT;
 	struct acpi_table table;
 	const uint8_t *rsdp;
 	size_t bytes, cursor = 0, count = 0;
 
 	if (acpi_rsdp(r->facts, &rsdp, &bytes)) {
-		signature_name("RSDP", SIGNATURE_BYTES, names[count]);
-		table_add(r, names, count++, rsdp, bytes, "the root pointer of the ACPI tables");
+		/* No table: iasl refuses it. */
+		buffer_append(&root, rsdp, bytes);
+		add(r, "acpi/rsdp.bin", "where the guest finds the ACPI tables (RSDP): their root pointer, which is no table", &root);
 	}
 	while (count <= ACPI_TABLES_MAX && acpi_table_next(r->facts, &cursor, &table)) {
 		signature_name(table.signature, SIGNATURE_BYTES, names[count]);
