@@ -75,7 +75,7 @@ static int set_new(struct store *s, const struct store_turn *turn, struct sum *s
 		sum->severity = changes_severity(changes);
 	if (changes_verdict(changes) > sum->verdict)
 		sum->verdict = changes_verdict(changes);
-	set = change_set_json(diff, turn->change_set);
+	set = change_set_json(diff, turn->change_set, CHANGE_SET_COLUMNS_NARROW);
 	json_decref(diff);
 	if (!set || json_object_set_new(set, "guests", json_array()) < 0 || json_array_append_new(sum->sets, set) < 0)
 		return -ENOMEM;

@@ -171,6 +171,24 @@ static void a_headline_says_how_many_and_since_when(void **state)
 	headline_is(1, BY("a", "violation", CAUSE("host", "\"node1\"", "\"node2\"")), "1 guest, 1 change, since the host went from node1 to node2");
 }
 
+/* What the page tells of a set: what it breaks, and whole parts of what changed. */
+static void a_set_says_what_it_breaks(void **state)
+{
+	(void)state;
+	json_t *diff = diff_of(OEM "," OEM_APIC "," BY("a", "violation", KERNEL)), *set;
+	const char *summary;
+
+	assert_int_equal(json_object_set_new(diff, "result", json_string("drift")), 0);
+	assert_int_equal(json_object_set_new(json_array_get(json_object_get(diff, "changes"), 0), "impact", json_string("Windows may ask for its licence again.")), 0);
+	set = change_set_json(diff, "feed", CHANGE_SET_COLUMNS);
+	summary = json_string_value(json_object_get(set, "summary"));
+	assert_non_null(summary);
+	assert_non_null(strstr(summary, " Impact: "));
+	assert_int_equal(summary[strlen(summary) - 1], '.');
+	json_decref(set);
+	json_decref(diff);
+}
+
 /* Nobody may think that a known cause explains all. */
 static void a_headline_blames_nothing_for_what_has_no_known_cause(void **state)
 {
@@ -212,6 +230,7 @@ int main(void)
 		cmocka_unit_test(what_is_suppressed_counts_for_nothing),
 		cmocka_unit_test(no_value_passes_for_another),
 		cmocka_unit_test(what_people_write_is_checked),
+		cmocka_unit_test(a_set_says_what_it_breaks),
 		cmocka_unit_test(a_headline_says_how_many_and_since_when),
 		cmocka_unit_test(a_headline_blames_nothing_for_what_has_no_known_cause),
 		cmocka_unit_test(causes_are_those_of_the_worst_changes_each_once),

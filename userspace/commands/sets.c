@@ -6,6 +6,8 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
 #include "userspace/commands/output.h"
+#include "userspace/drift/change_set.h"
+#include "userspace/drift/words.h"
 
 /* So many digits tell the sets of one store apart; where they do not, all are shown. */
 #define DIGITS_SHORT 8
@@ -30,7 +32,7 @@ void sets_text(const json_t *sets, struct buffer *out)
 
 	json_array_foreach(sets, i, set) {
 		json_int_t guests = json_integer_value(json_object_get(set, "guests")), changes = json_integer_value(json_object_get(set, "changes"));
-		const char *id = output_string(set, "id");
+		const char *id = output_string(set, "id"), *summary = output_string(set, "summary");
 
 		if (guests < 2 || !id)
 			continue;
@@ -39,7 +41,7 @@ void sets_text(const json_t *sets, struct buffer *out)
 			buffer_string(out, "change: ");
 		else
 			buffer_printf(out, "%lld changes: ", (long long)changes);
-		output_member(out, set, "summary");
+		words_cut(summary ? summary : "", CHANGE_SET_COLUMNS_NARROW, out);
 		buffer_string(out, " (");
 		if (output_string(set, "verdict")) {
 			output_member(out, set, "verdict");

@@ -14,8 +14,6 @@
 #include "userspace/fingerprint/fingerprint.h"
 
 #define HEADLINE_COLUMNS 160
-/* Cause and changes; what they break is said where one guest is looked at. */
-#define SUMMARY_COLUMNS 110
 
 /* Factors that are the same for all guests of a host, so that their values tell one upgrade from the next. */
 #define HOST_SIDE "vmm.*|kernel*|kvm.*|host_cpu*|microcode|firmware.*"
@@ -223,14 +221,14 @@ static const char *after_head(const char *summary, const char *verdict, const ch
 	return summary;
 }
 
-json_t *change_set_json(const json_t *diff, const char *id)
+json_t *change_set_json(const json_t *diff, const char *id, size_t columns)
 {
 	const json_t *changes = json_object_get(diff, "changes");
 	const char *verdict = verdict_name(changes_verdict(changes)), *severity = severity_name(changes_severity(changes));
 	struct buffer summary = BUFFER_INIT;
 	json_t *set = NULL;
 
-	drift_summary(diff, SUMMARY_COLUMNS, &summary);
+	drift_summary(diff, columns, &summary);
 	if (!buffer_failed(&summary))
 		set = json_pack("{s:s, s:I, s:s?, s:s, s:s}", "id", id, "changes", (json_int_t)changes_count(changes), "verdict", verdict, "severity",
 				severity, "summary", after_head(summary.size ? summary.data : "", verdict, severity));

@@ -28,8 +28,12 @@ int change_set_mark(json_t *diff);
 /* Is this how the id of a set begins, written by a person? */
 bool change_set_prefix_valid(const char *text);
 
-/* {"id","changes","verdict","severity","summary"} of the drift of one of its guests. NULL: out of memory. */
-json_t *change_set_json(const json_t *diff, const char *id);
+/* {"id","changes","verdict","severity","summary"} of the drift of one of its guests, the summary of so many columns at most. NULL: out of memory. */
+json_t *change_set_json(const json_t *diff, const char *id, size_t columns);
+/* Cause and changes. */
+#define CHANGE_SET_COLUMNS_NARROW 110
+/* And what they break; there is room for whole parts. */
+#define CHANGE_SET_COLUMNS 400
 
 /*
  * "412 guests, the same 3 changes, since the kernel went from 6.1.0-18 to 6.12.9": one line about so many guests that drift as this one,

@@ -25,7 +25,7 @@ static int set_json(struct store *s, const struct store_change_set *set, json_t 
 		return error_set(e, -err, "%s", store_error(s));
 	diff = json_stored(text);
 	free(text);
-	one = change_set_json(diff, set->id);
+	one = change_set_json(diff, set->id, CHANGE_SET_COLUMNS);
 	if (one && json_object_set_new(one, "guests", json_integer((json_int_t)set->guests)) >= 0 &&
 	    json_object_set_new(one, "headline", change_set_headline(diff, set->guests)) >= 0 &&
 	    json_object_set_new(one, "since", json_time(set->since)) >= 0 &&
