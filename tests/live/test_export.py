@@ -481,7 +481,7 @@ class OddTables(Exported):
         names = sorted(os.listdir(os.path.join(folder, "revisions", "1", "acpi")))
         self.assertEqual(len(names), len(tables) + 1)
         for name in names:
-            self.assertRegex(name, r"^[a-z0-9_]{4}\d*\.dat$")
+            self.assertRegex(name, r"^(rsdp\.bin|[a-z0-9_]{4}\d*\.dat)$")
         self.assertEqual(sorted(self.read(folder, "revisions", "1", "acpi", name) for name in names), sorted([b"RSD PTR " + bytes(12)] + [data for _, data in tables]))
 
 
