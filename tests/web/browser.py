@@ -191,3 +191,22 @@ class Views(unittest.TestCase):
 
     def json(self, *args):
         return json.loads(self.run_cli(*args, "--json"))
+
+
+class Replayed(Views):
+    """The same on a store that is made by replay of trace(), which neither needs nor disturbs a guest; `store` and `origin` are the class's."""
+    @classmethod
+    def trace(cls):
+        raise NotImplementedError
+
+    @classmethod
+    def setUpClass(cls):
+        installed()
+        folder = Folder()
+        cls.addClassCleanup(folder.close)
+        cls.store = "sqlite:" + folder.file("s.db")
+        abidrift("replay", cls.trace().write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=cls.store, ok=(0, 1, 3))
+        server = Server(cls.store)
+        cls.addClassCleanup(server.stop)
+        cls.origin = server.origin
+        super().setUpClass()

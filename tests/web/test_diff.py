@@ -8,8 +8,7 @@ import sys
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from browser import Server, Views, installed  # noqa: E402
-from harness import Folder, abidrift  # noqa: E402
+from browser import Replayed, Server  # noqa: E402
 from traces import LEAVES, Trace, life, without  # noqa: E402
 
 WEB, OTHER = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555"
@@ -26,24 +25,16 @@ def link(**params):
     return "#/diff?" + urllib.parse.urlencode({k.rstrip("_"): v for k, v in params.items()})
 
 
-class Comparison(Views):
+class Comparison(Replayed):
     @classmethod
-    def setUpClass(cls):
-        installed()
-        folder = Folder()
-        cls.addClassCleanup(folder.close)
-        cls.store = "sqlite:" + folder.file("s.db")
+    def trace(cls):
         t = Trace()
         t.synced()
         life(t, 1, "web-1", WEB, MORE)
         t.gone(1)
         life(t, 2, "web-1", WEB, without(MORE, 1, ECX, SSE4_2), args=("-cpu", "qemu64,-sse4.2"))
         life(t, 3, "db-1", OTHER, {**without(MORE, 1, ECX, SSE4_2), (7, 0): (0, 0x20, 0, 0)}, memory=0x7000000)
-        abidrift("replay", t.write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=cls.store, ok=(0, 1, 3))
-        server = Server(cls.store)
-        cls.addClassCleanup(server.stop)
-        cls.origin = server.origin
-        super().setUpClass()
+        return t
 
     def params(self, page):
         return dict(urllib.parse.parse_qsl(page.hash().partition("?")[2]))

@@ -7,8 +7,7 @@ import sys
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from browser import Server, Views, installed  # noqa: E402
-from harness import Folder, abidrift  # noqa: E402
+from browser import Replayed  # noqa: E402
 from traces import LEAVES, Trace, life, without  # noqa: E402
 
 WEB, OTHER = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555"
@@ -46,24 +45,16 @@ def link(**params):
     return "#/diff?" + urllib.parse.urlencode({k.rstrip("_"): v for k, v in params.items()})
 
 
-class Faults(Views):
+class Faults(Replayed):
     @classmethod
-    def setUpClass(cls):
-        installed()
-        folder = Folder()
-        cls.addClassCleanup(folder.close)
-        cls.store = "sqlite:" + folder.file("s.db")
+    def trace(cls):
         t = Trace()
         t.synced()
         life(t, 1, "web-01", WEB)
         t.gone(1)
         life(t, 2, "web-01", WEB, without(LEAVES, 1, ECX, SSE4_2), memory=0x7000000)
         life(t, 3, AWKWARD, OTHER)
-        abidrift("replay", t.write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=cls.store, ok=(0, 1, 3))
-        server = Server(cls.store)
-        cls.addClassCleanup(server.stop)
-        cls.origin = server.origin
-        super().setUpClass()
+        return t
 
     def asked(self, page):
         """From now on: every path that the page asks for."""

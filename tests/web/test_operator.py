@@ -7,8 +7,8 @@ import sys
 import urllib.parse
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from browser import Server, Views, installed  # noqa: E402
-from harness import ABIDRIFT, Folder, abidrift  # noqa: E402
+from browser import Replayed, installed  # noqa: E402
+from harness import ABIDRIFT, Folder  # noqa: E402
 from traces import LEAVES, Trace, life, without  # noqa: E402
 
 WEB, OTHER, NEW = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555", "33333333-2222-3333-4444-555555555555"
@@ -23,13 +23,9 @@ def compare(from_, to=None, **params):
     return "#/diff?" + urllib.parse.urlencode({k: v for k, v in {"from": from_, "to": to, **params}.items() if v})
 
 
-class Operator(Views):
+class Operator(Replayed):
     @classmethod
-    def setUpClass(cls):
-        installed()
-        folder = Folder()
-        cls.addClassCleanup(folder.close)
-        cls.store = "sqlite:" + folder.file("s.db")
+    def trace(cls):
         t = Trace()
         t.synced()
         life(t, 1, "web-1", WEB, MORE)
@@ -39,11 +35,7 @@ class Operator(Views):
         t.boot(4, 1)
         t.cpuid(4, 1, MORE)
         life(t, 3, "db-1", OTHER, {**LESS, (7, 0): (0, 0x20, 0, 0)}, memory=0x7000000)
-        abidrift("replay", t.write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=cls.store, ok=(0, 1, 3))
-        server = Server(cls.store)
-        cls.addClassCleanup(server.stop)
-        cls.origin = server.origin
-        super().setUpClass()
+        return t
 
     def judged(self, *judgements):
         """The diff of web-1, with such changes: (verdict, severity, impact)."""
