@@ -167,6 +167,11 @@ const char *collector_notes(const struct collector *c)
 	return kernel_notes(c->kernel);
 }
 
+double collector_load_ms(const struct collector *c)
+{
+	return kernel_load_ms(c->kernel);
+}
+
 bool collector_pinned(const struct collector *c)
 {
 	return kernel_pinned(c->kernel);

@@ -36,6 +36,8 @@ struct collector_options {
 int collector_open(const struct collector_options *options, struct collector **ret, struct error *e);
 /* What people should know of the kernel side's pins: lines, "" = nothing. Valid as long as c. */
 const char *collector_notes(const struct collector *c);
+/* As kernel_load_ms. */
+double collector_load_ms(const struct collector *c);
 /* The kernel side goes on once c is gone. */
 bool collector_pinned(const struct collector *c);
 /* Runs until stop, once. 0, or -errno with e. *ret_records: how many were written (record). */

@@ -580,6 +580,13 @@ class Usage(Cli):
         self.assertEqual([f["facet"] for f in d["facets"]], FACETS)
         self.assertIn("release", d["kernel"])
         self.assertIsInstance(d["ok"], bool)
+        # What was loaded took time; where nothing was, there is none to tell.
+        took = d["kernel"]["load_ms"]
+        if d["kernel"]["loaded"]:
+            self.assertGreater(took, 0)
+            self.assertIn("\nprograms  loaded and attached in ", self.run_it("doctor").out)
+        else:
+            self.assertIsNone(took)
 
     @unittest.skipUnless(os.geteuid() == 0 and os.path.exists("/dev/kvm"), "needs root and /dev/kvm")
     def test_doctor_says_what_hides_the_memory_of_guests(self):

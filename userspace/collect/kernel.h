@@ -33,6 +33,8 @@ const char *kernel_notes(const struct kernel *k);
  * one that was left behind. A descriptor to keep open, or -1: there is nothing to hold.
  */
 int kernel_pins_hold(const char *folder);
+/* How long it took, from opening the object until all was attached and (where it is) pinned: milliseconds of wall clock. */
+double kernel_load_ms(const struct kernel *k);
 /* The kernel side goes on without us. */
 bool kernel_pinned(const struct kernel *k);
 

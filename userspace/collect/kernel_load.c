@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/sysinfo.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/btf.h>
@@ -399,9 +400,18 @@ static void taken_over(struct kernel *k)
 	k->litter = true;
 }
 
+static double now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
 int kernel_new(const struct kernel_options *options, struct kernel **ret, struct error *e)
 {
 	static const struct kernel_options none;
+	const double begun_ms = now_ms();
 	libbpf_print_fn_t before;
 	struct kernel *k;
 	int r;
@@ -439,6 +449,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 		return r;
 	}
 	k->iterates_one = true;
+	k->load_ms = now_ms() - begun_ms;
 	*ret = k;
 	return 0;
 }
@@ -459,6 +470,11 @@ void kernel_free(struct kernel *k)
 const char *kernel_notes(const struct kernel *k)
 {
 	return k->notes.data && !buffer_failed(&k->notes) ? k->notes.data : "";
+}
+
+double kernel_load_ms(const struct kernel *k)
+{
+	return k->load_ms;
 }
 
 bool kernel_pinned(const struct kernel *k)

@@ -34,6 +34,7 @@ struct kernel {
 	char reasons[PROGRAMS][KERNEL_REASON_BYTES];
 	bool refused[PROGRAMS]; /* by this kernel, for good */
 	bool kvm_there;         /* when it was last attached to */
+	double load_ms;
 	uint32_t ring_bytes;
 	bool iterates_one; /* the kernel restricts an iterator to one process (6.1+) */
 

@@ -201,6 +201,12 @@ static void parameters_of(const char *module, json_t *parameters)
 		closedir(folder);
 }
 
+/* Tenths are enough. */
+static json_t *load_ms(const struct host *h)
+{
+	return h->kernel ? json_real((double)(long)(kernel_load_ms(h->kernel) * 10 + 0.5) / 10) : json_null();
+}
+
 static json_t *kernel_json(const struct host *h)
 {
 	static const char *const modules[] = { "kvm", "kvm_intel", "kvm_amd" };
@@ -210,9 +216,9 @@ static json_t *kernel_json(const struct host *h)
 	uname(&name);
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		parameters_of(modules[i], parameters);
-	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o}", "release", json_text(name.release), "version", json_text(name.version),
+	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o}", "release", json_text(name.release), "version", json_text(name.version),
 			 "machine", json_text(name.machine), "btf", access(KERNEL_BTF, R_OK) == 0, "kvm", access(KVM_DEVICE, F_OK) == 0,
-			 "loaded", h->failed == -EPERM ? json_null() : json_boolean(h->kernel != NULL), "reason", json_text(h->why.text),
+			 "loaded", h->failed == -EPERM ? json_null() : json_boolean(h->kernel != NULL), "load_ms", load_ms(h), "reason", json_text(h->why.text),
 			 "parameters", parameters);
 }
 
@@ -273,6 +279,8 @@ static void kernel_text(const json_t *kernel, bool more, struct buffer *out)
 	buffer_printf(out, "\n%-*s%s\n", LABEL_COLUMNS, "BTF",
 		      json_is_true(json_object_get(kernel, "btf")) ? "yes" : "missing (" KERNEL_BTF ")");
 	buffer_printf(out, "%-*s%s\n", LABEL_COLUMNS, KVM_DEVICE, json_is_true(json_object_get(kernel, "kvm")) ? "yes" : "missing");
+	if (json_is_number(json_object_get(kernel, "load_ms")))
+		buffer_printf(out, "%-*sloaded and attached in %.0f ms\n", LABEL_COLUMNS, "programs", json_number_value(json_object_get(kernel, "load_ms")));
 	if (more) {
 		buffer_printf(out, "%-*s", LABEL_COLUMNS, "options");
 		parameters_text(json_object_get(kernel, "parameters"), out);

@@ -107,6 +107,8 @@ int service_collect(const struct run *r, const struct collector_options *options
 		err = collector_open(options, &collector, &e);
 	if (err >= 0)
 		note_lines(r, collector_notes(collector));
+	if (err >= 0 && r->options->verbose)
+		output_note(r->options, "programs loaded and attached in %.0f ms", collector_load_ms(collector));
 	if (err >= 0)
 		err = sandbox_collector(&e);
 	if (err >= 0)
