@@ -2,6 +2,7 @@
 """Stock Debian kernels as KVM hosts: each boots under QEMU's own emulation of an AMD processor with SVM, so that the host's kernel
 can be another one without hardware to spare. What a host's job leaves in /out comes back as files, over a disk that the host writes a tar to."""
 import glob
+import json
 import lzma
 import os
 import re
@@ -14,18 +15,21 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 CACHE = os.environ.get("ABIDRIFT_CACHE", "/var/cache/abidrift-tests")
-KERNELS = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie"}
+KERNELS = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
+CPU = "EPYC"
 BOOT_SECONDS = 240
 DISK_BYTES = 512 << 20
 
 INIT = """#!/bin/busybox sh
 /bin/busybox --install -s /bin
 mount -t proc proc /proc; mount -t sysfs sys /sys; mount -t devtmpfs dev /dev; mount -t tmpfs tmp /tmp
-for m in $(cat /modules); do insmod $m || echo "HOST-NOTE insmod $m failed"; done
+while read -r m; do insmod $m || echo "HOST-NOTE insmod $m failed"; done < /modules
+while read -r disk place options; do mkdir -p $place; mount -t ext4 -o $options $disk $place || echo "HOST-NOTE mount $place failed"; done < /disks
 ip link set lo up 2>/dev/null
 sh /job > /out/job.log 2>&1
 echo "HOST-NOTE job exit $?"
 cd /out && tar -cf /dev/vda . && sync && echo HOST-DONE
+cut -d ' ' -f 2 /disks | tac | while read -r place; do umount $place || mount -o remount,ro $place; done
 poweroff -f
 """
 
@@ -83,9 +87,9 @@ def modules(kernel, wanted, folder):
     return [os.path.basename(path) for _, path in order]
 
 
-def initramfs(kernel, target, programs=(), wanted=(), texts=(), files=()):
-    """Packs busybox, programs with their libraries, modules (their order of loading in /modules), texts {path: script} and
-    files {path: path on this machine}."""
+def initramfs(kernel, target, programs=(), wanted=(), texts=(), files=(), parameters=()):
+    """Packs busybox, programs with their libraries, modules (their order of loading in /modules, with `parameters` {module: its options}),
+    texts {path: script} and files {path: path on this machine}."""
     tree = tempfile.mkdtemp(prefix="abidrift-host-")
     try:
         for name in ("bin", "proc", "sys", "dev", "tmp", "out", "lib/modules"):
@@ -93,7 +97,8 @@ def initramfs(kernel, target, programs=(), wanted=(), texts=(), files=()):
         shutil.copy("/bin/busybox", os.path.join(tree, "bin", "busybox"))
         order = modules(kernel, wanted, os.path.join(tree, "lib/modules"))
         with open(os.path.join(tree, "modules"), "w") as f:
-            f.write("\n".join("/lib/modules/" + n for n in order))
+            for name in order:
+                f.write(f"/lib/modules/{name} {dict(parameters).get(name[:-len('.ko')].replace('-', '_'), '')}\n")
         for program in programs:
             shutil.copy(program, os.path.join(tree, "bin"))
             for lib in libraries(program):
@@ -117,7 +122,7 @@ def initramfs(kernel, target, programs=(), wanted=(), texts=(), files=()):
 
 
 def kernel_image(package):
-    return glob.glob(os.path.join(package, "boot", "vmlinuz-*"))[0]
+    return next(path for where in (("boot", "vmlinuz-*"), ("usr", "lib", "modules", "*", "vmlinuz")) for path in glob.glob(os.path.join(package, *where)))
 
 
 def read_tar(path):
@@ -126,19 +131,30 @@ def read_tar(path):
         return {os.path.normpath(m.name): tar.extractfile(m).read() for m in tar if m.isreg()}
 
 
-def boot(version, job, programs, files=(), memory=1024, seconds=BOOT_SECONDS):
-    """Boots that kernel as a host, runs the job there (a shell script; what it leaves in /out comes back). Returns {file: bytes}."""
+class Disk:
+    """An ext4 image that a host mounts at `place`. `kept`: what the host writes to it stays, and outlives the host; else it is thrown away."""
+    def __init__(self, image, place, kept=False):
+        self.image, self.place, self.kept = image, place, kept
+
+    def drive(self):
+        return ["-drive", f"file={self.image},format=raw,if=virtio" + ("" if self.kept else ",snapshot=on")]
+
+
+def boot(version, job, programs=(), files=(), memory=1024, seconds=BOOT_SECONDS, disks=(), cpu=CPU, parameters=()):
+    """Boots that kernel as a host, runs the job there (a shell script; what it leaves in /out comes back). Returns {file: bytes}.
+    cpu: the host's processor; parameters: {module: "name=value …"}."""
     package = fetch(version)
     with tempfile.TemporaryDirectory(prefix="abidrift-host-") as folder:
         image, disk = os.path.join(folder, "initramfs"), os.path.join(folder, "disk")
         with open(disk, "wb") as f:
             f.truncate(DISK_BYTES)
-        initramfs(package, image, programs, ("kvm", "kvm-amd", "virtio_pci", "virtio_blk"), {"/init": INIT, "/job": job}, files)
+        places = "".join(f"/dev/vd{chr(ord('b') + n)} {d.place} rw\n" for n, d in enumerate(disks))
+        initramfs(package, image, programs, ("kvm", "kvm-amd", "virtio_pci", "virtio_blk"), {"/init": INIT, "/job": job, "/disks": places}, files, parameters)
         # Without cx16: QEMU 7.2's emulation corrupts flags after cmpxchg16b.
         child = subprocess.Popen(
-            ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", "EPYC,-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
-             "-drive", f"file={disk},format=raw,if=virtio", "-no-reboot", "-kernel", kernel_image(package), "-initrd", image,
-             "-append", "console=ttyS0 quiet panic=-1"],
+            ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", f"{cpu},-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
+             "-drive", f"file={disk},format=raw,if=virtio", *(word for d in disks for word in d.drive()), "-no-reboot", "-kernel", kernel_image(package),
+             "-initrd", image, "-append", "console=ttyS0 quiet panic=-1"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         try:
             out, _ = child.communicate(timeout=seconds)
@@ -155,4 +171,36 @@ def boot(version, job, programs, files=(), memory=1024, seconds=BOOT_SECONDS):
             raise AssertionError(f"host with kernel {version} ended early:\n{text[-2000:]}")
         found = read_tar(disk)
     found["notes"] = "\n".join(re.findall(r"HOST-NOTE .*", text)).encode()
+    return found
+
+
+# The base image as root; each VMM has its own root below, and /tmp is the same place for all.
+INSIDE = """
+hostname host
+mount -t bpf bpf /sys/fs/bpf
+mount -t tmpfs tmp /base/tmp
+chmod 1777 /base/tmp
+for d in dev proc sys out give; do mkdir -p /$d /base/$d; mount --rbind /$d /base/$d; done
+for v in /base/vmm/*; do for d in dev proc; do mount --rbind /$d $v/$d; done; mount --bind /base/tmp $v/tmp; done
+PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /base /usr/bin/python3 CHECKOUT/tests/hosts/SCRIPT /give/plan
+"""
+
+
+def inside(kernel, script, plan, vmms=(), state=None, files=(), memory=1536, **options):
+    """Boots that kernel, and runs a Python script of this folder there, beside abidrift and all tests, with `plan` (JSON) as its argument.
+    vmms: versions of QEMU, each a root at /vmm/VERSION; state: an image kept at /state, which outlives the host; files {name: path}: at
+    /give/name. Returns what the script left in /out."""
+    import images  # needs this module
+    vmm = {v: images.vmm(v) for v in vmms}
+    with tempfile.TemporaryDirectory(prefix="abidrift-host-") as folder:
+        base, written = os.path.join(folder, "base"), os.path.join(folder, "plan")
+        images.base(base)
+        with open(written, "w") as f:
+            json.dump(plan, f)
+        disks = [Disk(base, "/base"), *(Disk(image, f"/base/vmm/{v}") for v, image in vmm.items()), *([Disk(state, "/base/state", kept=True)] if state else [])]
+        given = {f"/give/{name}": path for name, path in {**dict(files), "plan": written}.items()}
+        found = boot(kernel, INSIDE.replace("CHECKOUT", images.CHECKOUT).replace("SCRIPT", script), (), given, memory, disks=disks, **options)
+    if b"HOST-NOTE job exit 0" not in found["notes"]:
+        logs = "\n".join(f"{n}:\n{found[n].decode(errors='replace')[-3000:]}" for n in sorted(found) if n.endswith(".log"))
+        raise AssertionError(f"{script} failed in the host with kernel {kernel}:\n{found['notes'].decode(errors='replace')}\n{logs}")
     return found
