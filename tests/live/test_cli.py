@@ -464,7 +464,7 @@ class Replay(Cli):
         with subprocess.Popen([ABIDRIFT, "replay", "-"], stdin=reader, stdout=subprocess.DEVNULL, env=self.env) as child:
             os.close(reader)
             os.write(writer, drifted().bytes()[:20000])
-            for _ in range(200):
+            for _ in range(1200):
                 if self.leftovers():
                     break
                 try:

@@ -90,7 +90,7 @@ class Rules(unittest.TestCase):
         need("promtool")
 
     def promtool(self, *args):
-        done = subprocess.run(["promtool", *args], cwd=FOLDER, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(["promtool", *args], cwd=FOLDER, capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
         return done.stdout
 
@@ -289,7 +289,7 @@ class Recorded(Stores):
         self.end = int(time.time()) - 3 * 3600
         self.record(self.folder.file("recorded"), self.end)
         done = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", self.folder.file("recorded"), self.folder.file("prometheus")],
-                              capture_output=True, text=True, timeout=60)
+                              capture_output=True, text=True, timeout=300)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.prometheus = Prometheus(self.folder, "global: {}\n")
         self.addCleanup(self.prometheus.stop)

@@ -12,6 +12,7 @@ from browser import Views, installed  # noqa: E402
 import large  # noqa: E402
 from harness import Folder, Monitor, Qemu, need_qemu  # noqa: E402
 
+GUEST = "the-largest"  # other tests have a "large" on this host
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 MEMORY = 6 * GIB
 # What the page's links lead to: [facet, key].
@@ -37,21 +38,21 @@ class Facets(Views):
         cls.origin = cls.monitor.wait_line("listening on").split("listening on ")[1].rstrip("/")
         cls.store = cls.monitor.store
         definition = [a.replace("size=256M", f"size={MEMORY // large.NODES // MIB}M") for a in large.definition()]
-        cls.guest = Qemu(folder, large.MACHINE, *definition, name="large", vcpus=large.VCPUS, memory=f"{MEMORY // GIB}G")
+        cls.guest = Qemu(folder, large.MACHINE, *definition, name=GUEST, vcpus=large.VCPUS, memory=f"{MEMORY // GIB}G")
         cls.addClassCleanup(cls.guest.stop)
-        cls.monitor.settled("large", seconds=300)
+        cls.monitor.settled(GUEST, seconds=300)
         super().setUpClass()
 
     def setUp(self):
-        self.facets = {f["facet"]: f for f in self.json("show", "large")["facets"]}
+        self.facets = {f["facet"]: f for f in self.json("show", GUEST)["facets"]}
 
     def go(self, page, **params):
-        page.go(where("large", **params))
+        page.go(where(GUEST, **params))
         page.until("document.querySelector('.facets h2')")
 
     def test_the_page_has_the_names_that_the_cli_has(self):
         """Who looks at a card by its ids on the page, and by its name in the terminal, takes them for two."""
-        with urllib.request.urlopen(self.origin + "/api/v1/guests/large", timeout=30) as answer:
+        with urllib.request.urlopen(self.origin + "/api/v1/guests/" + GUEST, timeout=30) as answer:
             self.assertEqual({f["facet"]: f for f in json.load(answer)["facets"]}, self.facets)
 
     def test_nothing_of_a_facet_is_left_out(self):
@@ -81,7 +82,7 @@ class Facets(Views):
 
     def test_the_tree_of_pci_is_qemu_s(self):
         """A function below the wrong bridge sends people to the wrong card."""
-        page = self.open(where("large", facet="pci"))
+        page = self.open(where(GUEST, facet="pci"))
         found = page.there("""[...document.querySelectorAll('h4.function')].map((h) => { const names = []
             for (let li = h.closest('li'); li; li = li.parentElement.closest('.tree > li')) names.unshift(li.querySelector('h4.function code').innerText)
             return [names.join('/'), h.innerText, h.closest('li').querySelector('.facts')?.innerText ?? ''] })""")
@@ -96,7 +97,7 @@ class Facets(Views):
 
     def test_the_map_is_to_scale(self):
         """A drawing whose lengths mean nothing misleads."""
-        page = self.open(where("large", facet="memory"))
+        page = self.open(where(GUEST, facet="memory"))
         page.until("document.querySelectorAll('.strip svg').length > 3")
         for width in (1200, 390):
             page.do("await page.setViewportSize({ width: args, height: 800 })", width)
@@ -119,7 +120,7 @@ class Facets(Views):
             self.assertEqual(page.wide(), [])
 
     def test_distances_are_a_matrix(self):
-        page = self.open(where("large", facet="numa"))
+        page = self.open(where(GUEST, facet="numa"))
         cells = page.there("[...document.querySelectorAll('.matrix tbody tr')].map((r) => [...r.querySelectorAll('td')].map((c) => c.innerText.trim()))")
         n = range(large.NODES)
         self.assertEqual(cells, [[str(10 if a == b else 20 + abs(a - b)) for b in n] for a in n])
@@ -134,7 +135,7 @@ class Facets(Views):
             self.assertEqual(bool(least), page.count(".facets a.key") > 0, words)
 
     def test_keys_alone_open_a_fold_and_the_link_remembers(self):
-        page = self.open(where("large", facet="acpi"))
+        page = self.open(where(GUEST, facet="acpi"))
         page.do("await page.locator('.facets summary', { hasText: 'fields' }).first().focus()")
         before = page.count(".facets a.key")
         page.press("Enter")
