@@ -19,7 +19,8 @@ class Restarts(Live):
         # The second one ends before anything has settled anew; the third one may judge.
         second = Monitor(self.folder, settle=["--set", "monitor.settle=60s"])
         self.addCleanup(second.stop)
-        self.assertEqual(second.guest(guest.name)["state"], "same")
+        now = second.guest(guest.name)
+        self.assertEqual(now["state"], "same", (before, now, second.diff(guest.name)["unknown"], second.err))
         second.stop()
         third = self.monitor()
         wait_for("it to be judged anew", lambda: [line for line in third.err if guest.name in line and "fingerprinted" in line])
