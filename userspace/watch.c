@@ -129,6 +129,12 @@ static int end_other_names(struct watch *w, struct store *s, bool *ret_alerted, 
 	return err;
 }
 
+/* For how long nothing may be heard. */
+static int64_t patience_ms(const struct watch *w)
+{
+	return (int64_t)w->after_ms * (w->heard ? 1 : WATCH_FIRST);
+}
+
 static int tell(struct watch *w, struct store *s, bool *ret_alerted, struct error *e)
 {
 	struct buffer reason = BUFFER_INIT;
@@ -138,8 +144,8 @@ static int tell(struct watch *w, struct store *s, bool *ret_alerted, struct erro
 	if (err < 0)
 		return error_set(e, -err, "%s", store_error(s));
 	buffer_string(&reason, "nothing was heard of collector and analyst for ");
-	text_duration_put(&reason, w->after_ms * NS_PER_MS);
-	buffer_string(&reason, w->beat ? "" : ", and never before");
+	text_duration_put(&reason, (uint64_t)patience_ms(w) * NS_PER_MS);
+	buffer_string(&reason, w->heard ? "" : ", and not since they were started");
 	err = blind_monitor(s, w->host, w->blind ? buffer_failed(&reason) ? "no heartbeat" : reason.data : NULL, real_ns(), &alerted, e);
 	if (err >= 0 && !w->named)
 		err = end_other_names(w, s, &alerted, e);
@@ -168,7 +174,7 @@ int watch_look(struct watch *w, struct store *s, bool changed, bool *ret_alerted
 		w->since_ms = now_ms; /* a heartbeat may be there that we cannot read */
 		return err;
 	}
-	if (!w->blind && w->since_ms + (int64_t)w->after_ms <= now_ms) {
+	if (!w->blind && w->since_ms + patience_ms(w) <= now_ms) {
 		w->blind = true;
 		w->told = false;
 	}

@@ -109,7 +109,7 @@ static void what_was_told_under_another_name_ends(void **state)
 
 	name = "one";
 	begin(&w);
-	assert_int_equal(look_for(&w, s, 31, &alerted), 0);
+	assert_int_equal(look_for(&w, s, 121, &alerted), 0);
 	blind_are(s, "one");
 	/* While it runs, */
 	name = "two";
@@ -155,6 +155,38 @@ static void a_store_that_could_not_be_written_is_no_blindness(void **state)
 	store_close(s);
 }
 
+/* Loading takes a minute on a slow machine. */
+static void a_collector_that_still_loads_is_not_blind_but_one_that_never_speaks_is(void **state)
+{
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	struct store_blind *rows = NULL;
+	struct watch w;
+	bool alerted = false;
+	size_t count = 0;
+
+	name = "one";
+	begin(&w);
+	assert_int_equal(look_for(&w, s, 100, &alerted), 0);
+	assert_false(alerted);
+	blind_are(s, NULL);
+	assert_int_equal(look_for(&w, s, 21, &alerted), 0);
+	assert_true(alerted);
+	assert_int_equal(store_blinds_under(s, "monitor/", &rows, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(rows[0].reason, "nothing was heard of collector and analyst for 2m, and not since they were started");
+	store_blinds_free(rows, count);
+	/* Once it spoke it is held to its rhythm. */
+	beat(s, "one");
+	assert_int_equal(look_for(&w, s, 1, &alerted), 0);
+	blind_are(s, NULL);
+	assert_int_equal(look_for(&w, s, 29, &alerted), 0);
+	blind_are(s, NULL);
+	assert_int_equal(look_for(&w, s, 2, &alerted), 0);
+	blind_are(s, "one");
+	store_close(s);
+}
+
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
 
 int main(void)
@@ -162,6 +194,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		STORE_TEST(a_host_that_gets_another_name_is_watched_on),
 		STORE_TEST(what_was_told_under_another_name_ends),
+		STORE_TEST(a_collector_that_still_loads_is_not_blind_but_one_that_never_speaks_is),
 		STORE_TEST(a_store_that_could_not_be_written_is_no_blindness),
 	};
 
