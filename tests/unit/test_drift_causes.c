@@ -378,12 +378,32 @@ static void test_the_best_cause_comes_first(void **state)
 	(void)state;
 	expect(from, to, "abidrift 1\nbackend.accel kvm\nhost a\nhost_cpu a\nkernel 1\nmachine pc-q35-5.2\nmicrocode 1\nvmm.version 5\n",
 	       "abidrift 2\nbackend.accel kvm,x=y\nhost b\nhost_cpu b\nkernel 2\nmachine pc-q35-7.2\nmicrocode 2\nvmm.version 7\n",
-	       "cpuid 0x00000007.0.ebx: machine likely [pc-q35-5.2 > pc-q35-7.2] vmm.version likely [5 > 7] host_cpu likely [a > b] "
-	       "kernel likely [1 > 2] microcode likely [1 > 2] host possible [a > b] backend.accel possible [kvm > kvm,x=y] abidrift possible [1 > 2]\n");
+	       "cpuid 0x00000007.0.ebx: machine likely [pc-q35-5.2 > pc-q35-7.2] host_cpu likely [a > b] "
+	       "kernel likely [1 > 2] microcode likely [1 > 2] vmm.version likely [5 > 7] host possible [a > b] backend.accel possible [kvm > kvm,x=y] abidrift possible [1 > 2]\n");
 	/* Beside what names it nothing else is told. */
 	expect(from, to, "cpu a\nkernel 1\nvmm.version 5\n", "cpu b\nkernel 2\nvmm.version 7\n", "cpuid 0x00000007.0.ebx: cpu certain [a > b]\n");
+	/* A new QEMU may give another CPU where nothing holds it to the old one: with an alias it is asked before the kernel. */
+	expect(from, to, "kernel 1\nmachine pc-q35-5.2\nvmm.version 5\n", "kernel 2\nmachine pc-q35-5.2\nvmm.version 7\n",
+	       "cpuid 0x00000007.0.ebx: kernel likely [1 > 2] vmm.version likely [5 > 7]\n");
+	expect(from, to, "kernel 1\nmachine q35\nvmm.version 5\n", "kernel 2\nmachine q35\nvmm.version 7\n",
+	       "cpuid 0x00000007.0.ebx: vmm.version likely [5 > 7] kernel likely [1 > 2]\n");
 	/* Where and who moves nothing. */
 	expect(from, to, "kernel.installed 1\nvmm.path /a\n", "kernel.installed 2\nvmm.path /b\nvmm.replaced 1\n", "cpuid 0x00000007.0.ebx:\n");
+}
+
+/* Without it: an operator would look for who set a parameter that nobody set. */
+static void test_a_parameter_that_came_with_the_kernel_is_no_cause(void **state)
+{
+	const char *from = CPUID "cpuid 0x8000000a.0.edx 0x10000021\n", *to = CPUID "cpuid 0x8000000a.0.edx 0x10000061\n";
+
+	(void)state;
+	expect(from, to, "kernel 6.1\nkvm.kvm_amd.lbrv 1\n", "kernel 6.12\nkvm.kvm_amd.vnmi N\n", "cpuid 0x8000000a.0.edx: kernel likely [6.1 > 6.12]\n");
+	expect(from, to, "host_cpu.vendor a\nkvm.kvm_intel.ept Y\n", "host_cpu.vendor b\nkvm.kvm_amd.npt Y\n", "cpuid 0x8000000a.0.edx: host_cpu.vendor likely [a > b]\n");
+	/* One that both kernels know may have been set. */
+	expect(from, to, "kernel 6.1\nkvm.kvm_amd.vgif 0\n", "kernel 6.12\nkvm.kvm_amd.vgif 1\n",
+	       "cpuid 0x8000000a.0.edx: kernel likely [6.1 > 6.12] kvm.kvm_amd.vgif likely [0 > 1]\n");
+	/* Nor did a kernel bring it where it is the same. */
+	expect(from, to, "", "kvm.kvm_amd.vnmi N\n", "cpuid 0x8000000a.0.edx: kvm.kvm_amd.vnmi likely [- > N]\n");
 }
 
 /* Without it: an added CPU would excuse an instruction that was lost in the same register. */
@@ -667,6 +687,7 @@ int main(void)
 		cmocka_unit_test(test_an_upgrade_and_its_firmware_are_told_apart),
 		cmocka_unit_test(test_firmware_swapped_alone_is_named_and_nothing_else),
 		cmocka_unit_test(test_the_best_cause_comes_first),
+		cmocka_unit_test(test_a_parameter_that_came_with_the_kernel_is_no_cause),
 		cmocka_unit_test(test_a_field_speaks_for_itself_only),
 		cmocka_unit_test(test_a_device_is_found_by_its_address_or_kind),
 		cmocka_unit_test(test_only_what_differs_is_told),

@@ -72,6 +72,12 @@ static int unit_rule(struct unit *u, size_t rule)
 	return 0;
 }
 
+/* A parameter of KVM that only one of the two hosts knows: its kernel, or the module for its CPU, brought it, and nobody set it. */
+static bool came_along(const struct drift *d, const struct drift_factor *f)
+{
+	return glob_match("kvm.*", f->factor) && (!f->from || !f->to) && unless_fits(d, f, "kernel|kernel.version|host_cpu.vendor");
+}
+
 /* The rows that can fit the factor at all go to the elements that they speak of. */
 static int units_prepare(const struct causes *c, struct source *s)
 {
@@ -81,7 +87,7 @@ static int units_prepare(const struct causes *c, struct source *s)
 	s->units = calloc(s->elements.count, sizeof(*s->units));
 	if (!s->units)
 		return -ENOMEM;
-	for (size_t rule = 0; r >= 0 && rule < cause_rule_count; rule++) {
+	for (size_t rule = 0; r >= 0 && rule < cause_rule_count && !came_along(c->drift, s->factor); rule++) {
 		const char *pattern = cause_rules[rule].factor;
 		bool whole = glob_match(pattern, s->factor->factor);
 
@@ -366,24 +372,39 @@ static int source_explain(const struct causes *c, const struct source *s, const 
 }
 
 /* Who is asked first: what the operator did, then what the host did. */
-static int class_rank(const char *factor)
-{
-	static const int ranks[] = {
-		[FACTOR_VISIBLE] = 0, [FACTOR_FIRMWARE] = 1, [FACTOR_VMM] = 2, [FACTOR_HOST] = 3, [FACTOR_BACKEND] = 4, [FACTOR_OBSERVER] = 5,
-		[FACTOR_NONE] = 6,
-	};
+static const int ranks[] = {
+	[FACTOR_VISIBLE] = 0, [FACTOR_FIRMWARE] = 1, [FACTOR_VMM] = 2, [FACTOR_HOST] = 3, [FACTOR_BACKEND] = 4, [FACTOR_OBSERVER] = 5, [FACTOR_NONE] = 6,
+};
+/* A versioned machine type holds QEMU to the CPU that it gave before, and nothing holds KVM and the host to it. */
+static const int cpu_ranks[] = {
+	[FACTOR_VISIBLE] = 0, [FACTOR_FIRMWARE] = 1, [FACTOR_HOST] = 2, [FACTOR_VMM] = 3, [FACTOR_BACKEND] = 4, [FACTOR_OBSERVER] = 5, [FACTOR_NONE] = 6,
+};
 
-	return ranks[factor_class_of(factor)];
-}
-
-static int better(const void *va, const void *vb)
+static int better_by(const int *rank, const struct drift_cause *a, const struct drift_cause *b)
 {
-	const struct drift_cause *a = va, *b = vb;
 	int order = (int)b->strength - (int)a->strength;
 
 	if (order == 0)
-		order = class_rank(a->factor) - class_rank(b->factor);
+		order = rank[factor_class_of(a->factor)] - rank[factor_class_of(b->factor)];
 	return order ? order : strcmp(a->factor, b->factor);
+}
+
+static int better(const void *a, const void *b)
+{
+	return better_by(ranks, a, b);
+}
+
+static int better_of_cpu(const void *a, const void *b)
+{
+	return better_by(cpu_ranks, a, b);
+}
+
+/* pc-q35-5.2: QEMU's versions are the last part. */
+static bool is_versioned(const char *machine)
+{
+	const char *dash = machine ? strrchr(machine, '-') : NULL;
+
+	return dash && dash[1] >= '0' && dash[1] <= '9';
 }
 
 static int cause_add(struct drift_change *change, struct drift_cause *cause)
@@ -415,7 +436,8 @@ int causes_fill(const struct causes *c, struct drift_change *change)
 	}
 	if (change->cause_count == 0)
 		return 0;
-	qsort(change->causes, change->cause_count, sizeof(*change->causes), better);
+	qsort(change->causes, change->cause_count, sizeof(*change->causes),
+	      (change->facet == FACET_CPUID || change->facet == FACET_MSR) && is_versioned(c->drift->machine) ? better_of_cpu : better);
 	while (change->cause_count > CAUSES_MAX ||
 	       (change->causes[0].strength == CAUSE_CERTAIN && change->causes[change->cause_count - 1].strength != CAUSE_CERTAIN))
 		drift_cause_release(&change->causes[--change->cause_count]);
