@@ -3,6 +3,7 @@
 import inside
 from inside import keep, note
 import harness
+import stories
 import upgrade
 
 
@@ -20,27 +21,37 @@ def judged(monitor, vmm, name):
     return harness.wait_for(f"{name} to be judged", look, 200)
 
 
+def delivered(monitor):
+    """Whether every alert that was raised has left for every sink."""
+    return all(sink["state"] == "done" for alert in monitor.json("alert", "list")["alerts"] for sink in alert["sinks"])
+
+
 def main():
     todo = inside.plan()
     monitor = harness.Monitor(Place)
     note("monitor is ready")
-    said = {}
-    for number, guest in enumerate(todo["guests"]):
-        definition = upgrade.Definition(guest["name"], guest["machine"], guest.get("args", ()), guest["cpu"], guest.get("vcpus", 1))
-        vmm = definition.start(f"/vmm/{guest['vmm']}")
-        try:
-            state = judged(monitor, vmm, definition.name)
-            note(definition.name, state["state"], state["changes"])
-            said[definition.name] = {"state": state, "diff": monitor.diff(definition.name)}
-            keep(f"{number}.diff", harness.abidrift("diff", definition.name, store=monitor.store, ok=None).stdout)
-        finally:
+    said, vmms = {}, {}
+    try:
+        for name in todo["guests"]:
+            vmms[name] = stories.GUESTS[name].start(f"/vmm/{todo['vmm']}")
+        for name, vmm in vmms.items():
+            state = judged(monitor, vmm, name)
+            note(name, state["state"], state["changes"])
+            said[name] = {"state": state, "diff": monitor.diff(name)}
+            keep(f"{name}.diff", harness.abidrift("diff", name, store=monitor.store, ok=None).stdout)
+        harness.wait_for("alerts to be delivered", lambda: delivered(monitor))
+        keep("ls", harness.abidrift("ls", store=monitor.store, ok=None).stdout)
+    finally:
+        for vmm in vmms.values():
             vmm.stop(9)
-        monitor.gone(definition.name)
+    for name in vmms:
+        monitor.gone(name)
     keep("said.json", said)
-    keep("history.json", monitor.json("history"))
+    keep("history.json", monitor.json("history")["events"])
+    keep("alerts.json", monitor.json("alert", "list")["alerts"])
     monitor.stop()
+    keep("told.json", monitor.alerts())
     keep("monitor.log", "\n".join(monitor.err))
-    keep("alerts", "\n".join(monitor.out))
 
 
 main()

@@ -1,0 +1,241 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Upgrades of a host: the same guests and the same store under one kernel, CPU, set of KVM's parameters and QEMU after another, and back.
+
+A Story is a list of hosts that are booted one after the other with one state disk. `play` boots them, `wrong` says what abidrift should have
+said otherwise, by rules: what differs between two hosts is known, so it is known which factors may be told, which of them can have made which
+change, and whether that was promised to a guest. `tables` is what docs/host-upgrades.md shows."""
+import concurrent.futures
+import json
+import os
+import re
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, "..", "upgrade"), os.path.join(HERE, "..", "live")]
+import upgrade  # noqa: E402
+
+HOSTS_AT_ONCE = 2
+SECONDS = 900
+STATE_MEGABYTES = 64
+
+
+class Host:
+    """One boot of the host. `called`: what an operator would call the step to it."""
+    def __init__(self, called, kernel, qemu="7.2", cpu="EPYC", parameters=()):
+        self.called, self.kernel, self.qemu, self.cpu, self.parameters = called, kernel, qemu, cpu, dict(parameters)
+
+    def same_as(self, other):
+        return (self.kernel, self.qemu, self.cpu, self.parameters) == (other.kernel, other.qemu, other.cpu, other.parameters)
+
+
+class Story:
+    def __init__(self, name, hosts, guests=("named", "host")):
+        self.name, self.hosts, self.guests = name, hosts, guests
+
+
+def back(host):
+    return Host("back", host.kernel, host.qemu, host.cpu, host.parameters)
+
+
+# Machines with a promise (a versioned type); one whose CPU is promised too, one whose CPU is the host's.
+GUESTS = {d.name: d for d in (
+    upgrade.Definition("named", "pc-q35-5.2", [*upgrade.Q35, *upgrade.NUMA, *upgrade.SMBIOS], "EPYC", 2),
+    upgrade.Definition("host", "pc-i440fx-5.2", upgrade.I440FX, "host", 2))}
+
+
+def journey(name, *hosts):
+    """There and back again: the last host is the first once more, which has to end every drift."""
+    return Story(name, [*hosts, back(hosts[0])])
+
+
+def stories():
+    yield journey("kernel 6.1 to 6.12", Host("", "6.1"), Host("kernel 6.1 → 6.12", "6.12"))
+
+
+# ---- what differs between two hosts
+
+def factors(old, new):
+    """Patterns of the factors that must be told of as different between two hosts, and of those that may."""
+    must, may = [], []
+    if old.kernel != new.kernel:
+        must += ["kernel", "kernel.version"]
+        may += [r"kvm\..*"]  # parameters come and go with kernels
+    if old.cpu != new.cpu:
+        must += ["host_cpu"]
+        may += [r"host_cpu\..*", "microcode"]
+    if old.qemu != new.qemu:
+        must += ["vmm.version", "vmm.build_id"]
+        may += ["vmm.path", r"firmware\..*"]
+    for module in old.parameters.keys() | new.parameters.keys():
+        a, b = (dict(word.split("=") for word in h.parameters.get(module, "").split()) for h in (old, new))
+        must += [f"kvm.{module}.{name}" for name in sorted(a.keys() | b.keys()) if a.get(name) != b.get(name)]
+    return must, may
+
+
+def wrong_factors(told, old, new):
+    must, may = factors(old, new)
+    wrong = [f"{f} differs, and is not told" for f in must if f not in told]
+    return wrong + [f"{f} is told as different" for f in told if f not in must and not any(re.fullmatch(p, f) for p in may)]
+
+
+# ---- what may be said of a change
+
+VMM, KERNEL, CPU, FIRMWARE = r"vmm\.(version|build_id)", r"kernel(\.version)?", r"host_cpu(\..*)?", r"firmware\..*"
+# (facet and key, the first causes that can be true). First match counts; a change that no row knows should not be there.
+CAUSES = (
+    (r"firmware rom/|smbios type0\.", (FIRMWARE,)),
+    (r"cpuid 0x40000001\.", (KERNEL, r"kvm\..*", VMM)),
+    (r"cpuid ", (KERNEL, CPU, r"kvm\..*")),
+    (r"msr ", (KERNEL, CPU, r"kvm\..*")),
+    (r"smbios type4\.\d+/(processor_id|version)", (KERNEL, CPU)),
+    (r"(acpi|smbios|pci|memory|ports|mmio) ", (VMM,)),
+)
+OF_CPU = r"(cpuid|msr) |smbios type4\.\d+/(processor_id|version)"
+
+
+def wrong_change(guest, change, old, new):
+    key = f"{change['facet']} {change['key']}"
+    must, may = factors(old, new)
+    first = change["cause"][0]["factor"] if change["cause"] else None
+    possible = next((causes for pattern, causes in CAUSES if re.match(pattern, key)), ())
+    if first is None or not any(re.fullmatch(p, first) for p in possible) or not (first in must or any(re.fullmatch(p, first) for p in may)):
+        yield f"{key} ({change['from']} -> {change['to']}) is said to be because of {first}"
+    excused = guest.cpu == "host" and re.match(OF_CPU, key)
+    if change["verdict"] != ("exempt" if excused else "violation"):
+        yield f"{key} is judged {change['verdict']} ({change['reason']})"
+    if change["running"]:
+        yield f"{key} is said to have changed under a running guest, which was started anew"
+    if change["facet"] == "cpuid" and change["change"] == "changed" and any(f["name"] is None for f in change["fields"]):
+        yield f"{key} has bits without a name: {change['fields']}"
+
+
+def wrong_guest(guest, said, old, new):
+    state, diff = said["state"], said["diff"]
+    for c in diff["changes"]:
+        yield from wrong_change(guest, c, old, new)
+    expected = "drift" if diff["changes"] else "same"
+    if state["state"] != expected or diff["result"] != expected:
+        yield f"it has {len(diff['changes'])} changes, and is {state['state']}, {diff['result']}"
+    if old.same_as(new) and (diff["changes"] or diff["context"]):
+        yield f"nothing differs, but told is {[c['key'] for c in diff['changes']]} {diff['context']}"
+    yield from wrong_factors({f["factor"] for f in diff["context"]}, old, new)
+    if diff["unknown"]:
+        yield f"unknown is {diff['unknown']}"
+
+
+# ---- what was told, and when
+
+def drift_of(said):
+    """What an alert would be about: the same drift as before is not told again."""
+    return {(c["facet"], c["key"], c["from"], c["to"]) for c in said["diff"]["changes"]}
+
+
+def expected_tellings(before, now):
+    """'drift', 'resolved' or nothing, of one guest between two hosts."""
+    was, is_now = drift_of(before) if before else set(), drift_of(now)
+    return [] if was == is_now else ["drift"] if is_now else ["resolved"]
+
+
+def wrong_tellings(what, told, name, expected):
+    got = [t["type"] for t in told if t["type"] in ("drift", "resolved") and name in (t.get("name"), (t["guest"] or {}).get("name") if isinstance(t["guest"], dict) else None)]
+    if got != expected:
+        yield f"{what}: {got or 'nothing'} was told of {name}, not {expected or 'nothing'}"
+
+
+def wrong_host_events(events, old, new, drifting):
+    """One event for what became of the host, with just what differs, and those guests that drift because of it."""
+    told = [e for e in events if e["type"] == "host"]
+    must, _ = factors(old, new) if old else ([], [])
+    # QEMU is a guest's, not the host's.
+    must = [f for f in must if not f.startswith("vmm.")]
+    if len(told) != bool(must):
+        yield f"history: {len(told)} events of the host, not {int(bool(must))}: {[[f['factor'] for f in e['context'] or []] for e in told]}"
+    for e in told:
+        yield from (f"history, host: {w}" for w in wrong_factors({f["factor"] for f in e["context"]} | {"vmm.version", "vmm.build_id"}
+                                                                 if old.qemu != new.qemu else {f["factor"] for f in e["context"]}, old, new))
+        because = {g["name"] for g in e["guests"] or []}
+        if because - drifting:
+            yield f"history: {sorted(because - drifting)} are said to drift because of the host, and do not"
+
+
+def wrong_host(story, n, found):
+    """What is wrong with what was said on the n-th host, as sentences."""
+    first, old, new, now = story.hosts[0], story.hosts[n - 1] if n else None, story.hosts[n], found[n]
+    before = found[n - 1] if n else None
+    seen = len(before["history"]) if before else 0
+    events, told = now["history"][seen:], now["told"]
+    for name in story.guests:
+        guest, said = GUESTS[name], now["said"][name]
+        yield from (f"{name}: {w}" for w in wrong_guest(guest, said, first, new))
+        expected = expected_tellings(before and before["said"][name], said)
+        yield from wrong_tellings("alerts", told, name, expected)
+        yield from wrong_tellings("history", events, name, expected)
+    yield from (f"alert {t['type']}: {t['summary']}" for t in told if t["type"] not in ("drift", "resolved") and not may_be_blind(story, n, t))
+    drifting = {name for name in story.guests if now["said"][name]["state"]["state"] == "drift"}
+    if old:
+        yield from wrong_host_events(events, old, new, drifting)
+
+
+def may_be_blind(_story, _n, _alert):
+    return False
+
+
+def wrong(story, found):
+    return [f"{story.name}, host {n} ({story.hosts[n].called or 'the first'}): {w}" for n in range(len(found)) for w in wrong_host(story, n, found)]
+
+
+# ---- running them
+
+def play(story, keep=None):
+    """What each host of the story left: {"said","history","told",…}. keep: a folder for all that."""
+    import hosts
+    import images
+    found = []
+    with tempfile.TemporaryDirectory(prefix="abidrift-story-") as folder:
+        state = os.path.join(folder, "state")
+        images.ext4(state, megabytes=STATE_MEGABYTES)
+        for n, host in enumerate(story.hosts):
+            began = time.monotonic()
+            left = hosts.inside(host.kernel, "inside_story.py", {"guests": story.guests, "vmm": host.qemu}, vmms=[host.qemu], state=state, seconds=SECONDS,
+                                cpu=host.cpu, parameters=host.parameters)
+            if keep:
+                place = os.path.join(keep, story.name.replace(" ", "-"), str(n))
+                os.makedirs(place, exist_ok=True)
+                for name, data in left.items():
+                    with open(os.path.join(place, name), "wb") as f:
+                        f.write(data)
+            found.append({**{name: json.loads(left[f"{name}.json"]) for name in ("said", "history", "told")}, "seconds": time.monotonic() - began})
+    return found
+
+
+def run_all(chosen=None, keep=None, say=print):
+    """([(story, what each host left)], what is wrong as sentences); one line for each story as it ends."""
+    chosen = list(chosen or stories())
+    results, wrongs = {}, []
+    with concurrent.futures.ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
+        waiting = {pool.submit(play, s, keep): s for s in chosen}
+        for done in concurrent.futures.as_completed(waiting):
+            story = waiting[done]
+            try:
+                results[story.name] = done.result()
+            except AssertionError as why:
+                wrongs.append(f"{story.name}: {why}")
+                say(f"  {story.name:34} FAIL")
+                continue
+            bad = wrong(story, results[story.name])
+            wrongs += bad
+            say(f"  {story.name:34} {'FAIL' if bad else 'ok':4} {sum(f['seconds'] for f in results[story.name]):5.0f} s, {len(story.hosts)} hosts")
+    return [(s, results[s.name]) for s in chosen if s.name in results], wrongs
+
+
+def main(words):
+    keep = os.environ.get("KEEP")
+    _, wrongs = run_all([s for s in stories() if not words or any(w in s.name for w in words)], keep)
+    print("\n".join(wrongs))
+    return 1 if wrongs else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
