@@ -74,16 +74,27 @@ static __always_inline __u64 read_wide(const void *data, __u32 size)
 	return value[0];
 }
 
-/* What may be cached of it: an EVIDENCE_* or 0. */
-static __noinline __u32 evidence(struct subject *s, const struct observe_key *key, bool answer)
+/* What may be cached of a read of `width` bytes from a port (kind OBSERVE_PORT) or page: an EVIDENCE_* or 0. */
+GLOBAL __u32 evidence(__u64 kvm, __u32 vcpu_id, __u64 where, __u32 kind_width, __u32 answer)
 {
-	__u32 class = key->kind == OBSERVE_PORT ? OBSERVE_CLASS_PORT : OBSERVE_CLASS_MMIO;
+	__u32 kind = kind_width >> 8, class = kind == OBSERVE_PORT ? OBSERVE_CLASS_PORT : OBSERVE_CLASS_MMIO;
 	struct observe_value in = { 0 }, *v;
+	struct observe_key key = { 0 };
+	struct subject s;
 
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
+	key.vm = s.vm->seen.vm;
+	key.kind = kind;
+	key.width = kind_width;
+	if (kind == OBSERVE_PORT)
+		key.selector = where;
+	else
+		key.address = where;
 	in.flags = answer ? OBSERVE_ANSWERED : 0;
 	in.all_ones = !answer;
-	observed(s, &in);
-	v = first_sight(s, key, &in, class);
+	observed(&s, &in);
+	v = first_sight(&s, &key, &in, class);
 	/* New, or refused: a refused one is not looked for again until something happens. */
 	if (!v)
 		return answer ? EVIDENCE_ANSWERED : 0;
@@ -91,18 +102,20 @@ static __noinline __u32 evidence(struct subject *s, const struct observe_key *ke
 		return EVIDENCE_ANSWERED;
 	if (answer) {
 		v->flags |= OBSERVE_ANSWERED;
-		v->changed_ns = s->now;
-		signal_fact(s, key, v);
+		v->changed_ns = s.now;
+		signal_fact(&s, &key, v);
 		return EVIDENCE_ANSWERED;
 	}
 	if (v->all_ones >= OBSERVE_ABSENT_READS)
 		return EVIDENCE_ABSENT;
 	if (++v->all_ones < OBSERVE_ABSENT_READS)
 		return 0;
-	v->changed_ns = s->now;
-	signal_fact(s, key, v);
+	v->changed_ns = s.now;
+	signal_fact(&s, &key, v);
 	return EVIDENCE_ABSENT;
 }
+
+#define EVIDENCE_OF(kind, width) ((__u32)(kind) << 8 | ((width) & 0xff))
 
 static __always_inline void evidence_keep(struct evidence_cache *c, __u64 vcpu, __u64 key, __u32 is, __u32 at)
 {

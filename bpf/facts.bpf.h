@@ -22,6 +22,12 @@ char LICENSE[] SEC("license") __weak = "Dual BSD/GPL";
 /* A function of its own, for the stack's and the verifier's sake; not every family uses all of them. */
 #define SUBPROGRAM static __noinline __attribute__((unused))
 
+/*
+ * A function that the verifier walks once by itself, and not in each state of each caller: what makes loading quick. It takes numbers
+ * only (pointers would be possible since 5.12), and returns one. Weak: where several families use it, the linker keeps one.
+ */
+#define GLOBAL __attribute__((noinline, weak))
+
 /* Set before loading; constant for the verifier, so that what they switch off does not exist. */
 const volatile bool testing SEC(".rodata") __weak = false;
 const volatile __u32 quota[OBSERVE_CLASSES] SEC(".rodata") __weak = { 1024, 1024, 1024, 2048, 1024, 1024, 1024, 1024, 1024 };
@@ -396,6 +402,12 @@ SUBPROGRAM int settle_suspicion(struct subject *s)
 	return 0;
 }
 
+/* Takes the key by value: a subject whose address nobody takes needs no stack, of which a chain of calls has 512 bytes. */
+static __always_inline struct vm_state *vm_of(__u64 kvm)
+{
+	return bpf_map_lookup_elem(&vms, &kvm);
+}
+
 static __always_inline bool subject_of(struct subject *s, __u64 vcpu)
 {
 	if (!owns_maps())
@@ -409,7 +421,7 @@ static __always_inline bool subject_of(struct subject *s, __u64 vcpu)
 	s->now = bpf_ktime_get_ns();
 	s->vcpu_id = vcpu_id_of(vcpu);
 	s->tgid = current_tgid();
-	s->vm = bpf_map_lookup_elem(&vms, &s->kvm);
+	s->vm = vm_of(s->kvm);
 	return true;
 }
 
@@ -440,22 +452,51 @@ static __always_inline bool is_anothers(struct subject *s)
 	return s->vm && s->vm->seen.tgid != s->tgid && s->vm->creator != creator_of(s->kvm);
 }
 
+static __always_inline bool is_suspected(const struct vm_state *vm)
+{
+	return vm->seen.flags & (OBSERVE_VM_PENDING | VM_STATE_SHUTDOWN);
+}
+
+/* Makes the current vCPU's VM where it is not known, and settles whether it was reset. */
+GLOBAL int settle_vm(void)
+{
+	struct subject s;
+
+	if (!subject_of(&s, current_vcpu()))
+		return 0;
+	if (!s.vm || is_anothers(&s))
+		vm_begin(&s, OBSERVE_REASON_FOUND, s.vm);
+	if (s.vm && is_suspected(s.vm))
+		settle_suspicion(&s);
+	return 0;
+}
+
 /* Slow path of every event of a running vCPU: its VM (made if it is not known), its boot. */
 static __always_inline bool enter(struct subject *s, __u64 vcpu)
 {
 	if (!subject_of(s, vcpu))
 		return false;
-	if (!s->vm)
-		vm_begin(s, OBSERVE_REASON_FOUND, false);
-	else if (is_anothers(s))
-		vm_begin(s, OBSERVE_REASON_FOUND, true);
-	if (!s->vm)
-		return false;
+	if (!s->vm || is_anothers(s) || is_suspected(s->vm)) {
+		settle_vm();
+		s->vm = vm_of(s->kvm);
+		if (!s->vm)
+			return false;
+	}
 	thread_runs(vcpu);
-	if (s->vm->seen.flags & (OBSERVE_VM_PENDING | VM_STATE_SHUTDOWN))
-		settle_suspicion(s);
-	if (s->vm && !(s->vm->seen.flags & OBSERVE_VM_RAN))
+	if (!(s->vm->seen.flags & OBSERVE_VM_RAN))
 		s->vm->seen.flags |= OBSERVE_VM_RAN;
+	return true;
+}
+
+/* The subject in a GLOBAL function, which does not get its caller's. */
+static __always_inline bool subject_again(struct subject *s, __u64 kvm, __u32 vcpu_id)
+{
+	s->vcpu = 0;
+	s->kvm = kvm;
+	s->now = bpf_ktime_get_ns();
+	s->vcpu_id = vcpu_id;
+	s->tgid = current_tgid();
+	s->vm = bpf_map_lookup_elem(&vms, &s->kvm);
 	return s->vm;
 }
 

@@ -23,6 +23,7 @@ __u32 inventory_skip SEC(".data") = 0;
 enum { WANT_VMS = 1, WANT_VCPUS = 2, WANT_CPUID = 4, WANT_SLOTS = 8 };
 
 struct slot_walk walk SEC(".data") = { 0 };
+struct cpuid_walk table SEC(".data") = { 0 };
 
 /* The file that is being shown. */
 struct shown {
@@ -42,10 +43,6 @@ struct vcpu_record {
 struct cpuid_record {
 	struct inventory_header header;
 	struct inventory_cpuid cpuid;
-};
-struct slot_record {
-	struct inventory_header header;
-	struct inventory_slot slot;
 };
 struct page_record {
 	struct inventory_header header;
@@ -73,114 +70,148 @@ static __always_inline __u64 slots_now(__u64 kvm, __u64 *ret_generation)
 	return (__u64)slots;
 }
 
-static __always_inline bool write_slot(const struct shown *f, struct slot_record *r, __u64 slot)
+static __always_inline void take_slot(__u64 slot)
 {
+	struct inventory_slot *r = &walk.records[walk.filled % SLOTS_AT_ONCE].slot;
 	struct kvm_memory_slot *m = (void *)slot;
 
-	r->slot.gpa = BPF_CORE_READ(m, base_gfn) << PAGE_SHIFT;
-	r->slot.bytes = (__u64)BPF_CORE_READ(m, npages) << PAGE_SHIFT;
-	r->slot.hva = BPF_CORE_READ(m, userspace_addr);
-	r->slot.flags = BPF_CORE_READ(m, flags);
-	r->slot.id = BPF_CORE_READ(m, id);
-	r->slot.as_id = bpf_core_field_exists(m->as_id) ? BPF_CORE_READ(m, as_id) : 0;
-	slots_now(walk.kvm, &r->slot.generation);
-	return bpf_seq_write(f->seq, r, sizeof(*r)) == 0;
+	r->gpa = BPF_CORE_READ(m, base_gfn) << PAGE_SHIFT;
+	r->bytes = (__u64)BPF_CORE_READ(m, npages) << PAGE_SHIFT;
+	r->hva = BPF_CORE_READ(m, userspace_addr);
+	r->flags = BPF_CORE_READ(m, flags);
+	r->id = BPF_CORE_READ(m, id);
+	r->as_id = bpf_core_field_exists(m->as_id) ? BPF_CORE_READ(m, as_id) : 0;
+	slots_now(walk.kvm, &r->generation);
+	walk.filled++;
+	walk.written++;
 }
 
-/* Since 5.17. False: the output is full, this show() will be run again. */
-static __always_inline bool write_hashed(const struct shown *f, struct slot_record *r)
+static __always_inline void next_bucket(void)
 {
-	struct kvm_memslots *slots = (void *)walk.slots;
-	int active = BPF_CORE_READ(slots, node_idx) & 1;
-
-	walk.node = 0;
+	walk.bucket++;
+	walk.skip = 0;
 	walk.position = 0;
-	walk.node_offset = bpf_core_field_offset(struct kvm_memory_slot, id_node) + active * sizeof(__u64) * 2;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < SLOT_STEPS; i++) {
-		__u64 address = walk.node, next = 0;
+}
 
-		if (walk.written >= SLOT_PAGE_SLOTS)
-			break;
-		if (!address) {
-			if (walk.bucket >= SLOT_BUCKETS)
-				break;
-			address = walk.slots + bpf_core_field_offset(struct kvm_memslots, id_hash) + walk.bucket * sizeof(next);
-			bpf_probe_read_kernel(&next, sizeof(next), (void *)address);
-			walk.node = next;
-			walk.position = 0;
-			if (!next) {
-				walk.bucket++;
-				walk.skip = 0;
-			}
-			continue;
-		}
-		if (walk.position >= walk.skip) {
-			if (!write_slot(f, r, address - walk.node_offset))
-				return false;
-			walk.written++;
-		}
-		walk.position++;
+/* Since 5.17: a look at one bucket, or at one slot in it. */
+static __always_inline bool step_hashed(void)
+{
+	__u64 address = walk.node, next = 0;
+
+	if (walk.written >= SLOT_PAGE_SLOTS)
+		return false;
+	if (!address) {
+		if (walk.bucket >= SLOT_BUCKETS)
+			return false;
+		address = walk.slots + bpf_core_field_offset(struct kvm_memslots, id_hash) + walk.bucket * sizeof(next);
 		bpf_probe_read_kernel(&next, sizeof(next), (void *)address);
 		walk.node = next;
-		if (!next) {
-			walk.bucket++;
-			walk.skip = 0;
-			walk.position = 0;
-		}
+		walk.position = 0;
+		if (!next)
+			next_bucket();
+		return true;
 	}
-	if (walk.position > walk.skip)
-		walk.skip = walk.position;
-	if (walk.bucket >= SLOT_BUCKETS)
-		walk.bucket = SLOT_PAGE_END;
+	if (walk.position >= walk.skip)
+		take_slot(address - walk.node_offset);
+	walk.position++;
+	bpf_probe_read_kernel(&next, sizeof(next), (void *)address);
+	walk.node = next;
+	if (!next)
+		next_bucket();
 	return true;
 }
 
 /* Before 5.17: sorted by address in an array. */
-static __always_inline bool write_array(const struct shown *f, struct slot_record *r)
+static __always_inline bool step_array(void)
 {
-	struct kvm_memslots___old *slots = (void *)walk.slots;
-	__u32 used = BPF_CORE_READ(slots, used_slots);
-
-	walk.bucket = 0;
-#pragma clang loop unroll(disable)
-	for (int i = 0; i < SLOT_PAGE_SLOTS; i++) {
-		__u64 slot;
-
-		if (walk.skip >= used)
-			break;
-		slot = walk.slots + bpf_core_field_offset(struct kvm_memslots___old, memslots) +
-			(__u64)walk.skip * bpf_core_type_size(struct kvm_memory_slot);
-		if (!write_slot(f, r, slot))
-			return false;
-		walk.skip++;
-	}
-	if (walk.skip >= used)
-		walk.bucket = SLOT_PAGE_END;
+	if (walk.skip >= walk.used || walk.written >= SLOT_PAGE_SLOTS)
+		return false;
+	take_slot(walk.slots + bpf_core_field_offset(struct kvm_memslots___old, memslots) +
+		  (__u64)walk.skip * bpf_core_type_size(struct kvm_memory_slot));
+	walk.skip++;
 	return true;
+}
+
+/* False: the page ends. The verifier walks these two once, not for every turn of the loops that they are in. */
+GLOBAL int slot_step(void)
+{
+	if (bpf_core_field_exists(((struct kvm_memslots *)0)->id_hash))
+		return step_hashed();
+	return step_array();
+}
+
+/* Fills walk.records. False: the page ends. */
+GLOBAL int slot_steps(void)
+{
+	int more = 1;
+
+	walk.filled = 0;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < SLOTS_AT_ONCE && more; i++)
+		more = slot_step();
+	return more;
+}
+
+static __always_inline void walk_begin(__u64 kvm, __u64 *ret_generation)
+{
+	struct kvm_memslots *hashed;
+	struct kvm_memslots___old *array;
+
+	walk.kvm = kvm;
+	walk.slots = slots_now(kvm, ret_generation);
+	walk.bucket = inventory_bucket;
+	walk.skip = inventory_skip;
+	walk.written = 0;
+	walk.node = 0;
+	walk.position = 0;
+	if (bpf_core_field_exists(((struct kvm_memslots *)0)->id_hash)) {
+		hashed = (void *)walk.slots;
+		walk.node_offset = bpf_core_field_offset(struct kvm_memory_slot, id_node) + (BPF_CORE_READ(hashed, node_idx) & 1) * sizeof(__u64) * 2;
+	} else {
+		array = (void *)walk.slots;
+		walk.used = BPF_CORE_READ(array, used_slots);
+		walk.bucket = 0;
+	}
+}
+
+static __always_inline void walk_end(void)
+{
+	if (bpf_core_field_exists(((struct kvm_memslots *)0)->id_hash)) {
+		if (walk.position > walk.skip)
+			walk.skip = walk.position;
+		if (walk.bucket >= SLOT_BUCKETS)
+			walk.bucket = SLOT_PAGE_END;
+	} else if (walk.skip >= walk.used) {
+		walk.bucket = SLOT_PAGE_END;
+	}
 }
 
 static __noinline int show_slots(const struct shown *f, __u64 kvm)
 {
-	struct slot_record r = { 0 };
+	struct inventory_header header;
 	struct page_record end = { 0 };
 	__u64 generation;
-	bool fits;
+	int more = 1;
 
-	walk.kvm = kvm;
-	walk.slots = slots_now(kvm, &generation);
-	walk.bucket = inventory_bucket;
-	walk.skip = inventory_skip;
-	walk.written = 0;
-	header_of(&r.header, f, INVENTORY_SLOT, sizeof(r.slot), kvm);
-	if (bpf_core_field_exists(((struct kvm_memslots *)0)->id_hash))
-		fits = write_hashed(f, &r);
-	else if (bpf_core_field_exists(((struct kvm_memslots___old *)0)->used_slots))
-		fits = write_array(f, &r);
-	else
+	if (!bpf_core_field_exists(((struct kvm_memslots *)0)->id_hash) && !bpf_core_field_exists(((struct kvm_memslots___old *)0)->used_slots))
 		return 0;
-	if (!fits)
-		return 0;
+	walk_begin(kvm, &generation);
+	header_of(&header, f, INVENTORY_SLOT, sizeof(struct inventory_slot), kvm);
+	for (int i = 0; i < SLOTS_AT_ONCE; i++)
+		walk.records[i].header = header;
+#pragma clang loop unroll(disable)
+	for (int i = 0; i < SLOT_STEPS && more; i += SLOTS_AT_ONCE) {
+		__u32 filled;
+
+		more = slot_steps();
+		filled = walk.filled;
+		if (filled > SLOTS_AT_ONCE)
+			return 0;
+		/* The output is full: this show() will be run again. */
+		if (filled && bpf_seq_write(f->seq, walk.records, filled * sizeof(walk.records[0])))
+			return 0;
+	}
+	walk_end();
 	header_of(&end.header, f, INVENTORY_PAGE, sizeof(end.page), kvm);
 	end.page.bucket = walk.bucket;
 	end.page.skip = walk.skip;
@@ -235,11 +266,29 @@ static __noinline int show_vcpu(const struct shown *f, __u64 vcpu)
 	return 0;
 }
 
+/* Fills table.entries from entry `first` of a vCPU's table on. Returns how many. This struct is KVM's API to userspace: its layout does not change. */
+GLOBAL __u64 cpuid_entries(__u64 entries, __u64 first, __u64 count)
+{
+	__u64 left;
+
+	if (first >= count)
+		return 0;
+	left = count - first;
+	if (left > CPUID_AT_ONCE)
+		left = CPUID_AT_ONCE;
+	asm volatile("" : "+r"(left));
+	if (left > CPUID_AT_ONCE || bpf_probe_read_kernel(table.raw, left * sizeof(table.raw[0]), (void *)(entries + first * sizeof(table.raw[0]))))
+		__builtin_memset(table.raw, 0, sizeof(table.raw));
+	for (int i = 0; i < CPUID_AT_ONCE; i++)
+		__builtin_memcpy(&table.entries[i], &table.raw[i], sizeof(table.entries[i]));
+	return left;
+}
+
 static __noinline int show_cpuid(const struct shown *f, __u64 vcpu)
 {
 	struct kvm_vcpu *v = (void *)vcpu;
 	struct cpuid_record r = { 0 };
-	struct kvm_cpuid_entry2 *table = BPF_CORE_READ(v, arch.cpuid_entries);
+	__u64 entries = (__u64)BPF_CORE_READ(v, arch.cpuid_entries);
 	__u32 count = BPF_CORE_READ(v, arch.cpuid_nent);
 
 	if (count > OBSERVE_CPUID_MAX)
@@ -250,16 +299,10 @@ static __noinline int show_cpuid(const struct shown *f, __u64 vcpu)
 	if (bpf_seq_write(f->seq, &r, sizeof(r)))
 		return 0;
 #pragma clang loop unroll(disable)
-	for (__u32 i = 0; i < OBSERVE_CPUID_MAX; i++) {
-		struct inventory_cpuid_entry e;
-		struct kvm_cpuid_entry2 raw = { 0 };
+	for (__u32 i = 0; i < OBSERVE_CPUID_MAX; i += CPUID_AT_ONCE) {
+		__u64 filled = cpuid_entries(entries, i, count);
 
-		if (i >= count)
-			break;
-		/* This struct is KVM's API to userspace: its layout does not change. */
-		bpf_probe_read_kernel(&raw, sizeof(raw), (void *)((__u64)table + i * sizeof(raw)));
-		__builtin_memcpy(&e, &raw, sizeof(e));
-		if (bpf_seq_write(f->seq, &e, sizeof(e)))
+		if (!filled || filled > CPUID_AT_ONCE || bpf_seq_write(f->seq, table.entries, filled * sizeof(table.entries[0])))
 			break;
 	}
 	return 0;

@@ -64,40 +64,14 @@ static __always_inline struct evidence_cache *exact_cached(struct evidence_cache
 	return &here->of[(key >> 6 ^ key >> 12 ^ key >> 16 ^ key) % CACHE_ENTRIES];
 }
 
-/* where: bdf << 12 | register */
-static __noinline int mmio_pci(struct subject *s, const struct mmio_access *m, __u32 where)
-{
-	if (m->len != 1 && m->len != 2 && m->len != 4)
-		return 0;
-	if (m->write)
-		pci_write(s, where, m->len, m->value);
-	else
-		pci_read(s, where, m->len, m->value);
-	return watch_function(s, where);
-}
-
-/* What a read of a page tells of it; how evident that is. Apart from mmio_slow: a chain of calls has 512 bytes of stack. */
-static __noinline __u32 mmio_evidence(struct subject *s, const struct mmio_access *m, bool there)
-{
-	struct observe_key key = { 0 };
-
-	if (!s->vm)
-		return 0;
-	key.vm = s->vm->seen.vm;
-	key.address = m->gpa & PAGE_MASK;
-	key.kind = OBSERVE_MMIO;
-	key.width = m->len;
-	return evidence(s, &key, there);
-}
-
 static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_caches *here, __u32 at)
 {
 	struct mmio_access m = { .gpa = ctx->args[2], .len = ctx->args[1], .write = ctx->args[0] == MMIO_WRITE };
 	const void *val = data_of(ctx->args[3]);
-	struct evidence_cache *c;
-	struct subject s;
-	__u32 is, how;
 	__u64 exact, offset, page;
+	struct evidence_cache *c;
+	__u32 is, how, width;
+	struct subject s;
 
 	exact = key_exact(&m);
 	c = exact_cached(here, exact);
@@ -107,13 +81,19 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 		return 0;
 	if (val)
 		m.value = read_wide(val, m.len);
-	if (is_ecam(s.vm, m.gpa, &offset))
-		return val ? mmio_pci(&s, &m, offset) : 0;
-	how = val ? mmio_register(&s, &m) : CACHE_PAGE;
+	width = m.write ? m.len | ACCESS_WRITE : m.len;
+	if (is_ecam(s.vm, m.gpa, &offset)) {
+		if (val && (m.len == 1 || m.len == 2 || m.len == 4))
+			pci_config(s.kvm, s.vcpu_id, offset, width, m.value);
+		return 0;
+	}
+	how = val ? mmio_register(s.kvm, s.vcpu_id, m.gpa, m.value, width) : CACHE_PAGE;
 	page = (m.gpa & PAGE_MASK) | (m.write ? KEY_WRITE : m.len);
 	if (how == CACHE_PAGE)
 		c = mmio_cached(here, page);
-	is = m.write ? EVIDENCE_ANSWERED : mmio_evidence(&s, &m, answered(val, m.len, 1));
+	is = EVIDENCE_ANSWERED;
+	if (!m.write)
+		is = evidence(s.kvm, s.vcpu_id, m.gpa & PAGE_MASK, EVIDENCE_OF(OBSERVE_MMIO, m.len), answered(val, m.len, 1));
 	if (is && how != CACHE_NOT)
 		evidence_keep(c, vcpu, how == CACHE_EXACT ? exact : page, is, at);
 	return 0;

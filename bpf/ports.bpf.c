@@ -22,6 +22,7 @@
 #define FWCFG_DIRECTORY 0x19
 #define FWCFG_DIRECTORY_BYTES 4100u /* kept: a count and 64 files */
 #define FWCFG_STRING_CHUNKS 129     /* a string IN is at most 1 KiB */
+#define FWCFG_CHUNKS 12             /* at a time */
 
 /* Where QEMU's ACPI hot-plug of PCI is, and which of its registers selects a bus. */
 #define PORT_HOTPLUG_PCI_ICH9 0xcc0
@@ -116,10 +117,10 @@ static __noinline int fwcfg_take(struct subject *s, __u32 item, __u32 offset, __
 }
 
 /*
- * The bytes from `offset` on within their 8, or up to `end`. Returns where the next are. Global, so that the verifier walks it
- * once and not for every turn of the loop: it takes numbers only, and finds the bytes through a map.
+ * The bytes from `offset` on within their 8, or up to `end`. Returns where the next are. It takes numbers only, and finds the bytes
+ * through a map.
  */
-__u32 fwcfg_chunk(__u64 kvm, __u32 item, __u32 vcpu_id, __u32 offset, __u32 end)
+GLOBAL __u32 fwcfg_chunk(__u64 kvm, __u32 item, __u32 vcpu_id, __u32 offset, __u32 end)
 {
 	__u32 bytes = 8 - (offset & 7), at = offset & 7, zero = 0;
 	__u64 value, *data = bpf_map_lookup_elem(&fwcfg_bytes_at, &zero);
@@ -136,6 +137,15 @@ __u32 fwcfg_chunk(__u64 kvm, __u32 item, __u32 vcpu_id, __u32 offset, __u32 end)
 	value = read_wide((const void *)(*data + offset), bytes);
 	fwcfg_take(&s, item, offset, value << 8 * at, ((1u << (bytes & 0xf)) - 1) << at);
 	return offset + bytes;
+}
+
+/* Several of them, for the same reason. */
+GLOBAL __u32 fwcfg_chunks(__u64 kvm, __u32 item, __u32 vcpu_id, __u32 offset, __u32 end)
+{
+#pragma clang loop unroll(disable)
+	for (__u32 n = 0; n < FWCFG_CHUNKS && offset < end; n++)
+		offset = fwcfg_chunk(kvm, item, vcpu_id, offset, end);
+	return offset;
 }
 
 static __noinline int fwcfg_read(struct subject *s, const void *data, __u32 count)
@@ -157,8 +167,9 @@ static __noinline int fwcfg_read(struct subject *s, const void *data, __u32 coun
 		end = offset + count;
 	*at = (__u64)data;
 	*at -= offset;
-	for (__u32 n = 0; n < FWCFG_STRING_CHUNKS && offset < end; n++)
-		offset = fwcfg_chunk(s->kvm, item, s->vcpu_id, offset, end);
+#pragma clang loop unroll(disable)
+	for (__u32 n = 0; n < FWCFG_STRING_CHUNKS && offset < end; n += FWCFG_CHUNKS)
+		offset = fwcfg_chunks(s->kvm, item, s->vcpu_id, offset, end);
 	return 0;
 }
 
@@ -254,15 +265,13 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	if (!(s.vm->seen.pci_latch & LATCH_ENABLE))
 		return 0;
 	where = pci_where(s.vm->seen.pci_latch, port);
-	pci_write(&s, where, size, value);
-	return watch_function(&s, where);
+	return pci_config(s.kvm, s.vcpu_id, where, (size & 7) | ACCESS_WRITE, value);
 }
 
 static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_cache *c, __u32 at)
 {
 	__u32 port = ctx->args[1], size = ctx->args[2], count = ctx->args[3], where, is;
 	const void *data = data_of(ctx->args[4]);
-	struct observe_key key = { 0 };
 	struct subject s;
 
 	if (!enter(&s, vcpu))
@@ -272,21 +281,16 @@ static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 		c = NULL;
 		if (s.vm->seen.pci_latch & LATCH_ENABLE) {
 			where = pci_where(s.vm->seen.pci_latch, port);
-			pci_read(&s, where, size, read_answer(data, size));
-			return watch_function(&s, where);
+			return pci_config(s.kvm, s.vcpu_id, where, size & 7, read_answer(data, size));
 		}
 	} else if (port == PORT_FWCFG_DATA) {
 		c = NULL;
 		if (size == 1)
 			fwcfg_read(&s, data, count);
 	} else if (data && count == 1) {
-		port_register(&s, port, size, read_answer(data, size));
+		port_register(s.kvm, s.vcpu_id, port, read_answer(data, size), size);
 	}
-	key.vm = s.vm->seen.vm;
-	key.kind = OBSERVE_PORT;
-	key.selector = port;
-	key.width = size;
-	is = evidence(&s, &key, answered(data, size, count));
+	is = evidence(s.kvm, s.vcpu_id, port, EVIDENCE_OF(OBSERVE_PORT, size), answered(data, size, count));
 	if (is && c)
 		evidence_keep(c, vcpu, port | (__u64)size << 32, is, at);
 	return 0;

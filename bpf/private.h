@@ -95,7 +95,13 @@ struct inventory_page {
 #define SLOT_PAGE_END 0xffffffffu
 #define SLOT_PAGE_SLOTS 256
 
-/* Where the iterator's walk over the slots is: in memory, so that the verifier sees one loop and not one for every state. */
+#define SLOTS_AT_ONCE 32
+struct slot_record {
+	struct inventory_header header;
+	struct inventory_slot slot;
+};
+
+/* Where the iterator's walk over the slots is: in memory, where functions that take no pointers find it. */
 struct slot_walk {
 	__u64 kvm;
 	__u64 slots;
@@ -105,6 +111,16 @@ struct slot_walk {
 	__u32 position;    /* in the bucket */
 	__u32 skip;
 	__u32 written;
+	__u32 used;        /* of the array, before 5.17 */
+	__u32 filled;      /* of the records */
+	struct slot_record records[SLOTS_AT_ONCE];
+};
+
+/* A part of a vCPU's table: as KVM has it (struct kvm_cpuid_entry2), and as it is told. */
+#define CPUID_AT_ONCE 16
+struct cpuid_walk {
+	__u32 raw[CPUID_AT_ONCE][10];
+	struct inventory_cpuid_entry entries[CPUID_AT_ONCE];
 };
 
 /* What the programs take for the current vCPU when .rodata `testing` is set (BPF_PROG_TEST_RUN has none). */

@@ -41,6 +41,8 @@
 #define VIRTIO_CAP_DEVICE_CONFIG 4
 #define PCI_CAP_VENDOR 0x09
 
+#define ACCESS_WRITE 0x100u /* beside a width */
+
 /* How an access may be cached. */
 enum {
 	CACHE_PAGE,  /* nothing in its page is looked at */
@@ -186,14 +188,17 @@ SUBPROGRAM struct observe_value *watch_make(struct subject *s, __u32 space, __u6
 	return v;
 }
 
+static __always_inline __u64 low_bytes(__u64 count)
+{
+	return count < 8 ? (1ull << 8 * count) - 1 : ~0ull;
+}
+
 /* A read that holds bytes of a MAC address: the others are left out. `at`: where the first of them is. */
 SUBPROGRAM int mac_seen(struct subject *s, struct seen_register *r, __u64 at, __u32 bytes)
 {
-	__u64 end = at + bytes;
+	__u64 before = at > r->address ? at - r->address : 0, left = at + bytes - r->address;
 
-	for (__u32 n = 0; n < 8; n++)
-		if (n >= r->width || r->address + n < at || r->address + n >= end)
-			r->value &= ~(0xffull << 8 * n);
+	r->value &= low_bytes(left < r->width ? left : r->width) & ~low_bytes(before);
 	return register_seen(s, r, true);
 }
 
@@ -248,7 +253,7 @@ static __always_inline int virtio_window(struct subject *s, const struct mmio_ac
 	return CACHE_NOT;
 }
 
-static __noinline int watched(struct subject *s, const struct mmio_access *m)
+static __always_inline int watched(struct subject *s, const struct mmio_access *m)
 {
 	struct seen_register r = { .address = m->gpa, .value = m->value, .selector = OBSERVE_SPACE_MEMORY, .width = m->len };
 	__u32 n = m->gpa / VIRTIO_WINDOW_BYTES & 7, offset = m->gpa & ~PAGE_MASK;
@@ -277,30 +282,39 @@ static __noinline int watched(struct subject *s, const struct mmio_access *m)
 }
 
 /* An access to memory outside the ECAM window. Returns how it may be cached. */
-static __always_inline int mmio_register(struct subject *s, const struct mmio_access *m)
+GLOBAL int mmio_register(__u64 kvm, __u32 vcpu_id, __u64 gpa, __u64 value, __u32 len_write)
 {
-	if (!s->vm)
+	const struct mmio_access m = { .gpa = gpa, .value = value, .len = len_write & ~ACCESS_WRITE, .write = !!(len_write & ACCESS_WRITE) };
+	struct subject s;
+
+	if (!subject_again(&s, kvm, vcpu_id))
 		return CACHE_NOT;
-	switch (m->gpa & PAGE_MASK) {
+	switch (gpa & PAGE_MASK) {
 	case IOAPIC_PAGE:
-		return ioapic(s, m, 0);
+		return ioapic(&s, &m, 0);
 	case IOAPIC_SECOND:
-		return ioapic(s, m, 1);
+		return ioapic(&s, &m, 1);
 	case LAPIC_PAGE:
-		return lapic(s, m);
+		return lapic(&s, &m);
 	case HPET_PAGE:
-		return hpet(s, m);
+		return hpet(&s, &m);
 	}
-	return watched(s, m);
+	return watched(&s, &m);
 }
 
-static __always_inline void port_register(struct subject *s, __u32 port, __u32 size, __u64 value)
+/* A port was read. */
+GLOBAL int port_register(__u64 kvm, __u32 vcpu_id, __u32 port, __u64 value, __u32 size)
 {
-	struct observe_value *w = watch_of(s, OBSERVE_SPACE_PORT, port);
 	struct seen_register r = { .address = port, .value = value, .selector = OBSERVE_SPACE_PORT, .width = size };
+	struct observe_value *w;
+	struct subject s;
 
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
+	w = watch_of(&s, OBSERVE_SPACE_PORT, port);
 	if (w && in_range(w->data[2], port % WATCH_PORTS, size))
-		mac_seen(s, &r, (port & ~(WATCH_PORTS - 1)) + (w->data[2] & 0xffff), w->data[2] >> 16 & 0xff);
+		mac_seen(&s, &r, (port & ~(WATCH_PORTS - 1)) + (w->data[2] & 0xffff), w->data[2] >> 16 & 0xff);
+	return 0;
 }
 
 /* ---- which pages and ports: where the BARs of known adapters are */
@@ -349,20 +363,22 @@ SUBPROGRAM __u64 bar_base(struct subject *s, __u32 bdf, __u32 reg, __u32 space)
 	return (low->data[0] & ~0xfu) | (high ? (__u64)high->data[0] << 32 : 0);
 }
 
-SUBPROGRAM int watch_bar(struct subject *s, __u32 bdf, __u32 reg, __u32 id)
+/* Is `reg` the BAR that row n of nic_registers is about, and is the function that adapter? Then watches where it is now. */
+GLOBAL int watch_nic(__u64 kvm, __u32 bdf, __u32 reg, __u32 id, __u64 n)
 {
-	for (__u32 n = 0; n < NIC_REGISTERS; n++) {
-		const struct nic_registers *nic = &nic_registers[n];
-		__u32 bar = PCI_REG_BAR0 + 4u * nic->bar;
-		__u64 base;
+	const struct nic_registers *nic;
+	struct subject s;
+	__u32 bar;
+	__u64 base;
 
-		if (nic->id != id || (reg != bar && reg != bar + 4))
-			continue;
-		base = bar_base(s, bdf, bar, nic->space);
-		if (base)
-			watch_range(s, nic->space, base + nic->offset, nic->bytes, nic->width);
-	}
-	return 0;
+	if (n >= NIC_REGISTERS)
+		return 0;
+	nic = &nic_registers[n];
+	bar = PCI_REG_BAR0 + 4u * nic->bar;
+	if (nic->id != id || (reg != bar && reg != bar + 4) || !subject_again(&s, kvm, 0))
+		return 0;
+	base = bar_base(&s, bdf, bar, nic->space);
+	return base ? watch_range(&s, nic->space, base + nic->offset, nic->bytes, nic->width) : 0;
 }
 
 /* The offset of a capability was read; is it that of virtio's device configuration? There the address comes first. */
@@ -390,11 +406,29 @@ static __noinline int watch_function(struct subject *s, __u32 where)
 	id = pci_known(s, bdf, PCI_REG_ID);
 	if (!id || id->known != 0xf)
 		return 0;
-	if (reg <= PCI_REG_BAR5)
-		return watch_bar(s, bdf, reg, id->data[0]);
+	if (reg <= PCI_REG_BAR5) {
+#pragma clang loop unroll(disable)
+		for (__u32 n = 0; n < NIC_REGISTERS; n++)
+			watch_nic(s->kvm, bdf, reg, id->data[0], n);
+		return 0;
+	}
 	if (id->data[0] == NIC_VIRTIO || id->data[0] == NIC_VIRTIO_TRANSITIONAL)
 		return watch_virtio(s, bdf, reg);
 	return 0;
+}
+
+/* An access to PCI configuration, however it was made. where: bdf << 12 | register; width 1, 2 or 4, and ACCESS_WRITE. */
+GLOBAL int pci_config(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
+{
+	struct subject s;
+
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
+	if (width & ACCESS_WRITE)
+		pci_write(&s, where, width & ~ACCESS_WRITE, raw);
+	else
+		pci_read(&s, where, width, raw);
+	return watch_function(&s, where);
 }
 
 #endif
