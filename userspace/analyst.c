@@ -1016,6 +1016,12 @@ static int boot_store(struct analyst *a, struct instance *in)
 	return err;
 }
 
+/* A VM that is to go on with a guest is none of its lives before that guest runs in it: it may wait in vain, while the guest runs elsewhere. */
+static bool waits(const struct instance *in)
+{
+	return !facts_ran(in->facts) && life_goes_on(life_of(in->facts, in->boot.reason));
+}
+
 /* Is the boot that the stream tells of the one that the row already stands for? */
 static int boot_known(struct analyst *a, struct instance *in, bool *ret)
 {
@@ -1069,8 +1075,11 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 {
 	struct store_instance before = { 0 };
 	bool known = false;
-	int err = row_copy(&in->row, &before);
+	int err;
 
+	if (waits(in))
+		return 0;
+	err = row_copy(&in->row, &before);
 	if (err >= 0)
 		err = store_begin(a->store);
 	if (err < 0) {
@@ -1177,6 +1186,8 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 	in->dirty |= news;
 	if (!in->ran_ns && facts_ran(in->facts)) {
 		in->ran_ns = a->now_ns;
+		if (!in->ready && in->stream_boot && (err = instance_settle_in(a, in, e)) < 0)
+			return store_trouble(a, err, e);
 		outgoing_find(a, in);
 	}
 	return news & (1u << FACET_IDENTITY) && !in->tables_heard ? tables_follow(a, in, e) : 0;
@@ -1578,7 +1589,7 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 		return instance_bury(a, in, e);
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
-	if (err < 0 || !in->stream_boot || in->outgoing)
+	if (err < 0 || !in->stream_boot || !in->ready || in->outgoing)
 		return err;
 	err = instance_due(a, in, end, &due, e);
 	if (a->recheck)
@@ -1802,6 +1813,17 @@ int analyst_poll(struct analyst *a, struct error *e)
 
 /* ---- the stream */
 
+/* Of two VMs of one guest the end of one is not the guest's. */
+static char *gone_reason(const struct instance *in, const char *reason)
+{
+	struct buffer text = BUFFER_INIT;
+
+	buffer_string(&text, reason ? reason : "no reason given");
+	if (in->outgoing)
+		buffer_string(&text, "; the guest goes on in another VM");
+	return buffer_take(&text, NULL);
+}
+
 static int take_gone(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
 	struct instance *in = instance_find(a, h->vm);
@@ -1810,10 +1832,11 @@ static int take_gone(struct analyst *a, const struct record_header *h, const voi
 
 	if (!in || in->gone)
 		return 0;
-	in->gone = strdup(reason ? reason : "no reason given");
+	in->gone = gone_reason(in, reason);
 	if (!in->gone)
 		return error_set(e, ENOMEM, "out of memory");
-	say(a, 0, "%s: gone (%s)", called(in), in->gone);
+	if (in->announced)
+		say(a, 0, "%s: gone (%s)", called(in), in->gone);
 	outgoing_return(a, in);
 	err = instance_bury(a, in, e);
 	return err < 0 ? store_trouble(a, err, e) : 0;

@@ -847,11 +847,17 @@ static bool drift_fell(const struct drift *d)
 	return false;
 }
 
+/* A guest that came with its memory has no firmware at work that would scan the bus: each migration looks like that until the next reset. */
+static bool not_scanned(const struct store_instance *life, enum facet_id facet)
+{
+	return facet == FACET_PCI && life && life_goes_on(life_parse(life->life));
+}
+
 /*
  * What is seen less of than the baseline holds is blindness of a guest, as long as it lasts. What the whole host does not show, and what
- * was refused, is told otherwise. lasts: what was not so before is none yet. because: why it ends, where it does.
+ * was refused, is told otherwise. life: the VM that shows it. lasts: what was not so before is none yet. because: why it ends, where it does.
  */
-static int blindness_follow(struct store *s, const struct store_guest *guest, const char *host, const struct drift *d, const struct abi_entries *now_seen,
+static int blindness_follow(struct store *s, const struct store_guest *guest, const struct store_instance *life, const char *host, const struct drift *d, const struct abi_entries *now_seen,
 			    const struct guest_facts *facts, bool lasts, const char *because, int64_t now, struct judge_outcome *ret, struct error *e)
 {
 	struct blind_facets is = { .host = host, .guest = guest, .because = because, .now = now };
@@ -866,7 +872,7 @@ static int blindness_follow(struct store *s, const struct store_guest *guest, co
 			continue;
 		is.facets[u->facet].reason = u->reason;
 		is.facets[u->facet].severity = witnessed ? SEVERITY_INFO : SEVERITY_WARNING;
-		is.facets[u->facet].lasts = lasts || (late && witnessed) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
+		is.facets[u->facet].lasts = lasts || (late && (witnessed || not_scanned(life, u->facet))) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
 	}
 	return blind_follow(s, &is, &ret->alerted, e);
 }
@@ -916,7 +922,7 @@ static int judge_locked(struct store *s, const struct judge_input *in, struct ju
 			err = evidence_tell(s, in, baseline, ret->joined, e);
 	}
 	if (err >= 0 && all)
-		err = blindness_follow(s, in->guest, in->host, &drift, in->entries, in->facts, false, NULL, in->now, ret, e);
+		err = blindness_follow(s, in->guest, in->instance, in->host, &drift, in->entries, in->facts, false, NULL, in->now, ret, e);
 	if (err >= 0) {
 		ret->fell = drift_fell(&drift);
 		ret->suppressed = json_array_size(json_object_get(diff, "changes")) - counted(json_object_get(diff, "changes"));
@@ -974,7 +980,7 @@ static int recheck(struct store *s, const struct store_guest *guest, const struc
 		err = drift_follow(s, guest, count ? &items[0] : NULL, is.diff, NULL, ALL_FACETS, false, suppress, is.last.revision.revision, now,
 				   &outcome, e);
 	if (err >= 0 && count)
-		err = blindness_follow(s, guest, items[0].host ? items[0].host : "-", &is.drift, &is.last.entries, is.facts, true,
+		err = blindness_follow(s, guest, NULL, items[0].host ? items[0].host : "-", &is.drift, &is.last.entries, is.facts, true,
 				       "its baseline is another one now", now, &outcome, e);
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };

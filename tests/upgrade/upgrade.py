@@ -13,6 +13,7 @@ of the revisions says what each upgrade did to it.
 """
 import os
 import re
+import shutil
 import stat
 import subprocess
 import sys
@@ -44,10 +45,23 @@ def root(version):
         path = os.path.join(folder, "dev", name)
         if not os.path.exists(path):
             os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(major, minor))
+    shell(folder)
     said = subprocess.run(["chroot", folder, "/usr/bin/qemu-system-x86_64", "--version"], capture_output=True, text=True)
     if f"version {version}." not in said.stdout:
         raise unittest.SkipTest(f"QEMU {version} does not run in {folder}: {(said.stderr or said.stdout).strip()[:200]}")
     return folder
+
+
+def shell(folder):
+    """For what QEMU runs through one (migration to and from a program): busybox, of which Debian's packages need none."""
+    for name in ("busybox", "sh", "cat"):
+        path = os.path.join(folder, "bin", name)
+        if not os.path.exists(path):
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            part = f"{path}.{os.getpid()}"
+            shutil.copy("/bin/busybox", part)
+            os.rename(part, path)
+            os.utime(os.path.join(folder, ".unpacked"))  # images of this folder are older than it
 
 
 def roots(versions=VERSIONS):
@@ -81,10 +95,13 @@ class Definition:
         self.name, self.machine, self.args, self.cpu, self.vcpus, self.versions = name, machine, tuple(args), cpu, vcpus, tuple(versions)
         self.uuid = str(uuid.uuid5(NAMESPACE, name))
 
+    def words(self):
+        """QEMU's command line, without what differs from life to life."""
+        return ["-accel", "kvm", "-M", self.machine, "-cpu", self.cpu, "-smp", f"{self.vcpus},sockets={self.vcpus},cores=1,threads=1", "-m", "256M",
+                "-display", "none", "-serial", "null", "-monitor", "none", "-nodefaults", "-uuid", self.uuid, "-name", f"guest={self.name}", *self.args]
+
     def start(self, folder, *extra):
-        return Process(["chroot", folder, "/usr/bin/qemu-system-x86_64", "-accel", "kvm", "-M", self.machine, "-cpu", self.cpu,
-                        "-smp", f"{self.vcpus},sockets={self.vcpus},cores=1,threads=1", "-m", "256M", "-display", "none", "-serial", "null",
-                        "-monitor", "none", "-nodefaults", "-uuid", self.uuid, "-name", f"guest={self.name}", *self.args, *extra])
+        return Process(["chroot", folder, "/usr/bin/qemu-system-x86_64", *self.words(), *extra])
 
 
 # Machine types that mean another one in every version.

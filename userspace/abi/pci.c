@@ -265,6 +265,12 @@ static int derive_tree(const struct guest_facts *facts, const struct pci_tree *t
 	return entries_cover(out, FACET_PCI, complete ? COVERAGE_COMPLETE : COVERAGE_WITNESSED, "%s", reason.text);
 }
 
+static const char *unseen(const struct guest_facts *facts)
+{
+	return facts_from_reset(facts) ? "the guest has not read PCI configuration"
+				       : "this boot was not seen from its reset on, and the guest has not read PCI configuration since";
+}
+
 int pci_derive(const struct guest_facts *facts, struct abi_entries *out)
 {
 	const char *blind = facts_blind(facts, "pci");
@@ -272,7 +278,7 @@ int pci_derive(const struct guest_facts *facts, struct abi_entries *out)
 	int r;
 
 	if (!pci_seen(facts))
-		return entries_cover(out, FACET_PCI, COVERAGE_NONE, "%s", blind ? blind : "the guest has not read PCI configuration");
+		return entries_cover(out, FACET_PCI, COVERAGE_NONE, "%s", blind ? blind : unseen(facts));
 	r = pci_tree_derive(facts, &tree);
 	if (r < 0)
 		return r;

@@ -171,6 +171,34 @@ int causes_prepare(const struct drift *d, struct causes **ret)
 	return 0;
 }
 
+/* Of a firmware factor "BYTES SHA-256", of the entry of an image that is in memory "size=… sha256=SHA-256 …". */
+static bool image_in_memory(const struct abi_entries *now, const char *image)
+{
+	const char *digest = strchr(image, ' ');
+
+	for (size_t i = 0; digest && digest[1] && i < now->count; i++) {
+		const struct abi_entry *entry = &now->items[i];
+		const char *mark = entry->facet == FACET_FIRMWARE && strncmp(entry->key, "rom/", 4) == 0 ? strstr(entry->value, "sha256=") : NULL;
+
+		if (!mark)
+			continue;
+		mark += strlen("sha256=");
+		if (strcspn(mark, " ") == strlen(digest + 1) && strncmp(mark, digest + 1, strlen(digest + 1)) == 0)
+			return true;
+	}
+	return false;
+}
+
+void causes_firmware_stays(struct causes *c, const struct abi_entries *now)
+{
+	for (size_t i = 0; now && i < c->count; i++) {
+		struct source *s = &c->sources[i];
+
+		if (s->class == FACTOR_FIRMWARE && s->factor->from && image_in_memory(now, s->factor->from))
+			s->class = FACTOR_NONE;
+	}
+}
+
 /* ---- what an element names */
 
 /* The change of a function's id: changes stand in the order of facets, then of keys. */

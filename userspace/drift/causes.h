@@ -57,6 +57,8 @@ enum factor_class factor_class_of(const char *factor);
 struct causes;
 int causes_prepare(const struct drift *d, struct causes **ret); /* -ENOMEM */
 void causes_free(struct causes *c);
+/* Firmware that the guest's memory shows to be the old one has done nothing: a guest keeps its image over migrations and resets. `now`: its entries; NULL: not known. */
+void causes_firmware_stays(struct causes *c, const struct abi_entries *now);
 /* Fills change->causes, best first. Of causes beside a CERTAIN one only certain ones stay, and never more than eight. `change` is one of the drift's. -ENOMEM. */
 int causes_fill(const struct causes *c, struct drift_change *change);
 /* The three together, for one change. */

@@ -365,6 +365,7 @@ int drift_judge(struct drift *d, const struct drift_circumstances *c)
 
 	if (r < 0)
 		return r;
+	causes_firmware_stays(causes, c->now);
 	r = changes_judge_passed(d, causes, c);
 	causes_free(causes);
 	if (r >= 0)

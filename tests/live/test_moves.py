@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an operator would lose: what a guest has after it was moved while it ran, to a QEMU of another version: at once, after its next
+reset, and when it starts cold. Debian's QEMU 5.2, 7.2 and 10.0; on emulated hosts the same is done with more (make test-hosts)."""
+import concurrent.futures
+import os
+import unittest
+
+import moves
+from harness import Folder, Monitor, wait_for
+
+
+class Moves(unittest.TestCase):
+    """All have one monitor, and live two at a time, before the first test looks at them."""
+    STORIES = {"up": ("pc-q35-5.2", "7.2", "10.0", moves.live_migration, "migrated"), "down": ("pc-i440fx-5.2", "10.0", "7.2", moves.live_migration, "migrated"),
+               "saved": ("pc-q35-5.2", "5.2", "10.0", moves.save_and_restore, "restored")}
+
+    @classmethod
+    def setUpClass(cls):
+        roots = moves.upgrade.roots()
+        cls.folder = Folder()
+        cls.addClassCleanup(cls.folder.close)
+        os.chmod(cls.folder.path, 0o777)
+        cls.monitor = Monitor(cls.folder)
+        cls.addClassCleanup(cls.monitor.stop)
+        cls.place = moves.Place(cls.monitor, roots, cls.folder.path)
+        cls.addClassCleanup(cls.place.close)
+        with concurrent.futures.ThreadPoolExecutor(2) as pool:
+            told = {name: pool.submit(cls.live, name) for name in cls.STORIES}
+            in_vain = pool.submit(cls.in_vain)
+            cls.points = {name: story.result() for name, story in told.items()}
+            cls.vain = in_vain.result()
+
+    @classmethod
+    def definition(cls, name):
+        return moves.movable(cls.STORIES[name][0], f"moves-{name}")
+
+    @classmethod
+    def live(cls, name):
+        _, a, b, move, _ = cls.STORIES[name]
+        return moves.story(cls.place, cls.definition(name), a, b, move)
+
+    @classmethod
+    def said(cls, name):
+        return cls.monitor.json("history", name)["events"]
+
+    @classmethod
+    def in_vain(cls):
+        """Migrations that come to nothing: cancelled, refused by the destination. Returns what ls says after each, history, and what ls says at the end."""
+        definition = moves.movable("pc-q35-5.2", "moves-vain")
+        source = cls.place.start(definition, "7.2")
+        cls.place.judged(source)
+        other, after = moves.movable("pc-q35-5.2", "moves-vain"), []
+        other.args = other.args[:other.args.index("virtio-balloon-pci,addr=a") - 1]
+        for uri, there in (("cancelled", definition), ("refused", other)):
+            target = cls.place.start(there, "10.0", "-incoming", f"unix:/tmp/{uri}")
+            waiting = [g["pid"] for g in cls.monitor.guests() if g["running"] and g["name"] == definition.name]
+            if there is other:
+                ended = source.moved(f"unix:/tmp/{uri}")
+            else:
+                source.command("migrate-set-parameters", **{"max-bandwidth": 4096})
+                source.command("migrate", uri=f"unix:/tmp/{uri}")
+                source.command("migrate_cancel")
+                ended = wait_for("the migration to end", source._ended)
+                source.command("migrate-set-parameters", **{"max-bandwidth": 1 << 30})
+            target.stop()
+            now = [g for g in cls.monitor.guests() if g["running"] and g["name"] == definition.name]
+            after.append((ended, source.command("query-status")["status"], waiting == [g["pid"] for g in now] == [source.pid], now[0]))
+        cls.place.gone(source)
+        return after, cls.said(definition.name), cls.monitor.guest(definition.name, running=False)
+
+    def check(self, name):
+        _, a, b, _, life = self.STORIES[name]
+        alerts = self.monitor.alerts(f"moves-{name}", self.definition(name).uuid)
+        self.assertEqual(moves.wrong(self.definition(name), a, b, self.points[name], life, alerts), [])
+
+    def test_migration_to_a_newer_version(self):
+        self.check("up")
+        self.assertEqual([e["reason"] for e in self.said("moves-up") if e["type"] in ("boot", "stop")][:3],
+                         ["started", "migrated in", "its process ended; the guest goes on in another VM"])
+
+    def test_migration_to_an_older_version(self):
+        self.check("down")
+
+    def test_saved_and_restored_by_a_newer_version(self):
+        self.check("saved")
+        self.assertEqual([e["reason"] for e in self.said("moves-saved") if e["type"] == "boot"][:2], ["started", "restored from a program's output"])
+
+    def test_a_migration_that_came_to_nothing_is_none(self):
+        """Else an operator reads of a guest that moved, and looks for it where it never was."""
+        after, events, last = self.vain
+        self.assertEqual([step[:3] for step in after], [("cancelled", "running", True), ("failed", "running", True)])
+        for *_, guest in after:
+            self.assertEqual((guest["state"], guest["changes"], guest["vmm"]["version"].split(".")[0]), ("same", 0, "7"), guest)
+        self.assertEqual([e["reason"] for e in events if e["type"] in ("boot", "stop")], ["started", "its process ended"], events)
+        # It ended as what it was, not as what waited for it.
+        self.assertEqual((last["state"], last["life"], last["vmm"]["version"].split(".")[0]), ("same", "started", "7"), last)
+
+
