@@ -511,6 +511,25 @@ static void a_bit_without_a_name_is_not_lost(void **state)
 	abi_fields_release(&f);
 }
 
+/* Without it: another name of the CPU would be told as numbers of ten digits. */
+static void characters_are_told_as_such(void **state)
+{
+	struct abi_fields f;
+
+	(void)state;
+	fields_of("0x80000002.0.ecx", "0x6f725020", "0x6d6f522d", &f);
+	assert_int_equal(f.count, 1);
+	assert_field(&f, 0, "value", "ecx[31:0]", "\" Pro\"", "\"-Rom\"");
+	abi_fields_release(&f);
+	fields_of("0x80000004.0.edx", "0x00000000", "0x0072221b", &f);
+	assert_field(&f, 0, "value", "edx[31:0]", "\"\"", "\"..r\"");
+	abi_fields_release(&f);
+	/* Hyper-V's signature where KVM has bits is no text on the one side. */
+	fields_of("0x40000001.0.eax", "0x01007afb", "0x31237648", &f);
+	assert_field(&f, 0, "value", "eax[31:0]", "16808699", "824407624");
+	abi_fields_release(&f);
+}
+
 static void a_leaf_that_came_or_went_lists_what_it_had(void **state)
 {
 	struct abi_fields f;
@@ -586,6 +605,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_lost_feature_is_called_by_its_name),
 		cmocka_unit_test(numbers_in_a_register_are_told_apart),
 		cmocka_unit_test(a_bit_without_a_name_is_not_lost),
+		cmocka_unit_test(characters_are_told_as_such),
 		cmocka_unit_test(a_leaf_that_came_or_went_lists_what_it_had),
 		cmocka_unit_test(no_bit_has_two_names),
 	};

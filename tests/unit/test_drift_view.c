@@ -301,6 +301,18 @@ static void an_alert_says_why_and_what_it_breaks(void **state)
 		       "drift, violation, warning. QEMU 5.2.0 → 7.2.22 changed ACPI: OEM table ids BXPCAPIC → BXPC … (3 tables) … and 3 more.");
 }
 
+/* Another CPU differs in much that says the same twice. */
+static void another_cpu_is_told_once(void **state)
+{
+#define OTHER(key, name, bits, from, to) JUDGED("cpuid", key, "changed", "\"0x1\"", "\"0x2\"", BIT(name, bits, from, to), "exempt", "info", \
+						CAUSE("host_cpu", "\"A\"", "\"B\"", "x"), "")
+	(void)state;
+	expect_summary(DIFF_OF(OTHER("0x00000001.0.eax", "model", "eax[7:4]", "1", "49") "," OTHER("0x80000001.0.eax", "model", "eax[7:4]", "1", "49") ","
+			       OTHER("0x80000002.0.ecx", "value", "ecx[31:0]", "\\\"o Pr\\\"", "\\\"-Rom\\\"") ","
+			       OTHER("0x80000003.0.eax", "value", "eax[31:0]", "\\\"sor\\\"", "\\\"Pro\\\"")),
+		       400, "drift, exempt, info. host CPU A → B changed CPUID: model 1 → 49, the brand string.");
+}
+
 /* An upgrade moves devices by the dozen: the first say which, and leave room for the rest. */
 static void what_came_or_went_with_something_else_is_counted(void **state)
 {
@@ -448,6 +460,41 @@ static void running_exempt_and_unexplained_are_told_apart(void **state)
 		    "\n"
 		    "unexplained, warning: no factor that abidrift knows changed\n"
 		    "  memory  0x0  lost     a\n");
+}
+
+/* Without it: an operator would look for who set a parameter that nobody set. */
+static void parameters_that_came_with_the_kernel_say_so(void **state)
+{
+	(void)state;
+	expect_text("{\"result\":\"same\",\"changes\":[],\"context\":[{\"factor\":\"kernel\",\"from\":\"6.1\",\"to\":\"6.12\"},"
+		    "{\"factor\":\"kvm.kvm.lapic\",\"from\":\"-1\",\"to\":null},{\"factor\":\"kvm.kvm_amd.nested\",\"from\":\"1\",\"to\":\"0\"},"
+		    "{\"factor\":\"kvm.kvm_amd.vnmi\",\"from\":null,\"to\":\"N\"}]}",
+		    "same: no change\n"
+		    "changed on the host side:\n"
+		    "  kernel              6.1 → 6.12\n"
+		    "  kvm.kvm.lapic       -1 → (none) (went with the kernel)\n"
+		    "  kvm.kvm_amd.nested  1 → 0\n"
+		    "  kvm.kvm_amd.vnmi    (none) → N (came with the kernel)\n");
+	expect_text("{\"result\":\"same\",\"changes\":[],\"context\":[{\"factor\":\"kvm.kvm_amd.vnmi\",\"from\":null,\"to\":\"N\"}]}",
+		    "same: no change\n"
+		    "changed on the host side:\n"
+		    "  kvm.kvm_amd.vnmi  (none) → N\n");
+}
+
+/* Without it: the highest leaf would be told as a number of ten digits. */
+static void large_numbers_are_told_as_they_are_written(void **state)
+{
+	char *text = NULL;
+	json_t *diff = diff_of("# coverage cpuid complete\ncpuid 0x80000000.0.eax 0x80000021\n", "# coverage cpuid complete\ncpuid 0x80000000.0.eax 0x8000000a\n");
+	struct buffer out = BUFFER_INIT;
+
+	(void)state;
+	drift_text(diff, &(struct drift_text_options){ 0 }, &out);
+	text = buffer_take(&out, NULL);
+	if (!text || !strstr(text, "max_extended_leaf 0x80000021 → 0x8000000a"))
+		fail_msg("%s", text);
+	free(text);
+	json_decref(diff);
 }
 
 static void expect_advice(const char *accept, const char *expected)
@@ -672,6 +719,7 @@ int main(void)
 		cmocka_unit_test(colour_comes_only_when_asked),
 		cmocka_unit_test(an_alert_says_it_in_one_line),
 		cmocka_unit_test(an_alert_says_why_and_what_it_breaks),
+		cmocka_unit_test(another_cpu_is_told_once),
 		cmocka_unit_test(what_came_or_went_with_something_else_is_counted),
 		cmocka_unit_test(the_worst_cause_is_told_first_and_others_by_their_own_verdict),
 		cmocka_unit_test(only_what_changed_under_a_running_guest_is_said_to_have),
@@ -680,6 +728,8 @@ int main(void)
 		cmocka_unit_test(what_is_suppressed_is_in_no_alert),
 		cmocka_unit_test(a_report_goes_by_cause_with_what_it_means),
 		cmocka_unit_test(running_exempt_and_unexplained_are_told_apart),
+		cmocka_unit_test(parameters_that_came_with_the_kernel_say_so),
+		cmocka_unit_test(large_numbers_are_told_as_they_are_written),
 		cmocka_unit_test(advice_is_printed_as_it_was_made),
 		cmocka_unit_test(parts_are_told_in_the_words_of_the_text),
 		cmocka_unit_test(a_summary_stays_within_its_width),

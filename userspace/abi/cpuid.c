@@ -534,6 +534,23 @@ static int part_add(struct abi_fields *out, const struct two_values *v, const st
 	return abi_fields_add(out, part->name, bits, v->has_from ? from : NULL, v->has_to ? to : NULL);
 }
 
+/* Four characters of a name, as its meaning has them. */
+static int text_add(struct abi_fields *out, const struct two_values *v)
+{
+	struct buffer from = BUFFER_INIT, to = BUFFER_INIT;
+	char bits[32];
+	int r = -ENOMEM;
+
+	snprintf(bits, sizeof(bits), "%s[31:0]", cpuid_register_name(v->key->reg));
+	text_of_register(v->from, &from);
+	text_of_register(v->to, &to);
+	if (!buffer_failed(&from) && !buffer_failed(&to))
+		r = abi_fields_add(out, FIELD_WHOLE, bits, v->has_from ? from.data : NULL, v->has_to ? to.data : NULL);
+	buffer_release(&from);
+	buffer_release(&to);
+	return r;
+}
+
 /* Differing bits that have no name: each run of neighbours is one field. */
 static int reserved_add(struct abi_fields *out, const struct two_values *v, uint32_t differing)
 {
@@ -580,6 +597,8 @@ int cpuid_fields(const char *key, const char *from, const char *to, struct abi_f
 	differing = v.from ^ v.to;
 	if (!differing)
 		return 0;
+	if (cpuid_is_text(k.leaf, k.reg, v.from) && cpuid_is_text(k.leaf, k.reg, v.to))
+		return text_add(out, &v);
 	if (cpuid_is_text(k.leaf, k.reg, v.from) || cpuid_is_text(k.leaf, k.reg, v.to) || !any_part(&k))
 		return part_add(out, &v, &(struct cpuid_part){ .name = FIELD_WHOLE, .bits = "31:0", .mask = ALL_BITS });
 	for (size_t n = 0; r == 0 && cpuid_part_get(k.leaf, k.subleaf, k.reg, n, &part); n++) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/base/glob.h"
 #include "userspace/base/text.h"
 #include "userspace/drift/group.h"
 #include "userspace/drift/words.h"
@@ -118,6 +119,12 @@ static void add_value(struct items *s, const json_t *change, enum severity sever
 	buffer_release(&values);
 }
 
+/* The CPU's name stands in twelve registers. */
+static bool is_brand(const char *facet, const char *key)
+{
+	return strcmp(facet, "cpuid") == 0 && glob_match("0x80000002.*|0x80000003.*|0x80000004.*", key);
+}
+
 /* "cx16" to those that were lost, or "physical_address_bits 40 → 39". */
 static void add_field(struct items *s, const json_t *change, const json_t *field, enum severity severity)
 {
@@ -138,8 +145,19 @@ static void add_field(struct items *s, const json_t *change, const json_t *field
 		buffer_release(&subject);
 		return;
 	}
-	buffer_printf(&fold, "=%s\n%s", member_text(change, "key"), name);
+	/* AMD repeats family, model and stepping in another leaf: told once. */
+	if (is_brand(facet, member_text(change, "key")))
+		buffer_string(&fold, "=brand");
+	else if (strcmp(facet, "cpuid") == 0)
+		buffer_printf(&fold, "=%s\n%s\n%s", name, from, to);
+	else
+		buffer_printf(&fold, "=%s\n%s", member_text(change, "key"), name);
 	item = item_of(s, facet, severity, &fold);
+	if (item && item->count == 1 && is_brand(facet, member_text(change, "key"))) {
+		buffer_release(&subject);
+		buffer_string(&item->subject, "the brand string");
+		return;
+	}
 	if (item && item->count == 1) {
 		item->subject = subject;
 		buffer_string(&item->subject, subject.size ? " " : "");

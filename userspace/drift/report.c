@@ -364,6 +364,24 @@ static void put_elements(struct page *p, const char *value, const char *other, c
 	}
 }
 
+static bool differs(const struct report *r, const char *factor)
+{
+	const json_t *context = json_object_get(r->diff, "context");
+
+	for (size_t i = 0; i < json_array_size(context); i++)
+		if (strcmp(member_text(json_array_get(context, i), "factor"), factor) == 0)
+			return true;
+	return false;
+}
+
+/* A parameter that only one of two kernels has was set by nobody (attribute.c knows that too). */
+static const char *came_along(const struct report *r, const json_t *f)
+{
+	if (strncmp(member_text(f, "factor"), "kvm.", 4) != 0 || !differs(r, "kernel"))
+		return NULL;
+	return !member_is_text(f, "from") ? "(came with the kernel)" : !member_is_text(f, "to") ? "(went with the kernel)" : NULL;
+}
+
 /* On one line if it fits; else what is only on one side, an element at a time. */
 static void put_factor(struct report *r, const json_t *f, size_t width)
 {
@@ -377,6 +395,8 @@ static void put_factor(struct report *r, const json_t *f, size_t width)
 		page_cell(p, PAGE_PLAIN, factor, width);
 		page_words(p, PAGE_PLAIN, member_is_text(f, "from") ? from : "(none)");
 		put_arrow(p, member_is_text(f, "to") ? to : "(none)");
+		if (came_along(r, f))
+			page_words(p, PAGE_FAINT, came_along(r, f));
 		page_end(p);
 		return;
 	}

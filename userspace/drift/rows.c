@@ -17,6 +17,7 @@
 #define SUBJECT_MAX 22 /* longer ones push their own line only */
 #define DIGEST_SIZE 71 /* "sha256:" and 64 digits */
 #define DIGEST_SHOWN 19 /* and 12 digits */
+#define HEX_FROM 0x40000000u /* the first hypervisor leaf: no count or width is so large */
 #define MEMBERS_SHOWN 8 /* names of what one row tells of */
 #define VALUES_SHOWN 3
 
@@ -156,8 +157,23 @@ static bool fields_tell_all(const json_t *change)
 	return ((from ^ to) & ~told) == 0;
 }
 
+/* Leaves and whole registers read better as they are written elsewhere; `room` holds the text where it is not `value` itself. */
+static const char *number_text(const char *value, char *room, size_t size)
+{
+	char *end;
+	unsigned long long number = strtoull(value, &end, 10);
+
+	if (!*value)
+		return "none";
+	if (*end || *value < '0' || *value > '9' || number < HEX_FROM)
+		return value;
+	snprintf(room, size, "0x%llx", number);
+	return room;
+}
+
 static void put_field(struct page *p, const json_t *field)
 {
+	char from_room[32], to_room[32];
 	const char *from = member_text(field, "from"), *to = member_text(field, "to"), *bits = member_text(field, "bits");
 	enum page_style style = PAGE_CHANGED;
 
@@ -166,8 +182,8 @@ static void put_field(struct page *p, const json_t *field)
 	else if (!strchr(bits, ':') && strcmp(from, "0") == 0)
 		style = PAGE_GAINED;
 	page_word(p, style, member_text(field, "name"));
-	page_word(p, PAGE_PLAIN, from[0] ? from : "none");
-	put_arrow(p, to[0] ? to : "none");
+	page_word(p, PAGE_PLAIN, number_text(from, from_room, sizeof(from_room)));
+	put_arrow(p, number_text(to, to_room, sizeof(to_room)));
 	page_format(p, PAGE_FAINT, "(%s)", bits);
 }
 
