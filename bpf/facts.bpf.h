@@ -122,25 +122,40 @@ static __always_inline void *cache_here(void *map)
 	return bpf_map_lookup_elem(map, &cpu);
 }
 
-/* The vCPU that the current thread has loaded, or 0. */
-static __always_inline __u64 current_vcpu(void)
+static __always_inline __u64 vcpu_of_notifier(__u64 notifier)
 {
-	struct task_struct *task;
-	__u64 notifier = 0;
-
-	if (testing)
-		return fake.vcpu;
-	if (bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf)) {
-		task = bpf_get_current_task_btf();
-		notifier = (__u64)task->preempt_notifiers.first;
-	} else {
-		task = (void *)bpf_get_current_task();
-		bpf_probe_read_kernel(&notifier, sizeof(notifier), &task->preempt_notifiers.first);
-	}
 	if (!notifier)
 		return 0;
 	return notifier - bpf_core_field_offset(struct preempt_notifier, link) -
 		bpf_core_field_offset(struct kvm_vcpu, preempt_notifier);
+}
+
+/* The vCPU that the current thread has loaded, or 0. */
+static __always_inline __u64 current_vcpu_read(void)
+{
+	struct task_struct *task = (void *)bpf_get_current_task();
+	__u64 notifier = 0;
+
+	if (testing)
+		return fake.vcpu;
+	bpf_probe_read_kernel(&notifier, sizeof(notifier), &task->preempt_notifiers.first);
+	return vcpu_of_notifier(notifier);
+}
+
+/*
+ * The same for the path that nearly all events take, quicker by a helper's call. But each such look into a struct has the verifier
+ * search all of the kernel's types, which takes as long as a thousand instructions do.
+ */
+static __always_inline __u64 current_vcpu(void)
+{
+	struct task_struct *task;
+
+	if (testing)
+		return fake.vcpu;
+	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
+		return current_vcpu_read();
+	task = bpf_get_current_task_btf();
+	return vcpu_of_notifier((__u64)task->preempt_notifiers.first);
 }
 
 /* KVM hangs nothing else on a task, but a vCPU without operations or VM would be none. */
@@ -177,10 +192,15 @@ static __always_inline bool vcpu_protected(__u64 vcpu)
 static __always_inline bool vcpu_at_reset_vector(__u64 vcpu)
 {
 	struct kvm_vcpu *v = (void *)vcpu;
+	__u64 rip;
 
 	if (testing)
 		return fake.at_reset_vector;
-	return BPF_CORE_READ(v, arch.regs[RIP_REGISTER]) == RESET_VECTOR && !vcpu_protected(vcpu);
+	if (bpf_core_field_exists(v->arch.rip))
+		rip = BPF_CORE_READ(v, arch.rip);
+	else
+		rip = BPF_CORE_READ(v, arch.regs[RIP_REGISTER]);
+	return rip == RESET_VECTOR && !vcpu_protected(vcpu);
 }
 
 static __always_inline __u32 vcpu_id_of(__u64 vcpu)
@@ -462,7 +482,7 @@ GLOBAL int settle_vm(void)
 {
 	struct subject s;
 
-	if (!subject_of(&s, current_vcpu()))
+	if (!subject_of(&s, current_vcpu_read()))
 		return 0;
 	if (!s.vm || is_anothers(&s))
 		vm_begin(&s, OBSERVE_REASON_FOUND, s.vm);

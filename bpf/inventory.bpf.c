@@ -326,9 +326,9 @@ int inventory(struct bpf_iter__task_file *ctx)
 	f.fd = ctx->fd;
 	bpf_probe_read_kernel(&object, sizeof(object), &file->private_data);
 	/* Anyone may call a file kvm-vm: but not an anonymous inode. */
-	if (!object || file->f_inode->i_sb->s_magic != ANON_INODE_FS_MAGIC)
+	if (!object || BPF_CORE_READ(file, f_inode, i_sb, s_magic) != ANON_INODE_FS_MAGIC)
 		return 0;
-	bpf_probe_read_kernel_str(name, sizeof(name), file->f_path.dentry->d_name.name);
+	bpf_probe_read_kernel_str(name, sizeof(name), BPF_CORE_READ(file, f_path.dentry, d_name.name));
 	if (*(__u32 *)name != 0x2d6d766b) /* kvm- */
 		return 0;
 	if (name[4] == 'v' && name[5] == 'm' && name[6] == 0) {

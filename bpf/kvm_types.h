@@ -120,7 +120,8 @@ struct kvm_cpuid_entry2 {
 	__u32 padding[3];
 };
 struct kvm_vcpu_arch {
-	unsigned long regs[17]; /* [16] = RIP (enum kvm_reg) */
+	unsigned long regs[17]; /* [16] = RIP (enum kvm_reg), where there is no `rip` */
+	unsigned long rip;      /* in kernel 7.2, where regs has 16 */
 	unsigned long cr0;
 	int cpuid_nent;
 	struct kvm_cpuid_entry2 *cpuid_entries;

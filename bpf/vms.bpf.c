@@ -73,7 +73,7 @@ static __always_inline bool ran_in_boot(const struct vm_state *vm)
 SEC("raw_tp/kvm_write_tsc_offset")
 int resets(struct bpf_raw_tracepoint_args *ctx)
 {
-	__u64 vcpu = current_vcpu();
+	__u64 vcpu = current_vcpu_read();
 	__u32 reason = OBSERVE_REASON_VMM;
 	struct subject s;
 
@@ -102,7 +102,7 @@ int shutdowns(struct bpf_raw_tracepoint_args *ctx)
 		return 0;
 	vcpu = vcpu_of_thread();
 	/* Not enter(): a VMM that runs a vCPU on after its shutdown without resetting it gets the same exit again. */
-	if (!subject_of(&s, vcpu ? vcpu : current_vcpu()) || !s.vm || s.vm->seen.tgid != s.tgid)
+	if (!subject_of(&s, vcpu ? vcpu : current_vcpu_read()) || !s.vm || s.vm->seen.tgid != s.tgid)
 		return 0;
 	s.vm->suspect = s.vcpu;
 	s.vm->seen.flags |= reason == EXIT_SHUTDOWN ? VM_STATE_SHUTDOWN : OBSERVE_VM_PENDING;

@@ -172,35 +172,67 @@ static void chomp(char *text)
 	text[strcspn(text, "\n")] = 0;
 }
 
+/* libbpf says of which program it failed, before all else. PROGRAMS: of none, or it says it in another way. */
+static enum program refused_program(unsigned mask)
+{
+	char text[80];
+
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		snprintf(text, sizeof(text), "prog '%s': ", program_names[p]);
+		if (mask & 1u << p && strstr(last_message, text))
+			return p;
+	}
+	return PROGRAMS;
+}
+
+static void refuse(struct kernel *k, enum program p, int r)
+{
+	chomp(last_message);
+	k->refused[p] = true;
+	snprintf(k->reasons[p], KERNEL_REASON_BYTES, "this kernel refuses program %s: %s%s%.180s", program_names[p], strerror(-r),
+		 last_message[0] ? ": " : "", last_message);
+}
+
+/* Each alone: those that this kernel takes. */
+static unsigned load_each(struct kernel *k, const struct kernel_options *options, unsigned mask)
+{
+	for (enum program p = 0; p < PROGRAMS; p++) {
+		struct abidrift_bpf *skel = NULL;
+		int r = mask & 1u << p ? skeleton_load(k, options, 1u << p, &skel) : 0;
+
+		if (r < 0) {
+			refuse(k, p, r);
+			mask &= ~(1u << p);
+		}
+		abidrift_bpf__destroy(skel);
+	}
+	return mask;
+}
+
 /* All programs; where this kernel refuses one of them, those that it takes. */
 static int load(struct kernel *k, const struct kernel_options *options, struct error *e)
 {
-	unsigned good = 0;
+	unsigned mask = (1u << PROGRAMS) - 1;
+	enum program p;
 	int r, first;
 
-	first = skeleton_load(k, options, (1u << PROGRAMS) - 1, &k->skel);
-	if (first == 0)
+	first = r = skeleton_load(k, options, mask, &k->skel);
+	if (r == 0)
 		return 0;
-	if (first == -EPERM)
-		return error_set(e, -first, "loading BPF programs: %s; run as root (CAP_BPF, CAP_PERFMON), and where the kernel is locked down "
-				 "BPF is refused altogether; abidrift replay works without", strerror(-first));
-	if (first == -ENOSYS)
-		return error_set(e, -first, "loading BPF programs: this kernel has no BPF; abidrift replay works without");
-	for (enum program p = 0; p < PROGRAMS; p++) {
-		struct abidrift_bpf *skel = NULL;
-
-		r = skeleton_load(k, options, 1u << p, &skel);
-		if (r < 0) {
-			chomp(last_message);
-			k->refused[p] = true;
-			snprintf(k->reasons[p], KERNEL_REASON_BYTES, "this kernel refuses program %s: %s%s%.180s",
-				 program_names[p], strerror(-r), last_message[0] ? ": " : "", last_message);
-			continue;
-		}
-		good |= 1u << p;
-		abidrift_bpf__destroy(skel);
+	if (r == -EPERM)
+		return error_set(e, -r, "loading BPF programs: %s; run as root (CAP_BPF, CAP_PERFMON), and where the kernel is locked down "
+				 "BPF is refused altogether; abidrift replay works without", strerror(-r));
+	if (r == -ENOSYS)
+		return error_set(e, -r, "loading BPF programs: this kernel has no BPF; abidrift replay works without");
+	while (r < 0 && (p = refused_program(mask)) < PROGRAMS) {
+		refuse(k, p, r);
+		mask &= ~(1u << p);
+		r = mask ? skeleton_load(k, options, mask, &k->skel) : first;
 	}
-	r = good ? skeleton_load(k, options, good, &k->skel) : first;
+	if (r < 0 && mask) {
+		mask = load_each(k, options, mask);
+		r = mask ? skeleton_load(k, options, mask, &k->skel) : first;
+	}
 	if (r < 0) {
 		chomp(last_message);
 		return error_set(e, -r, "loading BPF programs: %s%s%s; abidrift needs Linux 5.10 or newer with BTF (%s); abidrift replay works without",

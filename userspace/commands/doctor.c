@@ -201,10 +201,9 @@ static void parameters_of(const char *module, json_t *parameters)
 		closedir(folder);
 }
 
-/* Tenths are enough. */
 static json_t *load_ms(const struct host *h)
 {
-	return h->kernel ? json_real((double)(long)(kernel_load_ms(h->kernel) * 10 + 0.5) / 10) : json_null();
+	return h->kernel ? json_integer((json_int_t)(kernel_load_ms(h->kernel) + 0.5)) : json_null();
 }
 
 static json_t *kernel_json(const struct host *h)
@@ -279,8 +278,9 @@ static void kernel_text(const json_t *kernel, bool more, struct buffer *out)
 	buffer_printf(out, "\n%-*s%s\n", LABEL_COLUMNS, "BTF",
 		      json_is_true(json_object_get(kernel, "btf")) ? "yes" : "missing (" KERNEL_BTF ")");
 	buffer_printf(out, "%-*s%s\n", LABEL_COLUMNS, KVM_DEVICE, json_is_true(json_object_get(kernel, "kvm")) ? "yes" : "missing");
-	if (json_is_number(json_object_get(kernel, "load_ms")))
-		buffer_printf(out, "%-*sloaded and attached in %.0f ms\n", LABEL_COLUMNS, "programs", json_number_value(json_object_get(kernel, "load_ms")));
+	if (json_is_integer(json_object_get(kernel, "load_ms")))
+		buffer_printf(out, "%-*sloaded and attached in %" JSON_INTEGER_FORMAT " ms\n", LABEL_COLUMNS, "programs",
+			      json_integer_value(json_object_get(kernel, "load_ms")));
 	if (more) {
 		buffer_printf(out, "%-*s", LABEL_COLUMNS, "options");
 		parameters_text(json_object_get(kernel, "parameters"), out);
