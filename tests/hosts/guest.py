@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A Linux guest of Debian's QEMU under KVM, in a stock Debian kernel as host. The guest tells what it sees of itself, a recording of
-abidrift in the host is what is compared with it. Host and guest run Debian 12's cloud kernel."""
+abidrift in the host is what is compared with it. The guest runs Debian 12's cloud kernel, the host that or another."""
 import os
 import subprocess
 import tarfile
@@ -66,8 +66,8 @@ def firmware_files():
     return found
 
 
-def run(arguments, story, files=(), life_us=3_000_000):
-    """A host with that guest. arguments: of QEMU (one string); story: shell, in the words of JOB. Returns the files that came back;
+def run(arguments, story, files=(), life_us=3_000_000, host=KERNEL):
+    """A host with that guest. host: its kernel; arguments: of QEMU (one string); story: shell, in the words of JOB. Returns the files that came back;
     those of the guest as `see.NAME/…`."""
     package = hosts.fetch(KERNEL)
     with tempfile.TemporaryDirectory(prefix="abidrift-guest-") as folder:
@@ -78,7 +78,7 @@ def run(arguments, story, files=(), life_us=3_000_000):
             tar.add(initrd, "initrd")
         inside = {"/guest/kernel": hosts.kernel_image(package), "/guest/initrd": initrd, "/guest/again": again, **firmware_files(), **dict(files)}
         job = JOB.replace("STORY", story).replace("QEMU", arguments).replace("LIFE", str(life_us))
-        found = hosts.boot(KERNEL, job, [ABIDRIFT, QEMU], inside, memory=1536, seconds=SECONDS)
+        found = hosts.boot(host, job, [ABIDRIFT, QEMU], inside, memory=1536, seconds=SECONDS)
         for name in [n for n in found if n.startswith("see.")]:
             disk = os.path.join(folder, name)
             with open(disk, "wb") as f:

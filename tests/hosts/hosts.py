@@ -161,7 +161,7 @@ def boot(version, job, programs=(), files=(), memory=1024, seconds=BOOT_SECONDS,
         except subprocess.TimeoutExpired:
             child.kill()
             out, _ = child.communicate()
-            raise AssertionError(f"host with kernel {version} did not end within {seconds} s:\n{out[-2000:].decode(errors='replace')}") from None
+            raise AssertionError(f"host with kernel {version} did not end within {seconds} s:\n{out[-9000:].decode(errors='replace')}") from None
         finally:
             if child.poll() is None:
                 child.kill()
@@ -182,19 +182,20 @@ mount -t tmpfs tmp /base/tmp
 chmod 1777 /base/tmp
 for d in dev proc sys out give; do mkdir -p /$d /base/$d; mount --rbind /$d /base/$d; done
 for v in /base/vmm/*; do for d in dev proc; do mount --rbind /$d $v/$d; done; mount --bind /base/tmp $v/tmp; done
-PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /base /usr/bin/python3 CHECKOUT/tests/hosts/SCRIPT /give/plan
+ABIDRIFT_SLOWER=2 PATH=/usr/sbin:/usr/bin:/sbin:/bin chroot /base /usr/bin/python3 CHECKOUT/tests/hosts/SCRIPT /give/plan
 """
 
 
-def inside(kernel, script, plan, vmms=(), state=None, files=(), memory=1536, **options):
+def inside(kernel, script, plan, vmms=(), state=None, files=(), memory=1536, root=None, **options):
     """Boots that kernel, and runs a Python script of this folder there, beside abidrift and all tests, with `plan` (JSON) as its argument.
     vmms: versions of QEMU, each a root at /vmm/VERSION; state: an image kept at /state, which outlives the host; files {name: path}: at
-    /give/name. Returns what the script left in /out."""
+    /give/name; root: a base image (images.base) that is there already. Returns what the script left in /out."""
     import images  # needs this module
     vmm = {v: images.vmm(v) for v in vmms}
     with tempfile.TemporaryDirectory(prefix="abidrift-host-") as folder:
-        base, written = os.path.join(folder, "base"), os.path.join(folder, "plan")
-        images.base(base)
+        base, written = root or os.path.join(folder, "base"), os.path.join(folder, "plan")
+        if not root:
+            images.base(base)
         with open(written, "w") as f:
             json.dump(plan, f)
         disks = [Disk(base, "/base"), *(Disk(image, f"/base/vmm/{v}") for v, image in vmm.items()), *([Disk(state, "/base/state", kept=True)] if state else [])]

@@ -110,7 +110,6 @@ SLEEPS = {
     "tests/live/test_command.py": (3, "programs that hang, to be killed"),
     "tests/live/microvmm.c": (2, "a guest that is told to pause"),
     "tests/hosts/test_hosts.py": (5, "a shell within another host: polls with a bound; how long a recorded boot is left alone is what is tested"),
-    "tests/hosts/test_pinned.py": (1, "polls within a host: a shell has no wait_for"),
     "tests/hosts/guest.py": (1, "the same: the shell within another host polls with a bound"),
 }
 

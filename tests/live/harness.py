@@ -20,6 +20,7 @@ ABIDRIFT = os.path.join(BUILD, "abidrift")
 MICROVMM = os.path.join(BUILD, "tests", "live", "microvmm")
 QEMU = "/usr/bin/qemu-system-x86_64"
 PATIENCE = 90
+SLOWER = float(os.environ.get("ABIDRIFT_SLOWER", "1"))  # an emulated host: everything takes as many times longer
 SETTLE = ["--set", "monitor.settle=2s", "--set", "monitor.settle_max=20s"]
 
 
@@ -40,6 +41,7 @@ def need_qemu():
 
 def wait_for(what, condition, seconds=PATIENCE):
     """Polls until condition() gives something true, and returns that."""
+    seconds *= SLOWER
     end = time.monotonic() + seconds
     while True:
         got = condition()
@@ -47,7 +49,7 @@ def wait_for(what, condition, seconds=PATIENCE):
             return got
         if time.monotonic() > end:
             raise AssertionError(f"waited {seconds} s in vain for: {what}")
-        time.sleep(0.05)
+        time.sleep(0.05 if SLOWER == 1 else 0.5)
 
 
 class Folder:
@@ -131,7 +133,7 @@ class Process:
 def abidrift(*args, store=None, ok=(0,), **kw):
     """Runs a verb to its end; returns the finished process. ok: the exit codes that are right."""
     argv = unpinned([ABIDRIFT, args[0], *(["--store", store] if store else []), *args[1:]])
-    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=PATIENCE, stdin=subprocess.DEVNULL, **kw)
+    done = subprocess.run(argv, capture_output=True, text=True, errors="replace", timeout=PATIENCE * SLOWER, stdin=subprocess.DEVNULL, **kw)
     if ok is not None and done.returncode not in ok:
         raise AssertionError(f"{' '.join(argv)}: exit {done.returncode}, not one of {ok}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return done

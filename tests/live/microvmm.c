@@ -722,8 +722,10 @@ static void job_reset_registers(struct vcpu *c)
 {
 	struct kvm_regs regs = { .rip = 0xfff0, .rflags = 2, .rdx = 0x600 };
 	struct kvm_mp_state state = { KVM_MP_STATE_RUNNABLE };
+	/* none: 5.10 on AMD keeps the exception whose delivery was a triple fault, and would deliver it again */
+	struct kvm_vcpu_events events = { 0 };
 
-	if (ioctl(c->fd, KVM_SET_REGS, &regs) < 0 || ioctl(c->fd, KVM_SET_SREGS, &c->reset_sregs) < 0)
+	if (ioctl(c->fd, KVM_SET_REGS, &regs) < 0 || ioctl(c->fd, KVM_SET_SREGS, &c->reset_sregs) < 0 || ioctl(c->fd, KVM_SET_VCPU_EVENTS, &events) < 0)
 		fail("resetting vCPU %u", c->index);
 	ioctl(c->fd, KVM_SET_MP_STATE, &state);
 	c->at_reset = c->index == 0;

@@ -3,10 +3,14 @@
 import re
 import signal
 
-from harness import Live, entries, wait_for
+from harness import Live, SLOWER, entries, wait_for
+
+MANY = 100000 if SLOWER == 1 else 3000  # many times a quota, also where an exit takes a millisecond
 
 
 class Micro(Live):
+    maxDiff = None
+
     def guest(self, *args, monitor=None):
         """A micro-VMM that takes lines on stdin; its guests are anon-PID-FD."""
         vmm = self.microvmm("--stdin", *args)
@@ -29,7 +33,8 @@ class Micro(Live):
         for line in list(vmm.out):
             if line.startswith("cpuid-table "):
                 leaf, sub, *regs = line.split()[1:]
-                found[int(leaf, 16), int(sub)] = [int(r, 16) for r in regs]
+                # KVM answers with the first that fits; 5.10 offers a table with empty ones behind.
+                found.setdefault((int(leaf, 16), int(sub)), [int(r, 16) for r in regs])
         return found
 
     # FACTS: bits that mirror state or differ per vCPU are no ABI. Written down here a second time, on purpose.
@@ -142,7 +147,7 @@ class Micro(Live):
         monitor = self.monitor("--set", "monitor.quota=128")
         loud = self.guest("--answer", "port:0x510:0x51")
         quiet = self.guest()
-        self.do(loud, "flood rdmsr 20000", "repeat 4 in 0x510 1")
+        self.do(loud, f"flood rdmsr {MANY // 5}", "repeat 4 in 0x510 1")
         self.do(quiet, "rdmsr 0x8b")
         state = monitor.settled(loud.ids[0])
         self.assertEqual(state["coverage"]["cpuid"], "complete", state)
@@ -207,7 +212,7 @@ class Micro(Live):
         quiet = self.guest("--answer", "port:0x510:0x51")
         self.do(quiet, "repeat 4 in 0x510 1")
         boot = monitor.settled(quiet.ids[0])["boot"]
-        self.do(loud, "flood cpuid 100000", "flood ports 100000")
+        self.do(loud, f"flood cpuid {MANY}", f"flood ports {MANY}")
         quiet.write("answer clear\nreset\n")
         self.do(quiet, "repeat 4 in 0x510 1")
         monitor.settled(quiet.ids[0], boot=boot + 1)
@@ -225,7 +230,7 @@ class Micro(Live):
         self.assertEqual(state["coverage"]["ports"], "witnessed")
         vmm.write("stop\n")
 
-    def test_triple_fault_and_reset_port_begin_a_boot(self):
+    def test_triple_fault_begins_a_boot(self):
         monitor = self.monitor()
         vmm = self.guest("--answer", "port:0x10:1")
         self.do(vmm, "in 0x10 1")
@@ -235,10 +240,17 @@ class Micro(Live):
         vmm.write("reset\n")
         self.do(vmm, "in 0x10 1")
         self.assertEqual(monitor.settled(vmm.ids[0], boot=boot + 1)["boot"], boot + 1)
+        self.assertEqual(monitor.guest(vmm.ids[0])["state"], "same", monitor.diff(vmm.ids[0]))
+
+    def test_reset_port_begins_a_boot(self):
+        monitor = self.monitor()
+        vmm = self.guest("--answer", "port:0x10:1")
+        self.do(vmm, "in 0x10 1")
+        boot = monitor.settled(vmm.ids[0])["boot"]
         self.do(vmm, "out 0xcf9 1 6")
         vmm.write("reset\n")
         self.do(vmm, "in 0x10 1")
-        self.assertEqual(monitor.settled(vmm.ids[0], boot=boot + 2)["boot"], boot + 2)
+        self.assertEqual(monitor.settled(vmm.ids[0], boot=boot + 1)["boot"], boot + 1)
         self.assertEqual(monitor.guest(vmm.ids[0])["state"], "same", monitor.diff(vmm.ids[0]))
 
     def test_two_monitored_processes_never_share_a_guest_by_pid(self):
