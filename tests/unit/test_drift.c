@@ -424,6 +424,23 @@ static void the_host_side_is_told_without_the_noise_of_a_start(void **state)
 	drift_release(&d);
 }
 
+/* Without it: npt 1 → Y would be told, and blamed, wherever a kernel calls a switch by another type. */
+static void a_switch_is_the_same_as_number_and_as_word(void **state)
+{
+	static const char *const from[][2] = { { "kvm.kvm_amd.avic", "0" }, { "kvm.kvm_amd.nested", "1" }, { "kvm.kvm_amd.npt", "1" }, { "kvm.kvm_amd.vgif", "N" },
+					       { "option.x", "1" }, { NULL, NULL } };
+	static const char *const to[][2] = { { "kvm.kvm_amd.avic", "N" }, { "kvm.kvm_amd.nested", "N" }, { "kvm.kvm_amd.npt", "Y" }, { "kvm.kvm_amd.vgif", "0" },
+					     { "option.x", "Y" }, { NULL, NULL } };
+	struct drift d = DRIFT_INIT;
+
+	(void)state;
+	contexts(from, to, &d);
+	assert_int_equal(d.context_count, 2);
+	assert_string_equal(d.context[0].factor, "kvm.kvm_amd.nested");
+	assert_string_equal(d.context[1].factor, "option.x");
+	drift_release(&d);
+}
+
 /* ---- growth and revisions */
 
 static size_t grow(const char *known, const char *now, const char *expected)
@@ -735,6 +752,7 @@ int main(void)
 		cmocka_unit_test(what_moved_behind_a_bridge_is_shown_under_the_bridge),
 		cmocka_unit_test(placement_alone_is_no_drift),
 		cmocka_unit_test(the_host_side_is_told_without_the_noise_of_a_start),
+		cmocka_unit_test(a_switch_is_the_same_as_number_and_as_word),
 		cmocka_unit_test(evidence_that_is_only_new_joins),
 		cmocka_unit_test(nothing_of_another_device_joins),
 		cmocka_unit_test(a_facet_becomes_complete_where_all_that_was_known_agrees),

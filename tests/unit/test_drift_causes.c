@@ -409,6 +409,11 @@ static void test_the_best_cause_comes_first(void **state)
 	       "cpuid 0x00000007.0.ebx: kernel likely [1 > 2] vmm.version likely [5 > 7]\n");
 	expect(from, to, "kernel 1\nmachine q35\nvmm.version 5\n", "kernel 2\nmachine q35\nvmm.version 7\n",
 	       "cpuid 0x00000007.0.ebx: vmm.version likely [5 > 7] kernel likely [1 > 2]\n");
+	/* Nor is it the kernel that is asked first why a leaf came, or one of KVM's own features. */
+	expect(CPUID, CPUID "cpuid 0x80000007.0.edx 0x00000100\n", "kernel 1\nmachine pc-q35-5.2\nvmm.version 5\n", "kernel 2\nmachine pc-q35-5.2\nvmm.version 7\n",
+	       "cpuid 0x80000007.0.edx: vmm.version likely [5 > 7] kernel likely [1 > 2]\n");
+	expect(CPUID "cpuid 0x40000001.0.eax 0x01007afb\n", CPUID "cpuid 0x40000001.0.eax 0x01007efb\n", "kernel 1\nmachine pc-q35-5.2\nvmm.version 5\n",
+	       "kernel 2\nmachine pc-q35-5.2\nvmm.version 7\n", "cpuid 0x40000001.0.eax: vmm.version likely [5 > 7] kernel likely [1 > 2]\n");
 	/* Where and who moves nothing. */
 	expect(from, to, "kernel.installed 1\nvmm.path /a\n", "kernel.installed 2\nvmm.path /b\nvmm.replaced 1\n", "cpuid 0x00000007.0.ebx:\n");
 }

@@ -403,7 +403,7 @@ static int source_explain(const struct causes *c, const struct source *s, const 
 static const int ranks[] = {
 	[FACTOR_VISIBLE] = 0, [FACTOR_FIRMWARE] = 1, [FACTOR_VMM] = 2, [FACTOR_HOST] = 3, [FACTOR_BACKEND] = 4, [FACTOR_OBSERVER] = 5, [FACTOR_NONE] = 6,
 };
-/* A versioned machine type holds QEMU to the CPU that it gave before, and nothing holds KVM and the host to it. */
+/* A versioned machine type holds QEMU to the CPU models that it gave before, and nothing holds KVM and the host to them. */
 static const int cpu_ranks[] = {
 	[FACTOR_VISIBLE] = 0, [FACTOR_FIRMWARE] = 1, [FACTOR_HOST] = 2, [FACTOR_VMM] = 3, [FACTOR_BACKEND] = 4, [FACTOR_OBSERVER] = 5, [FACTOR_NONE] = 6,
 };
@@ -435,6 +435,14 @@ static bool is_versioned(const char *machine)
 	return dash && dash[1] >= '0' && dash[1] <= '9';
 }
 
+/* Which leaves there are, and which of KVM's own features have a name, is what the VMM knows; the bits of a leaf that stays are the host's. */
+static bool asks_host_first(const struct drift *d, const struct drift_change *change)
+{
+	if (!is_versioned(d->machine))
+		return false;
+	return change->facet == FACET_MSR || (change->facet == FACET_CPUID && change->kind == CHANGE_CHANGED && !glob_match("0x4000*", change->key));
+}
+
 static int cause_add(struct drift_change *change, struct drift_cause *cause)
 {
 	struct drift_cause *list = list_room(change->causes, change->cause_count, sizeof(*list));
@@ -464,8 +472,7 @@ int causes_fill(const struct causes *c, struct drift_change *change)
 	}
 	if (change->cause_count == 0)
 		return 0;
-	qsort(change->causes, change->cause_count, sizeof(*change->causes),
-	      (change->facet == FACET_CPUID || change->facet == FACET_MSR) && is_versioned(c->drift->machine) ? better_of_cpu : better);
+	qsort(change->causes, change->cause_count, sizeof(*change->causes), asks_host_first(c->drift, change) ? better_of_cpu : better);
 	while (change->cause_count > CAUSES_MAX ||
 	       (change->causes[0].strength == CAUSE_CERTAIN && change->causes[change->cause_count - 1].strength != CAUSE_CERTAIN))
 		drift_cause_release(&change->causes[--change->cause_count]);

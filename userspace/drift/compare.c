@@ -164,11 +164,22 @@ static bool same_value(const char *from, const char *to)
 	}
 }
 
+/* KVM's switches are numbers in one kernel and yes or no in another (kvm_amd.npt: an int before Linux 5.13). */
+static bool same_switch(const char *factor, const char *from, const char *to)
+{
+	static const char *const said[][2] = { { "0", "N" }, { "1", "Y" } };
+
+	for (size_t i = 0; strncmp(factor, "kvm.", 4) == 0 && i < sizeof(said) / sizeof(said[0]); i++)
+		if ((strcmp(from, said[i][0]) == 0 && strcmp(to, said[i][1]) == 0) || (strcmp(from, said[i][1]) == 0 && strcmp(to, said[i][0]) == 0))
+			return true;
+	return false;
+}
+
 static int add_factor(struct drift *d, const char *factor, const char *from, const char *to)
 {
 	struct drift_factor *list;
 
-	if (is_start_factor(factor) || (from && to && same_value(from, to)))
+	if (is_start_factor(factor) || (from && to && (same_value(from, to) || same_switch(factor, from, to))))
 		return 0;
 	list = list_room(d->context, d->context_count, sizeof(*list));
 	if (!list)
