@@ -60,7 +60,7 @@ class Vmm(Qemu):
         words = self.command("qom-get", path=self.command("query-cpus-fast")[0]["qom-path"], property="feature-words")
         return {"acpi": {name: (data[8], data[16:24].rstrip(b" \0").decode()) for name, data in Memory(self, None).tables if name != "FACS"},
                 "smbios": self._smbios(), "bios": hashlib.sha256(self.physical(BIOS, BIOS_BYTES)).hexdigest(),
-                "cpu": {(w["cpuid-input-eax"], w.get("cpuid-input-ecx", 0), w["cpuid-register"]): w["features"] for w in words}}
+                "cpu": {f"0x{w['cpuid-input-eax']:08x}.{w.get('cpuid-input-ecx', 0)}.{w['cpuid-register'].lower()}": w["features"] for w in words}}
 
     def _smbios(self):
         """(version of the BIOS, family of the processor)."""
@@ -81,9 +81,9 @@ class Vmm(Qemu):
     def moved(self, uri):
         """Sends the guest there; returns how that ended (completed, failed, cancelled)."""
         self.command("migrate", uri=uri)
-        return wait_for("the migration to end", self._ended)
+        return wait_for("the migration to end", self.ended)
 
-    def _ended(self):
+    def ended(self):
         status = self.command("query-migrate").get("status")
         return status if status in ("completed", "failed", "cancelled") else None
 
@@ -116,10 +116,10 @@ class Place:
             return next((g for g in self.monitor.guests() if g["pid"] == vmm.pid and g["settled"] and g["boot"] >= boot), None)
         return wait_for(f"{vmm.name} to be judged in {vmm.root}", look, self.patience)
 
-    def point(self, name, vmm, boot=1):
+    def point(self, vmm, boot=1):
         """What abidrift says of the guest once it is judged, beside what is so."""
         state = self.judged(vmm, boot)
-        return {"name": name, "state": state, "diff": self.monitor.diff(vmm.name), "seen": vmm.seen()}
+        return {"state": state, "diff": self.monitor.diff(vmm.name), "seen": vmm.seen()}
 
     def gone(self, vmm):
         vmm.stop()
@@ -130,54 +130,83 @@ class Place:
             vmm.stop()
 
 
-def live_migration(place, definition, source, version):
-    """To that version over a socket. Returns the VMM that has it now."""
-    name = f"/tmp/migration-{definition.name}"
-    target = place.start(definition, version, "-incoming", f"unix:{name}")
-    ended = source.moved(f"unix:{name}")
+def migrate(place, definition, source, version):
+    """Live, to that version over a socket. Returns the VMM that has it now."""
+    uri = f"unix:/tmp/migration-{definition.name}"
+    target = place.start(definition, version, "-incoming", uri)
+    ended = source.moved(uri)
     if ended != "completed":
         raise AssertionError(f"the migration {ended}: {target.process.err[-3:]}")
     target.goes_on()
     return target
 
 
-def save_and_restore(place, definition, source, version):
-    """Through a file, by a program as management does it. Returns the VMM that has it now."""
-    save(definition, source)
-    place.gone(source)
-    return restore(place, definition, version)
+def saved_file(definition):
+    """As QEMU's root has it, which shares /tmp with us in some way."""
+    return f"/tmp/saved-{definition.name}"
 
 
-def save(definition, source, folder="/tmp"):
+def save(definition, source):
+    """Into a file, by a program, as management does it."""
     source.command("stop")
-    ended = source.moved(f"exec:cat > {folder}/saved-{definition.name}")
+    ended = source.moved(f"exec:cat > {saved_file(definition)}")
     if ended != "completed":
         raise AssertionError(f"saving {definition.name} {ended}: {source.process.err[-3:]}")
 
 
-def restore(place, definition, version, folder="/tmp"):
-    target = place.start(definition, version, "-incoming", f"exec:cat {folder}/saved-{definition.name}")
-    wait_for("the guest to be read", lambda: target.command("query-status")["status"] != "inmigrate")
+def restore(place, definition, version):
+    target = place.start(definition, version, "-incoming", f"exec:cat {saved_file(definition)}")
+    wait_for("the guest to be read", lambda: target.command("query-status")["status"] != "inmigrate", place.patience)
     target.command("cont")
     target.goes_on()
     return target
 
 
-def story(place, definition, a, b, move):
-    """A guest that runs under QEMU A, is moved to QEMU B, reset there, and started cold there; what is seen at each point."""
-    source = place.start(definition, a)
-    points = [place.point("settled", source)]
-    boot = points[0]["state"]["boot"]
-    target = move(place, definition, source, b)
-    points.append(place.point("moved", target, boot))
-    source.stop()
-    target.command("system_reset")
-    points.append(place.point("reset", target, boot + 1))
-    place.gone(target)
-    cold = place.start(definition, b)
-    points.append(place.point("cold", cold, points[-1]["state"]["boot"] + 1))
-    place.gone(cold)
-    return points
+class Life:
+    """What happens to one guest, step by step: (verb, version of QEMU, definition if it is another one)."""
+
+    def __init__(self, place, definition):
+        self.place, self.definition, self.vmm, self.points = place, definition, None, []
+
+    def end(self):
+        if self.vmm:
+            self.place.gone(self.vmm)
+        self.vmm = None
+
+    def step(self, verb, version=None, definition=None):
+        """Does it, and looks."""
+        definition, boot, source = definition or self.definition, 1, self.vmm
+        if verb == "start":
+            self.end()
+            self.vmm = self.place.start(definition, version)
+        elif verb == "migrate":
+            self.vmm = migrate(self.place, definition, source, version)
+        elif verb == "restore":
+            self.end()
+            self.vmm = restore(self.place, definition, version)
+        elif verb == "reset":
+            boot = self.points[-1]["state"]["boot"] + 1
+            self.vmm.command("system_reset")
+        self.points.append({"step": verb, "version": version, **self.place.point(self.vmm, boot)})
+        if verb == "migrate":
+            source.stop()
+
+    def save(self):
+        save(self.definition, self.vmm)
+        self.end()
+
+
+def story(place, definition, a, b, verb):
+    """A guest that runs under QEMU A, is moved to QEMU B (migrate, restore), reset there, and started cold there; what is seen at each point."""
+    life = Life(place, definition)
+    life.step("start", a)
+    if verb == "restore":
+        life.save()
+    life.step(verb, b)
+    life.step("reset")
+    life.step("start", b)
+    life.end()
+    return life.points
 
 
 # ---- what is wrong with what abidrift said, as sentences
@@ -194,38 +223,59 @@ def differs(before, now):
     return {key: pair for key, pair in found.items() if pair[0] != pair[1]}
 
 
-def wrong_point(points, n):
-    now, first = points[n], points[0]
+def wrong_cpu(before, now, changes):
+    """Words of CPU features that both QEMUs know of: as many bits differ as are told, and no other word is."""
+    for word in before["cpu"].keys() & now["cpu"].keys():
+        change = changes.get(("cpuid", word))
+        told = int(change[0] or "0", 16) ^ int(change[1] or "0", 16) if change else 0
+        if told != before["cpu"][word] ^ now["cpu"][word]:
+            yield f"{word} went {before['cpu'][word]:#x} -> {now['cpu'][word]:#x}, told is {change}"
+    if before["cpu"] == now["cpu"]:
+        yield from (f"the CPU is the same, told is {key}" for facet, key in changes if facet == "cpuid")
+
+
+def wrong_point(before, now):
+    """`now` against the baseline `before`."""
     changes = upgrade.as_map(now["diff"])
-    expected = differs(first["seen"], now["seen"])
+    expected = differs(before["seen"], now["seen"])
     decoded = {key: pair for key, pair in changes.items() if key in expected or re.fullmatch(r"\w+/(revision|oem_table_id)", key[1]) and key[0] == "acpi"
                or key in (("smbios", "type0.0/version"), ("smbios", "type4.0/family"))}
     if decoded != expected:
         yield f"seen is {expected}, told is {decoded}"
-    image = "firmware", f"rom/{BIOS:#018x}"
-    if (image in changes) != (first["seen"]["bios"] != now["seen"]["bios"]):
-        yield f"the BIOS went {first['seen']['bios'][:8]} -> {now['seen']['bios'][:8]}, told is {changes.get(image)}"
-    same = all(now["seen"]["cpu"].get(word, features) == features for word, features in first["seen"]["cpu"].items())
-    if same and any(facet == "cpuid" for facet, _ in changes):
-        yield f"the CPU is the same, told is {[key for facet, key in changes if facet == 'cpuid']}"
+    image, same = ("firmware", f"rom/{BIOS:#018x}"), before["seen"]["bios"] == now["seen"]["bios"]
+    if (image in changes) == same:
+        yield f"the BIOS went {before['seen']['bios'][:8]} -> {now['seen']['bios'][:8]}, told is {changes.get(image)}"
+    yield from wrong_cpu(before["seen"], now["seen"], changes)
     for c in now["diff"]["changes"]:
-        if c["running"]:
-            yield f"{c['key']} is said to have changed under the running guest"
-        if first["seen"]["bios"] == now["seen"]["bios"] and any(f["factor"].startswith("firmware.") for f in c["cause"]):
+        if same and any(f["factor"].startswith("firmware.") for f in c["cause"]):
             yield f"{c['key']} is blamed on firmware, which is still the same"
+        if c["running"] and c["facet"] != "cpuid":
+            yield f"{c['key']} is said to have changed under the running guest"
 
 
-def wrong(definition, a, b, points, moved, alerts):
-    """points: a story's; moved: what `history` calls the move; alerts: of this guest."""
-    told = [f"{points[n]['name']}: {w}" for n in range(1, len(points)) for w in wrong_point(points, n)]
-    by = {p["name"]: p for p in points}
-    if by["moved"]["diff"]["changes"]:
-        told.append(f"moved: nothing of what the guest has changed, told is {sorted(upgrade.as_map(by['moved']['diff']))}")
-    if (by["moved"]["state"]["boot"], by["moved"]["state"]["life"]) != (by["settled"]["state"]["boot"], moved):
-        told.append(f"moved: it is no boot and {moved}, told is {by['moved']['state']['boot']}, {by['moved']['state']['life']}")
-    if a == b and (by["reset"]["state"]["state"], by["cold"]["state"]["state"]) != ("same", "same"):
-        told.append("the same QEMU drifts")
-    if a != b:
-        told += upgrade.wrong_changes(definition, (a, b), by["cold"]["diff"])
-    told += [f"an alert of type blind: {x['summary']}" for x in alerts if x["type"] == "blind"]
-    return [f"{definition.name}, {a} to {b}: {t}" for t in told]
+LIFE = {"start": "started", "migrate": "migrated", "restore": "restored", "reset": "reset"}
+
+
+def wrong_move(points, n):
+    """It goes on where it was: the same boot, the same tables and firmware."""
+    before, now = points[n - 1], points[n]
+    if now["state"]["boot"] != before["state"]["boot"]:
+        yield f"it is no boot, told is {before['state']['boot']}, then {now['state']['boot']}"
+    kept = {(c["facet"], c["key"], c["from"], c["to"]) for c in before["diff"]["changes"]}
+    new = {(c["facet"], c["key"], c["from"], c["to"]) for c in now["diff"]["changes"]}
+    if any(facet != "cpuid" for facet, *_ in kept ^ new):
+        yield f"what is in its memory came along, told is {sorted(kept ^ new)}"
+
+
+def wrong(name, points, alerts):
+    """points: of a Life, the first of which made the baseline; alerts: of this guest."""
+    told = []
+    for n, point in enumerate(points):
+        found = list(wrong_point(points[0], point))
+        if point["state"]["life"] != LIFE[point["step"]]:
+            found.append(f"life is {point['state']['life']}")
+        if point["step"] in ("migrate", "restore"):
+            found += wrong_move(points, n)
+        told += [f"{point['step']} {point['version'] or ''}: {w}" for w in found]
+    told += [f"an alert of type {x['type']}: {x['summary']}" for x in alerts if x["type"] not in ("drift", "resolved")]
+    return [f"{name}: {t}" for t in told]

@@ -38,16 +38,47 @@ struct table *table_new(const char *const *headings, bool bare)
 	return t;
 }
 
+/* What UTF-8 is where the C library has no locale for it: a "?" for each character, but for those of our own. */
+static void plain_put(struct buffer *out, const char *text)
+{
+	static const struct { const char *character, *plain; } own[] = { { "→", "->" }, { "…", "..." }, { "–", "-" } };
+
+	while (*text) {
+		const char *plain = "?";
+		size_t length = 1;
+
+		if ((signed char)*text >= 0) {
+			buffer_append(out, text++, 1);
+			continue;
+		}
+		while (((unsigned char)text[length] & 0xc0) == 0x80)
+			length++;
+		for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+			if (strlen(own[i].character) == length && !memcmp(own[i].character, text, length))
+				plain = own[i].plain;
+		buffer_string(out, plain);
+		text += length;
+	}
+}
+
 void table_cell(struct table *t, const char *text)
 {
+	struct buffer plain = BUFFER_INIT;
+
 	if (!t || t->failed)
 		return;
+	/* A minimal system. libsmartcols 2.38 never comes to an end with a character that its locale does not have. */
+	if (MB_CUR_MAX == 1) {
+		plain_put(&plain, text);
+		text = plain.data ? plain.data : "";
+	}
 	if (!t->at) {
 		t->line = scols_table_new_line(t->scols, NULL);
 		t->lines++;
 	}
-	if (!t->line || scols_line_set_data(t->line, t->at, text))
+	if (!t->line || buffer_failed(&plain) || scols_line_set_data(t->line, t->at, text))
 		t->failed = true;
+	buffer_release(&plain);
 	t->at = (t->at + 1) % t->columns;
 }
 
