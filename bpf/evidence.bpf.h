@@ -34,9 +34,10 @@ static __always_inline __u32 read_answer(const void *data, __u32 size)
 	return value;
 }
 
-/* Strings, and what is wider than 4 bytes: a function of its own for the stack's sake. */
-static __noinline bool wide_answered(const void *data, __u32 size, __u32 count)
+/* Strings, and what is wider than 4 bytes. */
+GLOBAL __u32 wide_answered(__u64 argument, __u32 size, __u32 count)
 {
+	const void *data = data_of(argument);
 	__u64 words[2 * STRING_BYTES / 8]; /* twice: the verifier's bound is a mask */
 	__u32 bytes = size * count;
 
@@ -52,14 +53,15 @@ static __noinline bool wide_answered(const void *data, __u32 size, __u32 count)
 }
 
 /* Whether any byte of `count` answers is not all ones. An answer that cannot be read tells nothing: no. */
-static __always_inline bool answered(const void *data, __u32 size, __u32 count)
+static __always_inline bool answered(__u64 argument, __u32 size, __u32 count)
 {
+	const void *data = data_of(argument);
 	__u64 value = ~0ull;
 
 	if (!data)
 		return false;
 	if (count != 1 || size > 4)
-		return wide_answered(data, size, count);
+		return wide_answered(argument, size, count);
 	asm volatile("" : "+r"(size));
 	return !bpf_probe_read_kernel(&value, size & 7, data) && value != ~0ull;
 }

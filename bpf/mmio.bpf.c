@@ -75,7 +75,7 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 
 	exact = key_exact(&m);
 	c = exact_cached(here, exact);
-	if (c->key == exact && c->vcpu == vcpu && c->epoch == at && (c->is == EVIDENCE_ANSWERED || !answered(val, m.len, 1)))
+	if (c->key == exact && c->vcpu == vcpu && c->epoch == at && (c->is == EVIDENCE_ANSWERED || !answered(ctx->args[3], m.len, 1)))
 		return 0;
 	if (!enter(&s, vcpu))
 		return 0;
@@ -84,7 +84,7 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	width = m.write ? m.len | ACCESS_WRITE : m.len;
 	if (is_ecam(s.vm, m.gpa, &offset)) {
 		if (val && (m.len == 1 || m.len == 2 || m.len == 4))
-			pci_config(s.kvm, s.vcpu_id, offset, width, m.value);
+			pci_config(&s, offset, m.len, m.write, m.value);
 		return 0;
 	}
 	how = val ? mmio_register(s.kvm, s.vcpu_id, m.gpa, m.value, width) : CACHE_PAGE;
@@ -93,7 +93,7 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 		c = mmio_cached(here, page);
 	is = EVIDENCE_ANSWERED;
 	if (!m.write)
-		is = evidence(s.kvm, s.vcpu_id, m.gpa & PAGE_MASK, EVIDENCE_OF(OBSERVE_MMIO, m.len), answered(val, m.len, 1));
+		is = evidence(s.kvm, s.vcpu_id, m.gpa & PAGE_MASK, EVIDENCE_OF(OBSERVE_MMIO, m.len), answered(ctx->args[3], m.len, 1));
 	if (is && how != CACHE_NOT)
 		evidence_keep(c, vcpu, how == CACHE_EXACT ? exact : page, is, at);
 	return 0;
@@ -117,7 +117,7 @@ int mmio(struct bpf_raw_tracepoint_args *ctx)
 	key = (ctx->args[2] & PAGE_MASK) | (type == MMIO_WRITE ? KEY_WRITE : ctx->args[1] & 0xf);
 	c = mmio_cached(here, key);
 	if (c->key == key && c->vcpu == vcpu && c->epoch == now &&
-	    (c->is == EVIDENCE_ANSWERED || !answered(data_of(ctx->args[3]), ctx->args[1], 1)))
+	    (c->is == EVIDENCE_ANSWERED || !answered(ctx->args[3], ctx->args[1], 1)))
 		return 0;
 	return mmio_slow(ctx, vcpu, here, now);
 }

@@ -165,44 +165,55 @@ static __always_inline __u32 pci_identity(__u32 reg, __u32 *ret_bits)
 	return 0xf;
 }
 
-/* A register's value joins what is known of it. */
-static __noinline int pci_take(struct subject *s, const struct pci_access *a, __u8 kind, __u32 class)
+#define PCI_HOW(known, kind, class) ((known) | (kind) << 8 | (class) << 16)
+#define PCI_CLASSES 7 /* mask: of the classes of PCI, the verifier sees that they are below OBSERVE_CLASSES */
+
+/* A register's value joins what is known of it. where: bdf << 12 | register; how: PCI_HOW. */
+GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 data, __u32 how)
 {
 	struct observe_value in = { 0 }, *v;
-	struct observe_key key;
 	__u32 both, fresh, merged;
+	struct observe_key key;
+	struct subject s;
 
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
 	/* The host bridge alone is no look at the machine: firmware switches its own copy in RAM there. */
-	if (a->bdf && s->vm)
-		s->vm->seen.flags |= VM_STATE_PCI;
-	pci_key(&key, s, kind, a->bdf, a->reg);
-	in.known = a->known;
-	in.data[0] = a->data;
-	observed(s, &in);
-	v = first_sight(s, &key, &in, class);
+	if (where >> 12)
+		s.vm->seen.flags |= VM_STATE_PCI;
+	pci_key(&key, &s, how >> 8 & 0xff, where >> 12, where & 0xfff);
+	in.known = how & 0xf;
+	in.data[0] = data;
+	observed(&s, &in);
+	v = first_sight(&s, &key, &in, how >> 16 & PCI_CLASSES);
 	if (!v)
 		return 0;
-	both = byte_mask(v->known & a->known);
-	fresh = a->known & ~v->known;
-	merged = (v->data[0] & ~byte_mask(a->known)) | a->data;
-	if (kind == OBSERVE_PCI && a->reg == PCI_REG_ID && (v->known & 3) == 3 && is_absent(3, v->data[0]) != is_absent(3, merged)) {
+	both = byte_mask(v->known & in.known);
+	fresh = in.known & ~v->known;
+	merged = (v->data[0] & ~byte_mask(in.known)) | in.data[0];
+	if (key.kind == OBSERVE_PCI && key.address == PCI_REG_ID && (v->known & 3) == 3 && is_absent(3, v->data[0]) != is_absent(3, merged)) {
 		/* A function came or went: what the other one had is not half true of this one. */
-		v->known = a->known;
-		v->data[0] = a->data;
-		return changed(s, &key, v);
+		v->known = in.known;
+		v->data[0] = in.data[0];
+		return changed(&s, &key, v);
 	}
-	if ((v->data[0] ^ a->data) & both) {
+	if ((v->data[0] ^ in.data[0]) & both) {
 		v->data[0] = merged;
-		v->known |= a->known;
-		return changed(s, &key, v);
+		v->known |= in.known;
+		return changed(&s, &key, v);
 	}
 	if (fresh) {
 		v->data[0] = merged;
 		v->known |= fresh;
-		v->changed_ns = s->now;
-		signal_fact(s, &key, v);
+		v->changed_ns = s.now;
+		signal_fact(&s, &key, v);
 	}
 	return 0;
+}
+
+static __always_inline int pci_take(struct subject *s, const struct pci_access *a, __u32 kind, __u32 class)
+{
+	return pci_join(s->kvm, s->vcpu_id, a->bdf << 12 | a->reg, a->data, PCI_HOW(a->known, kind, class));
 }
 
 /* What a placeable register holds in this boot, or NULL: nothing is known. */
@@ -326,56 +337,65 @@ static __noinline int pci_place_write(struct subject *s, struct pci_access *a, b
 	return pci_place(s, a, current, bridge, true);
 }
 
-static __noinline int pci_read(struct subject *s, __u32 where, __u32 width, __u32 raw)
+/* where: bdf << 12 | register; width 1, 2 or 4. */
+GLOBAL int pci_read(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
 	struct observe_value *id;
 	struct pci_access a;
+	struct subject s;
 	__u32 bits;
 	bool bridge;
 
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
 	pci_access_of(&a, where, width, raw);
-	id = pci_known(s, a.bdf, PCI_REG_ID);
+	id = pci_known(&s, a.bdf, PCI_REG_ID);
 	if (a.reg == PCI_REG_ID) {
 		/* All ones in other bytes than the vendor's tell nothing by themselves. */
 		if (!(a.known & 3) && a.data == byte_mask(a.known) && (!id || is_absent(id->known, id->data[0])))
 			return 0;
 		if (!id && is_absent(a.known, a.data))
-			return pci_take_absent(s, a.bdf);
-		return pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER);
+			return pci_take_absent(&s, a.bdf);
+		return pci_take(&s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER);
 	}
 	if (id ? is_absent(id->known, id->data[0]) : a.data == byte_mask(a.known))
 		return 0;
 	/* Most of a 4 KiB configuration space is zeros. A fact of them would take the room of one that tells something. */
-	if (a.reg > PCI_REG_EXTENDED && !a.data && !pci_known(s, a.bdf, a.reg))
+	if (a.reg > PCI_REG_EXTENDED && !a.data && !pci_known(&s, a.bdf, a.reg))
 		return 0;
 	if (a.reg >= PCI_REG_BODY)
-		return pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_BODY);
-	bridge = pci_is_bridge(s, a.bdf);
+		return pci_take(&s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_BODY);
+	bridge = pci_is_bridge(&s, a.bdf);
 	if (pci_is_placeable(a.reg, bridge))
-		return pci_place_read(s, &a, bridge);
+		return pci_place_read(&s, &a, bridge);
 	a.known &= pci_identity(a.reg, &bits);
 	a.data &= bits & byte_mask(a.known);
-	return a.known ? pci_take(s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER) : 0;
+	return a.known ? pci_take(&s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER) : 0;
 }
 
-/* What the guest did about a thing that was plugged or is to go. `joins`: bits only become more within a boot. */
-static __noinline int eject_take(struct subject *s, __u32 selector, __u32 address, __u32 bits, bool joins)
+#define EJECT_JOINS (1ull << 32) /* beside the bits: they only become more within a boot */
+
+/* What the guest did about a thing that was plugged or is to go. */
+GLOBAL int eject_take(__u64 kvm, __u32 vcpu_id, __u32 selector, __u32 address, __u64 bits)
 {
 	struct observe_value in = { 0 }, *v;
 	struct observe_key key;
+	struct subject s;
 
-	pci_key(&key, s, OBSERVE_EJECT, selector, address);
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
+	pci_key(&key, &s, OBSERVE_EJECT, selector, address);
 	in.data[0] = bits;
-	observed(s, &in);
-	v = first_sight(s, &key, &in, OBSERVE_CLASS_REGISTER);
+	observed(&s, &in);
+	v = first_sight(&s, &key, &in, OBSERVE_CLASS_REGISTER);
 	if (!v)
 		return 0;
-	if (joins)
-		bits |= v->data[0];
-	if (bits == v->data[0])
+	if (bits & EJECT_JOINS)
+		in.data[0] |= v->data[0];
+	if (in.data[0] == v->data[0])
 		return 0;
-	v->data[0] = bits;
-	return changed(s, &key, v);
+	v->data[0] = in.data[0];
+	return changed(&s, &key, v);
 }
 
 /*
@@ -393,7 +413,7 @@ static __noinline int pci_slot_write(struct subject *s, const struct pci_access 
 	if (!capability || (capability->data[0] & 0xff) != PCI_CAP_EXPRESS || !(capability->data[0] & PCIE_SLOT_PRESENT))
 		return 0;
 	bits = a->data & (OBSERVE_SLOT_POWER_OFF | OBSERVE_SLOT_INDICATOR_OFF);
-	return eject_take(s, OBSERVE_EJECT_SLOT | a->bdf, 0, bits, false);
+	return eject_take(s->kvm, s->vcpu_id, OBSERVE_EJECT_SLOT | a->bdf, 0, bits);
 }
 
 /* q35 tells where its ECAM window is: bit 0 enable, bits 2:1 length (256, 128, 64 MiB). Other chipsets have other things there. */
@@ -423,24 +443,27 @@ static __noinline int q35_pciexbar(struct subject *s, const struct pci_access *a
 	return 0;
 }
 
-static __noinline int pci_write(struct subject *s, __u32 where, __u32 width, __u32 raw)
+GLOBAL int pci_write(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
 	struct observe_value *id;
 	struct pci_access a;
+	struct subject s;
 	bool bridge;
 
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
 	pci_access_of(&a, where, width, raw);
 	if (a.bdf == 0 && (a.reg == Q35_PCIEXBAR || a.reg == Q35_PCIEXBAR + 4))
-		return q35_pciexbar(s, &a);
+		return q35_pciexbar(&s, &a);
 	if (a.reg >= PCI_REG_BODY + PCIE_SLOT_CONTROL && a.reg < PCI_REG_EXTENDED)
-		return pci_slot_write(s, &a);
+		return pci_slot_write(&s, &a);
 	if (a.reg < PCI_REG_BAR0 || a.reg > PCI_REG_ROM_BRIDGE)
 		return 0;
-	id = pci_known(s, a.bdf, PCI_REG_ID);
-	if (id ? is_absent(id->known, id->data[0]) : pci_is_absent(s, a.bdf))
+	id = pci_known(&s, a.bdf, PCI_REG_ID);
+	if (id ? is_absent(id->known, id->data[0]) : pci_is_absent(&s, a.bdf))
 		return 0;
-	bridge = pci_is_bridge(s, a.bdf);
-	return pci_is_placeable(a.reg, bridge) ? pci_place_write(s, &a, bridge) : 0;
+	bridge = pci_is_bridge(&s, a.bdf);
+	return pci_is_placeable(a.reg, bridge) ? pci_place_write(&s, &a, bridge) : 0;
 }
 
 #endif

@@ -222,10 +222,10 @@ static __noinline int hotplug_write(struct subject *s, __u32 port, __u32 size, _
 	if (port == OBSERVE_EJECT_PCI_PIIX || port == OBSERVE_EJECT_PCI_ICH9) {
 		if (size != 4 || !value || s->vm->eject_bus >= HOTPLUG_BUSES)
 			return 0;
-		return eject_take(s, port, s->vm->eject_bus, value, true);
+		return eject_take(s->kvm, s->vcpu_id, port, s->vm->eject_bus, value | EJECT_JOINS);
 	}
 	value &= OBSERVE_PLUG_INSERTED | OBSERVE_PLUG_EJECTED;
-	return value ? eject_take(s, port, 0, value, true) : 0;
+	return value ? eject_take(s->kvm, s->vcpu_id, port, 0, value | EJECT_JOINS) : 0;
 }
 
 static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu)
@@ -265,7 +265,7 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	if (!(s.vm->seen.pci_latch & LATCH_ENABLE))
 		return 0;
 	where = pci_where(s.vm->seen.pci_latch, port);
-	return pci_config(s.kvm, s.vcpu_id, where, (size & 7) | ACCESS_WRITE, value);
+	return pci_config(&s, where, size, true, value);
 }
 
 static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_cache *c, __u32 at)
@@ -281,7 +281,7 @@ static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 		c = NULL;
 		if (s.vm->seen.pci_latch & LATCH_ENABLE) {
 			where = pci_where(s.vm->seen.pci_latch, port);
-			return pci_config(s.kvm, s.vcpu_id, where, size & 7, read_answer(data, size));
+			return pci_config(&s, where, size, false, read_answer(data, size));
 		}
 	} else if (port == PORT_FWCFG_DATA) {
 		c = NULL;
@@ -290,7 +290,7 @@ static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	} else if (data && count == 1) {
 		port_register(s.kvm, s.vcpu_id, port, read_answer(data, size), size);
 	}
-	is = evidence(s.kvm, s.vcpu_id, port, EVIDENCE_OF(OBSERVE_PORT, size), answered(data, size, count));
+	is = evidence(s.kvm, s.vcpu_id, port, EVIDENCE_OF(OBSERVE_PORT, size), answered(ctx->args[4], size, count));
 	if (is && c)
 		evidence_keep(c, vcpu, port | (__u64)size << 32, is, at);
 	return 0;
@@ -313,7 +313,7 @@ int ports(struct bpf_raw_tracepoint_args *ctx)
 	key = (__u32)ctx->args[1] | ctx->args[2] << 32;
 	c = &here->of[((__u32)key ^ (__u32)key >> 6) % CACHE_ENTRIES];
 	if (c->key == key && c->vcpu == vcpu && c->epoch == now &&
-	    (c->is == EVIDENCE_ANSWERED || !answered(data_of(ctx->args[4]), ctx->args[2], ctx->args[3])))
+	    (c->is == EVIDENCE_ANSWERED || !answered(ctx->args[4], ctx->args[2], ctx->args[3])))
 		return 0;
 	return port_read(ctx, vcpu, c, now);
 }

@@ -64,34 +64,36 @@ struct seen_register {
 	__u32 width;
 };
 
-/* `first`: the guest may write it, so the first value of a boot stands. */
-SUBPROGRAM int register_seen(struct subject *s, const struct seen_register *r, bool first)
+#define SEEN_FIRST (1ull << 40) /* the guest may write it, so the first value of a boot stands */
+
+/* what: selector | width << 32, and SEEN_FIRST. */
+GLOBAL int seen(__u64 kvm, __u32 vcpu_id, __u64 address, __u64 value, __u64 what)
 {
 	struct observe_value in = { 0 }, *v;
 	struct observe_key key = { 0 };
+	struct subject s;
 
-	key.vm = s->vm ? s->vm->seen.vm : 0;
+	if (!subject_again(&s, kvm, vcpu_id))
+		return 0;
+	key.vm = s.vm->seen.vm;
 	key.kind = OBSERVE_REGISTER;
-	key.selector = r->selector;
-	key.address = r->address;
-	key.width = r->width;
-	in.data[0] = r->value;
-	in.data[1] = r->value >> 32;
-	observed(s, &in);
-	v = first_sight(s, &key, &in, OBSERVE_CLASS_REGISTER);
-	if (!v || first || (v->data[0] == in.data[0] && v->data[1] == in.data[1]))
+	key.selector = what;
+	key.address = address;
+	key.width = what >> 32;
+	in.data[0] = value;
+	in.data[1] = value >> 32;
+	observed(&s, &in);
+	v = first_sight(&s, &key, &in, OBSERVE_CLASS_REGISTER);
+	if (!v || what & SEEN_FIRST || (v->data[0] == in.data[0] && v->data[1] == in.data[1]))
 		return 0;
 	v->data[0] = in.data[0];
 	v->data[1] = in.data[1];
-	return changed(s, &key, v);
+	return changed(&s, &key, v);
 }
 
-SUBPROGRAM int memory_register(struct subject *s, __u64 address, __u32 value, __u32 index)
+static __always_inline int memory_register(struct subject *s, __u64 address, __u32 value, __u32 index)
 {
-	struct seen_register r = { .address = address, .value = value, .width = 4 };
-
-	r.selector = OBSERVE_SPACE_MEMORY | index << 8;
-	return register_seen(s, &r, false);
+	return seen(s->kvm, s->vcpu_id, address, value, OBSERVE_SPACE_MEMORY | index << 8 | 4ull << 32);
 }
 
 /* ---- chips at fixed addresses */
@@ -194,12 +196,12 @@ static __always_inline __u64 low_bytes(__u64 count)
 }
 
 /* A read that holds bytes of a MAC address: the others are left out. `at`: where the first of them is. */
-SUBPROGRAM int mac_seen(struct subject *s, struct seen_register *r, __u64 at, __u32 bytes)
+static __always_inline int mac_seen(struct subject *s, struct seen_register *r, __u64 at, __u32 bytes)
 {
 	__u64 before = at > r->address ? at - r->address : 0, left = at + bytes - r->address;
 
 	r->value &= low_bytes(left < r->width ? left : r->width) & ~low_bytes(before);
-	return register_seen(s, r, true);
+	return seen(s->kvm, s->vcpu_id, r->address, r->value, r->selector | (__u64)(r->width & 0xff) << 32 | SEEN_FIRST);
 }
 
 /* Does this access touch the watched range? */
@@ -396,39 +398,38 @@ SUBPROGRAM int watch_virtio(struct subject *s, __u32 bdf, __u32 reg)
 }
 
 /* After an access to PCI configuration: where = bdf << 12 | register. */
-static __noinline int watch_function(struct subject *s, __u32 where)
+GLOBAL int watch_function(__u64 kvm, __u32 where)
 {
 	__u32 bdf = where >> 12, reg = where & 0xffc;
 	struct observe_value *id;
+	struct subject s;
 
 	if (reg < PCI_REG_BAR0 || (reg > PCI_REG_BAR5 && reg < PCI_REG_BODY + 8))
 		return 0;
-	id = pci_known(s, bdf, PCI_REG_ID);
+	if (!subject_again(&s, kvm, 0))
+		return 0;
+	id = pci_known(&s, bdf, PCI_REG_ID);
 	if (!id || id->known != 0xf)
 		return 0;
 	if (reg <= PCI_REG_BAR5) {
 #pragma clang loop unroll(disable)
 		for (__u32 n = 0; n < NIC_REGISTERS; n++)
-			watch_nic(s->kvm, bdf, reg, id->data[0], n);
+			watch_nic(kvm, bdf, reg, id->data[0], n);
 		return 0;
 	}
 	if (id->data[0] == NIC_VIRTIO || id->data[0] == NIC_VIRTIO_TRANSITIONAL)
-		return watch_virtio(s, bdf, reg);
+		return watch_virtio(&s, bdf, reg);
 	return 0;
 }
 
-/* An access to PCI configuration, however it was made. where: bdf << 12 | register; width 1, 2 or 4, and ACCESS_WRITE. */
-GLOBAL int pci_config(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
+/* An access to PCI configuration, however it was made. where: bdf << 12 | register; width 1, 2 or 4. */
+static __always_inline int pci_config(const struct subject *s, __u32 where, __u32 width, bool write, __u32 raw)
 {
-	struct subject s;
-
-	if (!subject_again(&s, kvm, vcpu_id))
-		return 0;
-	if (width & ACCESS_WRITE)
-		pci_write(&s, where, width & ~ACCESS_WRITE, raw);
+	if (write)
+		pci_write(s->kvm, s->vcpu_id, where, width, raw);
 	else
-		pci_read(&s, where, width, raw);
-	return watch_function(&s, where);
+		pci_read(s->kvm, s->vcpu_id, where, width, raw);
+	return watch_function(s->kvm, where);
 }
 
 #endif
