@@ -1,0 +1,63 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: Apache-2.0
+"""How long loading and attaching takes, as `abidrift doctor` tells it: here, and with --hosts [KERNEL ...] on stock kernels, emulated.
+
+With other work beside it, what counts is the processor time and the smallest of the times on the wall."""
+import json
+import os
+import re
+import resource
+import statistics
+import subprocess
+import sys
+import unittest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+ABIDRIFT = os.path.join(ROOT, os.environ.get("BUILD", "build"), "abidrift")
+RUNS = 10
+JOB = f"""export PATH=/bin
+abidrift version
+for i in $(seq {RUNS}); do abidrift doctor --json > /out/doctor.$i; done
+"""
+
+
+def figures(load):
+    return f"load and attach: {statistics.median(load):.0f} ms median, {min(load)} ms smallest of {len(load)}"
+
+
+def here():
+    """(milliseconds on the wall, of processor) of one run; the processor's are of the whole process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run([ABIDRIFT, "doctor", "--json"], capture_output=True, text=True, check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return json.loads(done.stdout)["kernel"]["load_ms"], 1e3 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def main():
+    if os.geteuid() != 0:
+        print("skipped: needs root")
+        return 77
+    runs = [here() for _ in range(RUNS)]
+    if runs[0][0] is None:
+        print("skipped: BPF is refused")
+        return 77
+    processor = [p for _, p in runs]
+    print(f"kernel {os.uname().release}: {figures([load for load, _ in runs])}; "
+          f"all of doctor: {statistics.median(processor):.0f} ms of processor, {min(processor):.0f} ms smallest")
+    if sys.argv[1:2] != ["--hosts"]:
+        return 0
+    sys.path.insert(0, os.path.join(ROOT, "tests", "hosts"))
+    import hosts
+    for kernel in sys.argv[2:] or hosts.KERNELS:
+        try:
+            out = hosts.boot(kernel, JOB, [ABIDRIFT])
+        except unittest.SkipTest as e:
+            print(f"kernel {kernel}: skipped: {e}")
+            continue
+        told = [json.loads(text) for name, text in out.items() if re.fullmatch(r"doctor\.\d+", name)]
+        print(f"kernel {kernel}, emulated: {figures([d['kernel']['load_ms'] for d in told])}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
