@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Debian's kernels 5.10, 6.1 and 6.12 as hosts: the programs load and attach there, and the micro-VMM's exits become the same
+"""Debian's kernels 5.10, 6.1, 6.12 and the newest as hosts: the programs load and attach there, and the micro-VMM's exits become the same
 facts as under the kernel that this test runs on. On the oldest the kernel side outlives its monitor, too."""
 import collections
 import json
@@ -163,3 +163,6 @@ class Hosts(unittest.TestCase):
 
     def test_kernel_6_12(self):
         self.story("6.12")
+
+    def test_kernel_newest(self):
+        self.story("newest")

@@ -78,6 +78,8 @@ class Micro(Live):
         other = self.guest()
         self.do(other, "cpuid 0 0")
         monitor.settled(other.ids[0])
+        if not self.table(other)[1, 0][2] & 1 << 13:
+            self.skipTest("this host offers no cx16, which would be taken away (an emulated one is started without)")
         changes = monitor.changes(vmm.ids[0], other.ids[0])
         self.assertEqual(list(changes), [("cpuid", "0x00000001.0.ecx")])
         self.assertEqual([(f["name"], f["bits"], f["from"], f["to"]) for f in changes["cpuid", "0x00000001.0.ecx"]["fields"]],
