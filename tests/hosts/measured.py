@@ -6,6 +6,14 @@ import os
 import hosts
 
 
+def there(document, name):
+    path = os.path.join(hosts.ROOT, "docs", document)
+    if not os.path.exists(path):
+        return False
+    with open(path) as f:
+        return f"<!-- tests/hosts/run --write {name}: begin -->" in f.read()
+
+
 def parts(document, name):
     path = os.path.join(hosts.ROOT, "docs", document)
     begin, end = (f"<!-- tests/hosts/run --write {name}: {which} -->\n" for which in ("begin", "end"))
