@@ -7,6 +7,10 @@ import stories
 import upgrade
 
 
+# Firmware on an emulated host that shares its processor pauses for seconds and takes a minute: what is judged before its end is half a machine.
+SETTLE = ["--set", "monitor.settle=6s", "--set", "monitor.settle_max=200s"]
+
+
 class Place:
     """What a monitor takes for its folder: the disk that outlives the host."""
     path = "/state"
@@ -18,7 +22,7 @@ def judged(monitor, vmm, name):
             raise AssertionError(f"{name}: QEMU ended: {vmm.err[-5:]}")
         found = monitor.guest(name)
         return found if found and found["settled"] and found["pid"] == vmm.pid else None
-    return harness.wait_for(f"{name} to be judged", look, 200)
+    return harness.wait_for(f"{name} to be judged", look, 300)
 
 
 def delivered(monitor):
@@ -28,7 +32,7 @@ def delivered(monitor):
 
 def main():
     todo = inside.plan()
-    monitor = harness.Monitor(Place)
+    monitor = harness.Monitor(Place, settle=SETTLE)
     note("monitor is ready")
     said, vmms = {}, {}
     try:
@@ -37,7 +41,7 @@ def main():
         for name, vmm in vmms.items():
             state = judged(monitor, vmm, name)
             note(name, state["state"], state["changes"])
-            said[name] = {"state": state, "diff": monitor.diff(name)}
+            said[name] = {"state": state, "diff": monitor.diff(name), "context": monitor.json("show", name)["context"]}
             keep(f"{name}.diff", harness.abidrift("diff", name, store=monitor.store, ok=None).stdout)
         harness.wait_for("alerts to be delivered", lambda: delivered(monitor))
         keep("ls", harness.abidrift("ls", store=monitor.store, ok=None).stdout)
