@@ -741,7 +741,7 @@ static int evidence_tell(struct store *s, const struct judge_input *in, uint32_t
 	return event_add(s, "evidence", in->guest, baseline, NULL, reason, NULL, in->now, e);
 }
 
-/* What made it a new revision: keys that contradict, and complete ones that came or went. What was only not touched now is none. */
+/* What made it a new revision: keys that contradict, and complete ones that came or went. What was not touched, or not seen as a whole, is none. */
 static size_t entries_differ(const struct abi_entries *last, const struct abi_entries *now)
 {
 	size_t count = 0;
@@ -749,10 +749,11 @@ static size_t entries_differ(const struct abi_entries *last, const struct abi_en
 	for (size_t i = 0; i < last->count; i++) {
 		const struct abi_entry *was = &last->items[i], *is = entries_find(now, was->facet, was->key);
 
-		count += is ? strcmp(was->value, is->value) != 0 : entry_complete(was);
+		count += is ? strcmp(was->value, is->value) != 0 : entry_complete(was) && now->coverage[was->facet].level == COVERAGE_COMPLETE;
 	}
 	for (size_t i = 0; i < now->count; i++)
-		count += entry_complete(&now->items[i]) && !entries_find(last, now->items[i].facet, now->items[i].key);
+		count += entry_complete(&now->items[i]) && last->coverage[now->items[i].facet].level == COVERAGE_COMPLETE &&
+			 !entries_find(last, now->items[i].facet, now->items[i].key);
 	return count;
 }
 
