@@ -98,8 +98,11 @@ const struct impact impacts[] = {
 	  .sentence = "The guest falls back to a slower or coarser clock: its time may drift, and whatever asks for the time often gets slower." },
 	{ CPUID | MSR, "*", .field = FREQUENCIES, .how = LOST | GAINED | LESS | MORE, .severity = WARNING,
 	  .sentence = "The guest reckons its time with another frequency; after live migration without TSC scaling its clock runs wrong." },
-	{ CPUID, "*", .field = "vmx|svm|npt|nrip-save", .how = LOST, .severity = WARNING,
+	{ CPUID, "*", .field = "vmx|svm", .how = LOST, .severity = WARNING,
 	  .sentence = "Virtual machines inside the guest do not start any more: nested KVM, Hyper-V, WSL 2, Windows' virtualisation-based security." },
+	/* KVM does without: it keeps shadow page tables, and decodes the instruction. Hyper-V has no such way. */
+	{ CPUID, "*", .field = "npt|nrip-save", .how = LOST, .severity = WARNING,
+	  .sentence = "Virtual machines inside the guest get slower (nested KVM), or do not start any more (Hyper-V, WSL 2, Windows' virtualisation-based security)." },
 	{ CPUID, "*", .field = "kvm-*", .how = LOST, .severity = WARNING,
 	  .sentence = "The guest loses a paravirtual help of KVM: it gets slower where the host is busy, and live migration is refused." },
 	{ CPUID, "*", .field = "hv-*", .how = LOST, .severity = WARNING,
