@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stock Debian kernels as KVM hosts: each boots under QEMU's own emulation of an AMD processor with SVM, so that the host's kernel
 can be another one without hardware to spare. What a host's job leaves in /out comes back as files, over a disk that the host writes a tar to."""
+import functools
 import glob
 import json
 import lzma
@@ -43,6 +44,19 @@ def fetch(version):
     if done.returncode:
         raise unittest.SkipTest(f"kernel {version} cannot be fetched: {done.stderr.strip()}")
     return folder
+
+
+@functools.cache
+def emulator():
+    """What emulates hosts: QEMU 10.0 by its own loader, for that of Debian 12 ends by an assertion of its own under some guests; where it
+    cannot be had, this machine's."""
+    root = os.path.join(CACHE, "qemu-root-trixie")
+    done = subprocess.run([os.path.join(ROOT, "tests", "hosts", "fetch"), "trixie", "qemu-system-x86", root, "whole"], capture_output=True, text=True)
+    libraries_of = os.path.join(root, "usr", "lib", "x86_64-linux-gnu")
+    command = [os.path.join(root, "usr", "lib64", "ld-linux-x86-64.so.2"), "--library-path", libraries_of, os.path.join(root, "usr", "bin", "qemu-system-x86_64")]
+    if done.returncode or subprocess.run([*command, "--version"], capture_output=True).returncode:
+        return ["qemu-system-x86_64"]
+    return [*command, *(word for name in ("seabios", "qemu") for word in ("-L", os.path.join(root, "usr", "share", name)))]
 
 
 def libraries(program):
@@ -153,7 +167,7 @@ def boot(version, job, programs=(), files=(), memory=1024, seconds=BOOT_SECONDS,
         # no_timer_check: Linux counts ticks as it boots, and panics where this machine was too busy to let them come.
         # Without cx16: QEMU 7.2's emulation corrupts flags after cmpxchg16b.
         child = subprocess.Popen(
-            ["qemu-system-x86_64", "-M", "q35", "-accel", "tcg", "-cpu", f"{cpu},-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
+            [*emulator(), "-M", "q35", "-accel", "tcg", "-cpu", f"{cpu},-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
              "-drive", f"file={disk},format=raw,if=virtio", *(word for d in disks for word in d.drive()), "-no-reboot", "-kernel", kernel_image(package),
              "-initrd", image, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
