@@ -407,6 +407,10 @@ static void test_the_best_cause_comes_first(void **state)
 	/* A new QEMU may give another CPU where nothing holds it to the old one: with an alias it is asked before the kernel. */
 	expect(from, to, "kernel 1\nmachine pc-q35-5.2\nvmm.version 5\n", "kernel 2\nmachine pc-q35-5.2\nvmm.version 7\n",
 	       "cpuid 0x00000007.0.ebx: kernel likely [1 > 2] vmm.version likely [5 > 7]\n");
+	expect(from, to, "kernel 1\nmachine pc-q35-rhel9.2.0\nvmm.version 5\n", "kernel 2\nmachine pc-q35-rhel9.2.0\nvmm.version 7\n",
+	       "cpuid 0x00000007.0.ebx: kernel likely [1 > 2] vmm.version likely [5 > 7]\n");
+	expect(from, to, "kernel 1\nmachine pc-q35-jammy\nvmm.version 5\n", "kernel 2\nmachine pc-q35-jammy\nvmm.version 7\n",
+	       "cpuid 0x00000007.0.ebx: kernel likely [1 > 2] vmm.version likely [5 > 7]\n");
 	expect(from, to, "kernel 1\nmachine q35\nvmm.version 5\n", "kernel 2\nmachine q35\nvmm.version 7\n",
 	       "cpuid 0x00000007.0.ebx: vmm.version likely [5 > 7] kernel likely [1 > 2]\n");
 	/* Nor is it the kernel that is asked first why a leaf came, or one of KVM's own features. */
@@ -429,6 +433,9 @@ static void test_a_parameter_that_came_with_the_kernel_is_no_cause(void **state)
 	/* One that both kernels know may have been set. */
 	expect(from, to, "kernel 6.1\nkvm.kvm_amd.vgif 0\n", "kernel 6.12\nkvm.kvm_amd.vgif 1\n",
 	       "cpuid 0x8000000a.0.edx: kernel likely [6.1 > 6.12] kvm.kvm_amd.vgif likely [0 > 1]\n");
+	/* Set in the same night: what nothing else does is its work. */
+	expect(CPUID "cpuid 0x0000000a.0.eax 0x07300402\n", CPUID, "kernel 5.10\n", "kernel 6.1\nkvm.kvm.enable_pmu N\n",
+	       "cpuid 0x0000000a.0.eax: kvm.kvm.enable_pmu certain [- > N]\n");
 	/* Nor did a kernel bring it where it is the same. */
 	expect(from, to, "", "kvm.kvm_amd.vnmi N\n", "cpuid 0x8000000a.0.edx: kvm.kvm_amd.vnmi likely [- > N]\n");
 }

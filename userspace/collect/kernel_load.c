@@ -185,6 +185,12 @@ static enum program refused_program(unsigned mask)
 	return PROGRAMS;
 }
 
+/* What a verifier, or a kernel that lacks something, says for good; a lack of memory passes. */
+static bool refused_for_good(int r)
+{
+	return r == -EINVAL || r == -EACCES || r == -E2BIG || r == -EOPNOTSUPP || r == -ENOTSUP || r == -ENOENT || r == -ESRCH || r == -EFAULT;
+}
+
 static void refuse(struct kernel *k, enum program p, int r)
 {
 	chomp(last_message);
@@ -224,7 +230,7 @@ static int load(struct kernel *k, const struct kernel_options *options, struct e
 				 "BPF is refused altogether; abidrift replay works without", strerror(-r));
 	if (r == -ENOSYS)
 		return error_set(e, -r, "loading BPF programs: this kernel has no BPF; abidrift replay works without");
-	while (r < 0 && (p = refused_program(mask)) < PROGRAMS) {
+	while (r < 0 && refused_for_good(r) && (p = refused_program(mask)) < PROGRAMS) {
 		refuse(k, p, r);
 		mask &= ~(1u << p);
 		r = mask ? skeleton_load(k, options, mask, &k->skel) : first;

@@ -12,6 +12,7 @@
 #include "userspace/drift/elements.h"
 #include "userspace/drift/list.h"
 #include "userspace/drift/placed.h"
+#include "userspace/drift/stability.h"
 
 #define CAUSE_TEXT_BYTES 1000u /* of what is told of each side */
 #define KEY_FIELD_BYTES 256u
@@ -72,7 +73,7 @@ static int unit_rule(struct unit *u, size_t rule)
 	return 0;
 }
 
-/* A parameter of KVM that only one of the two hosts knows: its kernel, or the module for its CPU, brought it, and nobody set it. */
+/* A parameter of KVM that only one of the two hosts knows: its kernel, or the module for its CPU, brought it, and most likely nobody set it. */
 static bool came_along(const struct drift *d, const struct drift_factor *f)
 {
 	return glob_match("kvm.*", f->factor) && (!f->from || !f->to) && unless_fits(d, f, "kernel|kernel.version|host_cpu.vendor");
@@ -81,16 +82,20 @@ static bool came_along(const struct drift *d, const struct drift_factor *f)
 /* The rows that can fit the factor at all go to the elements that they speak of. */
 static int units_prepare(const struct causes *c, struct source *s)
 {
+	bool along = came_along(c->drift, s->factor);
 	struct buffer text = BUFFER_INIT;
 	int r = 0;
 
 	s->units = calloc(s->elements.count, sizeof(*s->units));
 	if (!s->units)
 		return -ENOMEM;
-	for (size_t rule = 0; r >= 0 && rule < cause_rule_count && !came_along(c->drift, s->factor); rule++) {
+	for (size_t rule = 0; r >= 0 && rule < cause_rule_count; rule++) {
 		const char *pattern = cause_rules[rule].factor;
 		bool whole = glob_match(pattern, s->factor->factor);
 
+		/* It may have been set in the same night: then what it does, and nothing else does, is its work. */
+		if (along && (cause_rules[rule].strength == CAUSE_LIKELY || cause_rules[rule].strength == CAUSE_POSSIBLE))
+			continue;
 		if ((!whole && !strchr(pattern, '=')) || unless_fits(c->drift, s->factor, cause_rules[rule].unless))
 			continue;
 		for (size_t i = 0; r >= 0 && i < s->elements.count; i++)
@@ -427,18 +432,10 @@ static int better_of_cpu(const void *a, const void *b)
 	return better_by(cpu_ranks, a, b);
 }
 
-/* pc-q35-5.2: QEMU's versions are the last part. */
-static bool is_versioned(const char *machine)
-{
-	const char *dash = machine ? strrchr(machine, '-') : NULL;
-
-	return dash && dash[1] >= '0' && dash[1] <= '9';
-}
-
 /* Which leaves there are, and which of KVM's own features have a name, is what the VMM knows; the bits of a leaf that stays are the host's. */
 static bool asks_host_first(const struct drift *d, const struct drift_change *change)
 {
-	if (!is_versioned(d->machine))
+	if (!d->machine || !machine_has_version(d->machine))
 		return false;
 	return change->facet == FACET_MSR || (change->facet == FACET_CPUID && change->kind == CHANGE_CHANGED && !glob_match("0x4000*", change->key));
 }

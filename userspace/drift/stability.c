@@ -86,7 +86,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-static bool machine_has_version(const char *name)
+bool machine_has_version(const char *name)
 {
 	for (size_t i = 0; i < sizeof(families) / sizeof(families[0]); i++)
 		if (strncmp(name, families[i], strlen(families[i])) == 0 && name[strlen(families[i])])

@@ -31,6 +31,8 @@ struct stability {
 int stability_derive(const struct context *c, struct stability *ret);
 void stability_release(struct stability *s);
 
+/* Is it a machine type with a version in its name, and no alias? pc-q35-5.2, pc-q35-rhel9.4.0, pc-q35-jammy. */
+bool machine_has_version(const char *name);
 /*
  * Does a known exception excuse this change of `d`, given its best cause (NULL: no factor explains it)? The phrase (static), or NULL.
  * "Another CPU vendor" is one of them, though it makes no guest unstable by itself.
