@@ -117,7 +117,6 @@ static __noinline int cpuid_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	key.selector = leaf;
 	key.address = has_subleaves(leaf) ? index : 0;
 	mask(s.kvm, leaf, key.address, in.data);
-	observed(&s, &in);
 	v = first_sight(&s, &key, &in, OBSERVE_CLASS_CPUID);
 	if (v && (v->data[0] != in.data[0] || v->data[1] != in.data[1] || v->data[2] != in.data[2] || v->data[3] != in.data[3] ||
 		  (v->flags & ~OBSERVE_VOLATILE) != in.flags)) {
@@ -126,7 +125,7 @@ static __noinline int cpuid_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 		v->data[2] = in.data[2];
 		v->data[3] = in.data[3];
 		v->flags = (v->flags & OBSERVE_VOLATILE) | in.flags;
-		changed(&s, &key, v);
+		changed(&s, &key);
 	}
 	c->vcpu = vcpu;
 	c->leaf = ctx->args[0] | ctx->args[1] << 32;

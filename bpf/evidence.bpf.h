@@ -95,7 +95,6 @@ GLOBAL __u32 evidence(__u64 kvm, __u32 vcpu_id, __u64 where, __u32 kind_width, _
 		key.address = where;
 	in.flags = answer ? OBSERVE_ANSWERED : 0;
 	in.all_ones = !answer;
-	observed(&s, &in);
 	v = first_sight(&s, &key, &in, class);
 	/* New, or refused: a refused one is not looked for again until something happens. */
 	if (!v)
@@ -105,7 +104,7 @@ GLOBAL __u32 evidence(__u64 kvm, __u32 vcpu_id, __u64 where, __u32 kind_width, _
 	if (answer) {
 		v->flags |= OBSERVE_ANSWERED;
 		v->changed_ns = s.now;
-		signal_fact(&s, &key, v);
+		signal_fact(&s, &key);
 		return EVIDENCE_ANSWERED;
 	}
 	if (v->all_ones >= OBSERVE_ABSENT_READS)
@@ -113,7 +112,7 @@ GLOBAL __u32 evidence(__u64 kvm, __u32 vcpu_id, __u64 where, __u32 kind_width, _
 	if (++v->all_ones < OBSERVE_ABSENT_READS)
 		return 0;
 	v->changed_ns = s.now;
-	signal_fact(&s, &key, v);
+	signal_fact(&s, &key);
 	return EVIDENCE_ABSENT;
 }
 

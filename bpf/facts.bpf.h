@@ -305,27 +305,6 @@ SUBPROGRAM int signal_vm(struct subject *s, __u32 type)
 	return 0;
 }
 
-SUBPROGRAM int signal_fact(struct subject *s, const struct observe_key *key, const struct observe_value *value)
-{
-	struct observe_news *n = bpf_ringbuf_reserve(&news, sizeof(*n), 0);
-
-	if (!n) {
-		count(OBSERVE_COUNT_DROPPED);
-		return 0;
-	}
-	n->type = OBSERVE_NEWS_FACT;
-	n->reason = 0;
-	n->at_ns = s->now;
-	n->kvm = s->kvm;
-	n->tgid = s->tgid;
-	n->vcpu_id = s->vcpu_id;
-	n->key = *key;
-	n->value = *value;
-	n->value.zero = 0;
-	bpf_ringbuf_submit(n, news_wakeup(false));
-	return 0;
-}
-
 /* Unique on this host until it reboots: a time and a pointer, mixed (the finaliser of MurmurHash3). */
 static __always_inline __u64 vm_id(__u64 kvm, __u64 now)
 {
@@ -491,23 +470,6 @@ GLOBAL int settle_vm(void)
 	return 0;
 }
 
-/* Slow path of every event of a running vCPU: its VM (made if it is not known), its boot. */
-static __always_inline bool enter(struct subject *s, __u64 vcpu)
-{
-	if (!subject_of(s, vcpu))
-		return false;
-	if (!s->vm || is_anothers(s) || is_suspected(s->vm)) {
-		settle_vm();
-		s->vm = vm_of(s->kvm);
-		if (!s->vm)
-			return false;
-	}
-	thread_runs(vcpu);
-	if (!(s->vm->seen.flags & OBSERVE_VM_RAN))
-		s->vm->seen.flags |= OBSERVE_VM_RAN;
-	return true;
-}
-
 /* The subject in a GLOBAL function, which does not get its caller's. */
 static __always_inline bool subject_again(struct subject *s, __u64 kvm, __u32 vcpu_id)
 {
@@ -518,6 +480,45 @@ static __always_inline bool subject_again(struct subject *s, __u64 kvm, __u32 vc
 	s->tgid = current_tgid();
 	s->vm = bpf_map_lookup_elem(&vms, &s->kvm);
 	return s->vm;
+}
+
+#define ENTER_SETTLES 1ull /* beside the address of a VM: it is to be settled first */
+
+/* Returns the VM of the current vCPU, or 0: none. Its callers have that vCPU as a pointer, which is no number: it is looked up again. */
+GLOBAL __u64 entered(__u32 settled)
+{
+	__u64 vcpu = current_vcpu_read();
+	struct subject s = { .vcpu = vcpu };
+
+	if (!owns_maps())
+		return 0;
+	s.kvm = vcpu ? vcpu_kvm(vcpu) : 0;
+	if (!s.kvm) {
+		count(OBSERVE_COUNT_NO_VCPU);
+		return 0;
+	}
+	s.tgid = current_tgid();
+	s.vm = vm_of(s.kvm);
+	if (!settled && (!s.vm || is_anothers(&s) || is_suspected(s.vm)))
+		return s.kvm | ENTER_SETTLES;
+	if (!s.vm)
+		return 0;
+	thread_runs(vcpu);
+	if (!(s.vm->seen.flags & OBSERVE_VM_RAN))
+		s.vm->seen.flags |= OBSERVE_VM_RAN;
+	return s.kvm;
+}
+
+/* Slow path of every event of a running vCPU: its VM (made if it is not known), its boot. */
+static __always_inline bool enter(struct subject *s, __u64 vcpu)
+{
+	__u64 kvm = entered(false);
+
+	if (kvm & ENTER_SETTLES) {
+		settle_vm();
+		kvm = entered(true);
+	}
+	return kvm && subject_again(s, kvm, vcpu_id_of(vcpu));
 }
 
 static __always_inline bool is_now(struct subject *s, const struct observe_value *v)
@@ -532,20 +533,103 @@ static __always_inline __u32 returned_of(const struct vm_state *vm, __u32 class)
 	return r && class < OBSERVE_CLASSES ? r->facts[class] : 0;
 }
 
-/* Puts a fact into the map that was not there. Returns it, or NULL: no room, and that is counted. */
-SUBPROGRAM struct observe_value *admit(struct subject *s, const struct observe_key *key, const struct observe_value *value,
-				       __u32 class)
+/*
+ * A fact in numbers, which GLOBAL functions take: its address, and `what` of selector, kind, width, class, flags and the first read of all
+ * ones.
+ */
+#define WHAT_ALL_ONES (1ull << 63)
+#define WHAT_CLASS(what) ((what) >> 48 & 0xff)
+#define WHAT_FLAGS(what) ((what) >> 56 & 0x7f)
+
+static __always_inline __u64 what_of(const struct observe_key *key)
 {
-	struct vm_state *vm = s->vm;
+	return key->selector | (__u64)key->kind << 32 | (__u64)key->width << 40;
+}
+
+static __always_inline void key_of(struct observe_key *key, __u64 vm, __u64 address, __u64 what)
+{
+	key->vm = vm;
+	key->address = address;
+	key->selector = what;
+	key->kind = what >> 32;
+	key->width = what >> 40;
+	key->zero = 0;
+}
+
+/*
+ * What this boot knows of a fact, in a number: FACT_DATA, FACT_KNOWN, FACT_FLAGS. 0: nothing. For those who only look: a function of
+ * its own, so that keys do not lie on each caller's stack.
+ */
+#define FACT_THERE (1ull << 63)
+#define FACT_DATA(fact) ((__u32)(fact)) /* data[0] */
+#define FACT_KNOWN(fact) ((__u32)((fact) >> 32) & 0xff)
+#define FACT_FLAGS(fact) ((__u32)((fact) >> 40) & 0xffff)
+
+GLOBAL __u64 fact_now(__u64 vm, __u32 boot, __u64 address, __u64 what)
+{
 	struct observe_value *v;
+	struct observe_key key;
+
+	key_of(&key, vm, address, what);
+	v = bpf_map_lookup_elem(&facts, &key);
+	if (!v || v->boot != boot)
+		return 0;
+	return v->data[0] | (__u64)v->known << 32 | (__u64)v->flags << 40 | FACT_THERE;
+}
+
+static __always_inline __u64 known_fact(const struct subject *s, __u8 kind, __u32 selector, __u64 address, __u8 width)
+{
+	return s->vm ? fact_now(s->vm->seen.vm, s->vm->seen.boot, address, selector | (__u64)kind << 32 | (__u64)width << 40) : 0;
+}
+
+/* Signals a fact as the map has it. */
+GLOBAL int tell(__u64 kvm, __u32 vcpu_id, __u64 address, __u64 what)
+{
+	struct vm_state *vm = vm_of(kvm);
+	struct observe_value *v;
+	struct observe_key key;
+	struct observe_news *n;
+
+	if (!vm)
+		return 0;
+	key_of(&key, vm->seen.vm, address, what);
+	v = bpf_map_lookup_elem(&facts, &key);
+	if (!v)
+		return 0;
+	n = bpf_ringbuf_reserve(&news, sizeof(*n), 0);
+	if (!n) {
+		count(OBSERVE_COUNT_DROPPED);
+		return 0;
+	}
+	n->type = OBSERVE_NEWS_FACT;
+	n->reason = 0;
+	n->at_ns = v->changed_ns;
+	n->kvm = kvm;
+	n->tgid = current_tgid();
+	n->vcpu_id = vcpu_id;
+	n->key = key;
+	n->value = *v;
+	n->value.zero = 0;
+	bpf_ringbuf_submit(n, news_wakeup(false));
+	return 0;
+}
+
+static __always_inline int signal_fact(struct subject *s, const struct observe_key *key)
+{
+	return tell(s->kvm, s->vcpu_id, key->address, what_of(key));
+}
+
+/* Puts a fact into the map that was not there. False: no room, and that is counted. */
+static __always_inline bool admit(struct vm_state *vm, const struct observe_key *key, const struct observe_value *value, __u32 class)
+{
 	long err;
 
-	if (!vm || class >= OBSERVE_CLASSES)
-		return NULL;
+	if (class >= OBSERVE_CLASSES)
+		return false;
 	if (vm->seen.facts[class] >= quota[class] && vm->seen.facts[class] - returned_of(vm, class) >= quota[class]) {
 		__sync_fetch_and_add(&vm->seen.overflow[class], 1);
 		count(OBSERVE_COUNT_OVERFLOW);
-		return NULL;
+		return false;
 	}
 	err = bpf_map_update_elem(&facts, key, value, BPF_NOEXIST);
 	if (err == 0) {
@@ -553,26 +637,9 @@ SUBPROGRAM struct observe_value *admit(struct subject *s, const struct observe_k
 	} else if (err != -BPF_EEXIST) {
 		__sync_fetch_and_add(&vm->seen.overflow[class], 1);
 		count(OBSERVE_COUNT_MAP_FULL);
-		return NULL;
+		return false;
 	}
-	v = bpf_map_lookup_elem(&facts, key);
-	if (v && err == 0)
-		v->zero = class;
-	return v;
-}
-
-/* A fact of this boot got another value: counted, signalled until it has turned out to be state. */
-SUBPROGRAM int changed(struct subject *s, const struct observe_key *key, struct observe_value *v)
-{
-	v->changed_ns = s->now;
-	v->changes += 1;
-	if (v->flags & OBSERVE_VOLATILE)
-		return 0;
-	if (v->changes >= OBSERVE_VOLATILE_CHANGES)
-		v->flags |= OBSERVE_VOLATILE;
-	forget_caches();
-	signal_fact(s, key, v);
-	return 0;
+	return true;
 }
 
 static __always_inline void renew(struct observe_value *v, const struct observe_value *in)
@@ -589,10 +656,78 @@ static __always_inline void renew(struct observe_value *v, const struct observe_
 	v->boot = in->boot;
 }
 
-static __always_inline void observed(struct subject *s, struct observe_value *in)
+/*
+ * A fact that this boot does not know yet: into the map. low: data[0] and data[1]; high: of CPUID data[2] and data[3], of all others,
+ * which have none, `known`. False: no room. Private facts are not counted among those told.
+ */
+GLOBAL int take(__u64 kvm, __u64 address, __u64 what, __u64 low, __u64 high)
 {
-	in->changed_ns = s->now;
-	in->boot = s->vm ? s->vm->seen.boot : 0;
+	struct observe_value in = { 0 }, *v;
+	__u32 class = WHAT_CLASS(what);
+	struct vm_state *vm = vm_of(kvm);
+	struct observe_key key;
+
+	if (!vm)
+		return false;
+	key_of(&key, vm->seen.vm, address, what);
+	in.changed_ns = bpf_ktime_get_ns();
+	in.boot = vm->seen.boot;
+	in.all_ones = !!(what & WHAT_ALL_ONES);
+	in.flags = WHAT_FLAGS(what);
+	in.zero = class;
+	in.data[0] = low;
+	in.data[1] = low >> 32;
+	if (key.kind == OBSERVE_CPUID) {
+		in.data[2] = high;
+		in.data[3] = high >> 32;
+	} else {
+		in.known = high;
+	}
+	v = bpf_map_lookup_elem(&facts, &key);
+	if (v)
+		renew(v, &in);
+	else if (!admit(vm, &key, &in, class))
+		return false;
+	if (!(what >> 32 & OBSERVE_PRIVATE))
+		count(OBSERVE_COUNT_FACTS + class);
+	return true;
+}
+
+/* A fact of this boot got another value: counted, signalled until it has turned out to be state. */
+GLOBAL int changes(__u64 kvm, __u32 vcpu_id, __u64 address, __u64 what)
+{
+	struct vm_state *vm = vm_of(kvm);
+	struct observe_value *v;
+	struct observe_key key;
+
+	if (!vm)
+		return 0;
+	key_of(&key, vm->seen.vm, address, what);
+	v = bpf_map_lookup_elem(&facts, &key);
+	if (!v)
+		return 0;
+	v->changed_ns = bpf_ktime_get_ns();
+	v->changes += 1;
+	if (v->flags & OBSERVE_VOLATILE)
+		return 0;
+	if (v->changes >= OBSERVE_VOLATILE_CHANGES)
+		v->flags |= OBSERVE_VOLATILE;
+	forget_caches();
+	return tell(kvm, vcpu_id, address, what);
+}
+
+static __always_inline int changed(struct subject *s, const struct observe_key *key)
+{
+	return changes(s->kvm, s->vcpu_id, key->address, what_of(key));
+}
+
+/* What a fact is taken with; known and data[2] exclude each other. */
+static __always_inline bool take_fact(struct subject *s, const struct observe_key *key, const struct observe_value *in, __u32 class)
+{
+	__u64 what = what_of(key) | (__u64)(class & 0xff) << 48 | (__u64)(in->flags & 0x7f) << 56 | (in->all_ones ? WHAT_ALL_ONES : 0);
+	__u64 high = key->kind == OBSERVE_CPUID ? in->data[2] | (__u64)in->data[3] << 32 : in->known;
+
+	return take(s->kvm, key->address, what, in->data[0] | (__u64)in->data[1] << 32, high);
 }
 
 /*
@@ -606,14 +741,8 @@ static __always_inline struct observe_value *first_sight(struct subject *s, cons
 
 	if (is_now(s, v))
 		return v;
-	if (!v) {
-		if (!admit(s, key, in, class))
-			return NULL;
-	} else {
-		renew(v, in);
-	}
-	count(OBSERVE_COUNT_FACTS + class);
-	signal_fact(s, key, in);
+	if (take_fact(s, key, in, class))
+		signal_fact(s, key);
 	return NULL;
 }
 

@@ -39,19 +39,25 @@ static __always_inline struct evidence_cache *mmio_cached(struct evidence_caches
 	return &here->of[(key >> 12 ^ key >> 18 ^ key) % CACHE_ENTRIES];
 }
 
-/* Is it in the VM's ECAM window? What the guest programmed counts before what userspace told. */
-static __always_inline bool is_ecam(const struct vm_state *vm, __u64 gpa, __u64 *ret_offset)
-{
-	const struct vm_ecam *told;
+#define NO_ECAM (~0ull)
 
-	*ret_offset = gpa - vm->seen.ecam_base;
+/* Where in the VM's ECAM window it is, or NO_ECAM. What the guest programmed counts before what userspace told. */
+GLOBAL __u64 ecam_offset(__u64 kvm, __u64 gpa)
+{
+	const struct vm_state *vm = vm_of(kvm);
+	const struct vm_ecam *told;
+	__u64 offset;
+
+	if (!vm)
+		return NO_ECAM;
+	offset = gpa - vm->seen.ecam_base;
 	if (vm->seen.ecam_bytes)
-		return *ret_offset < vm->seen.ecam_bytes;
+		return offset < vm->seen.ecam_bytes ? offset : NO_ECAM;
 	told = bpf_map_lookup_elem(&ecams, &vm->seen.vm);
 	if (!told)
-		return false;
-	*ret_offset = gpa - told->base;
-	return *ret_offset < told->bytes;
+		return NO_ECAM;
+	offset = gpa - told->base;
+	return offset < told->bytes ? offset : NO_ECAM;
 }
 
 static __always_inline __u64 key_exact(const struct mmio_access *m)
@@ -82,9 +88,10 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	if (val)
 		m.value = read_wide(val, m.len);
 	width = m.write ? m.len | ACCESS_WRITE : m.len;
-	if (is_ecam(s.vm, m.gpa, &offset)) {
+	offset = ecam_offset(s.kvm, m.gpa);
+	if (offset != NO_ECAM) {
 		if (val && (m.len == 1 || m.len == 2 || m.len == 4))
-			pci_config(&s, offset, m.len, m.write, m.value);
+			pci_config(s.kvm, s.vcpu_id, offset, m.write ? m.len | CONFIG_WRITE : m.len, m.value);
 		return 0;
 	}
 	how = val ? mmio_register(s.kvm, s.vcpu_id, m.gpa, m.value, width) : CACHE_PAGE;

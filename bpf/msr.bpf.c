@@ -30,15 +30,13 @@ struct {
  * A register can fault on one vCPU, or before it is switched on, and answer later: both were seen, both stay. One that has held
  * two values in this boot does not identify anything, so what it holds is given up, once.
  */
-static __noinline int msr_joins(struct subject *s, const struct observe_key *key, struct observe_value *v, const struct observe_value *in)
+static __always_inline int msr_joins(struct subject *s, const struct observe_key *key, struct observe_value *v, const struct observe_value *in)
 {
-	if (!v || !in)
-		return 0;
 	if (v->flags & in->flags & OBSERVE_ANSWERED && !(v->flags & OBSERVE_VARIES) &&
 	    (v->data[0] != in->data[0] || v->data[1] != in->data[1])) {
 		v->flags |= OBSERVE_VARIES;
 		v->data[0] = v->data[1] = 0;
-		return changed(s, key, v);
+		return changed(s, key);
 	}
 	if (!(in->flags & ~v->flags))
 		return 0;
@@ -48,7 +46,7 @@ static __noinline int msr_joins(struct subject *s, const struct observe_key *key
 	}
 	v->flags |= in->flags;
 	v->changed_ns = s->now;
-	signal_fact(s, key, v);
+	signal_fact(s, key);
 	return 0;
 }
 
@@ -75,7 +73,6 @@ static __noinline int msr_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, 
 	in.flags = faulted ? OBSERVE_EXCEPTION : OBSERVE_ANSWERED;
 	in.data[0] = data;
 	in.data[1] = data >> 32;
-	observed(&s, &in);
 	key.vm = s.vm->seen.vm;
 	key.kind = OBSERVE_MSR;
 	key.selector = index;

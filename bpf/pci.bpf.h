@@ -70,65 +70,50 @@ static __always_inline bool is_absent(__u32 known, __u32 data)
 	return (known & 3) == 3 && (data & 0xffff) == 0xffff;
 }
 
-/* What this boot knows of a register of the function, or NULL. */
-static __always_inline struct observe_value *pci_known(struct subject *s, __u32 bdf, __u32 reg)
+/* What this boot knows of a register of the function. */
+static __always_inline __u64 pci_known(const struct subject *s, __u32 bdf, __u32 reg)
 {
-	struct observe_key key;
-	struct observe_value *v;
-
-	pci_key(&key, s, OBSERVE_PCI, bdf, reg);
-	v = bpf_map_lookup_elem(&facts, &key);
-	return is_now(s, v) ? v : NULL;
+	return known_fact(s, OBSERVE_PCI, bdf, reg, 0);
 }
 
 /* Was the function asked for in this boot, and nobody answered? Once it has a fact of its own, that tells. */
-static __always_inline struct observe_value *pci_absent_known(struct subject *s, __u32 bdf)
+static __always_inline bool pci_is_absent(const struct subject *s, __u32 bdf)
 {
-	struct observe_key key;
-	struct observe_value *v;
-
-	pci_key(&key, s, OBSERVE_PCI_ABSENT, bdf >> 8, bdf & 7);
-	v = bpf_map_lookup_elem(&facts, &key);
-	return is_now(s, v) ? v : NULL;
-}
-
-static __always_inline bool pci_is_absent(struct subject *s, __u32 bdf)
-{
-	struct observe_value *v = pci_absent_known(s, bdf);
-
-	return v && v->data[0] & 1u << (bdf >> 3 & 0x1f);
+	return FACT_DATA(known_fact(s, OBSERVE_PCI_ABSENT, bdf >> 8, bdf & 7, 0)) & 1u << (bdf >> 3 & 0x1f);
 }
 
 /*
  * Nobody answered. 32 devices are one fact: where there are several root buses, firmware asks for every device of 256 buses.
  */
-static __noinline int pci_take_absent(struct subject *s, __u32 bdf)
+GLOBAL int pci_take_absent(__u64 kvm, __u32 vcpu_id, __u32 bdf)
 {
 	struct observe_value in = { 0 }, *v;
+	struct subject again, *s = &again;
 	struct observe_key key;
 
-	if (bdf && s->vm)
+	if (!subject_again(s, kvm, vcpu_id))
+		return 0;
+	if (bdf)
 		s->vm->seen.flags |= VM_STATE_PCI;
 	pci_key(&key, s, OBSERVE_PCI_ABSENT, bdf >> 8, bdf & 7);
 	in.data[0] = 1u << (bdf >> 3 & 0x1f);
-	observed(s, &in);
 	v = first_sight(s, &key, &in, OBSERVE_CLASS_PCI_ABSENT);
 	if (!v || v->data[0] & in.data[0])
 		return 0;
 	v->data[0] |= in.data[0];
 	v->changed_ns = s->now;
-	return signal_fact(s, &key, v);
+	return signal_fact(s, &key);
 }
 
 /* Firmware hands out bus numbers before it looks at the header type: until then the class tells. */
-static __always_inline bool pci_is_bridge(struct subject *s, __u32 bdf)
+static __always_inline bool pci_is_bridge(const struct subject *s, __u32 bdf)
 {
-	struct observe_value *v = pci_known(s, bdf, PCI_REG_HEADER);
+	__u64 fact = pci_known(s, bdf, PCI_REG_HEADER);
 
-	if (v && (v->known & 4))
-		return (v->data[0] >> 16 & 0x7f) == 1;
-	v = pci_known(s, bdf, PCI_REG_CLASS);
-	return v && (v->known & 0xc) == 0xc && v->data[0] >> 16 == PCI_CLASS_BRIDGE_PCI;
+	if (FACT_KNOWN(fact) & 4)
+		return (FACT_DATA(fact) >> 16 & 0x7f) == 1;
+	fact = pci_known(s, bdf, PCI_REG_CLASS);
+	return (FACT_KNOWN(fact) & 0xc) == 0xc && FACT_DATA(fact) >> 16 == PCI_CLASS_BRIDGE_PCI;
 }
 
 /* Registers that firmware and OS put addresses, windows and bus numbers into. */
@@ -165,15 +150,24 @@ static __always_inline __u32 pci_identity(__u32 reg, __u32 *ret_bits)
 	return 0xf;
 }
 
-#define PCI_HOW(known, kind, class) ((known) | (kind) << 8 | (class) << 16)
+/*
+ * What pci_read, pci_write and what they lead to leave to their caller: calls side by side need less of the stack than calls within each
+ * other.
+ */
+#define PCI_PLACES 2 /* | whether it is a bridge */
+#define PCI_JOINS(kind, class) ((kind) << 8 | (class) << 16)
+#define PLACE_BRIDGE 0x100u /* beside a width */
+
 #define PCI_CLASSES 7 /* mask: of the classes of PCI, the verifier sees that they are below OBSERVE_CLASSES */
 
-/* A register's value joins what is known of it. where: bdf << 12 | register; how: PCI_HOW. */
-GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 data, __u32 how)
+/* A register's value joins what is known of it. where: bdf << 12 | register; how: width | PCI_JOINS. */
+GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 raw, __u32 how)
 {
 	struct observe_value in = { 0 }, *v;
 	__u32 both, fresh, merged;
 	struct observe_key key;
+	struct pci_access a;
+	__u32 bits;
 	struct subject s;
 
 	if (!subject_again(&s, kvm, vcpu_id))
@@ -181,10 +175,16 @@ GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 data, __u32 how
 	/* The host bridge alone is no look at the machine: firmware switches its own copy in RAM there. */
 	if (where >> 12)
 		s.vm->seen.flags |= VM_STATE_PCI;
-	pci_key(&key, &s, how >> 8 & 0xff, where >> 12, where & 0xfff);
-	in.known = how & 0xf;
-	in.data[0] = data;
-	observed(&s, &in);
+	pci_access_of(&a, where, how, raw);
+	pci_key(&key, &s, how >> 8 & 0xff, a.bdf, a.reg);
+	if (key.kind == OBSERVE_PCI) {
+		a.known &= pci_identity(a.reg, &bits);
+		a.data &= bits & byte_mask(a.known);
+	}
+	if (!a.known)
+		return 0;
+	in.known = a.known;
+	in.data[0] = a.data;
 	v = first_sight(&s, &key, &in, how >> 16 & PCI_CLASSES);
 	if (!v)
 		return 0;
@@ -195,25 +195,20 @@ GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 data, __u32 how
 		/* A function came or went: what the other one had is not half true of this one. */
 		v->known = in.known;
 		v->data[0] = in.data[0];
-		return changed(&s, &key, v);
+		return changed(&s, &key);
 	}
 	if ((v->data[0] ^ in.data[0]) & both) {
 		v->data[0] = merged;
 		v->known |= in.known;
-		return changed(&s, &key, v);
+		return changed(&s, &key);
 	}
 	if (fresh) {
 		v->data[0] = merged;
 		v->known |= fresh;
 		v->changed_ns = s.now;
-		signal_fact(&s, &key, v);
+		signal_fact(&s, &key);
 	}
 	return 0;
-}
-
-static __always_inline int pci_take(struct subject *s, const struct pci_access *a, __u32 kind, __u32 class)
-{
-	return pci_join(s->kvm, s->vcpu_id, a->bdf << 12 | a->reg, a->data, PCI_HOW(a->known, kind, class));
 }
 
 /* What a placeable register holds in this boot, or NULL: nothing is known. */
@@ -227,22 +222,22 @@ static __always_inline struct observe_value *pci_current(struct subject *s, __u3
 	return is_now(s, v) ? v : NULL;
 }
 
-/* As pci_current, but made, with nothing known, where there is none. NULL: no room. */
-static __noinline struct observe_value *pci_current_make(struct subject *s, const struct pci_access *a)
+/* The same, for those who only look. */
+static __always_inline __u64 pci_holds(const struct subject *s, __u32 bdf, __u32 reg)
 {
-	struct observe_value in = { 0 }, *v;
+	return known_fact(s, OBSERVE_PCI_CURRENT, reg << 16 | bdf, 0, 0);
+}
+
+/* As pci_current, but made, with nothing known, where there is none. NULL: no room. */
+static __always_inline struct observe_value *pci_current_make(struct subject *s, const struct pci_access *a)
+{
+	struct observe_value in = { 0 }, *v = pci_current(s, a->bdf, a->reg);
 	struct observe_key key;
 
+	if (v)
+		return v;
 	pci_key(&key, s, OBSERVE_PCI_CURRENT, a->reg << 16 | a->bdf, 0);
-	v = bpf_map_lookup_elem(&facts, &key);
-	if (is_now(s, v))
-		return v;
-	observed(s, &in);
-	if (v) {
-		renew(v, &in);
-		return v;
-	}
-	return admit(s, &key, &in, OBSERVE_CLASS_PCI_HEADER);
+	return take_fact(s, &key, &in, OBSERVE_CLASS_PCI_HEADER) ? pci_current(s, a->bdf, a->reg) : NULL;
 }
 
 /*
@@ -251,27 +246,26 @@ static __noinline struct observe_value *pci_current_make(struct subject *s, cons
  */
 static __always_inline __u32 pci_kind_bits(struct subject *s, const struct pci_access *a, const struct observe_value *current, bool bridge)
 {
-	struct observe_value *before;
+	__u64 before;
 
 	if (!pci_is_bar(a->reg, bridge))
 		return 0;
 	if (a->reg != PCI_REG_BAR0) {
-		before = pci_current(s, a->bdf, a->reg - 4);
-		if (!before || !(before->known & 1) || (before->data[0] & 7) == 4)
+		before = pci_holds(s, a->bdf, a->reg - 4);
+		if (!(FACT_KNOWN(before) & 1) || (FACT_DATA(before) & 7) == 4)
 			return 0;
 	}
 	return current->known & 1 && current->data[0] & 1 ? 3 : 0xf;
 }
 
 /* The register holds `dword` now: a fact of its own, its time the newest. */
-static __noinline int pci_placed(struct subject *s, const struct pci_access *a, struct observe_value *current)
+static __always_inline int pci_placed(struct subject *s, const struct pci_access *a, struct observe_value *current)
 {
 	struct observe_value in = { 0 }, *v;
 	struct observe_key key;
 
 	pci_key(&key, s, OBSERVE_PCI_PLACED, a->reg << 16 | a->bdf, current->data[0]);
 	in.known = current->known;
-	observed(s, &in);
 	current->changes += 1;
 	v = first_sight(s, &key, &in, OBSERVE_CLASS_PCI_PLACED);
 	if (!v)
@@ -279,7 +273,7 @@ static __noinline int pci_placed(struct subject *s, const struct pci_access *a, 
 	v->known |= in.known;
 	v->changed_ns = s->now;
 	if (current->changes <= PLACED_SIGNALS)
-		signal_fact(s, &key, v);
+		signal_fact(s, &key);
 	else
 		v->flags |= OBSERVE_VOLATILE;
 	return 0;
@@ -308,22 +302,35 @@ static __always_inline int pci_place(struct subject *s, struct pci_access *a, st
 	return moved || fresh ? pci_placed(s, a, current) : 0;
 }
 
-static __noinline int pci_place_read(struct subject *s, struct pci_access *a, bool bridge)
+GLOBAL int pci_place_read(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
-	struct observe_value *current = pci_current_make(s, a);
+	struct subject again, *s = &again;
+	struct pci_access access, *a = &access;
+	struct observe_value *current;
 
+	if (!subject_again(s, kvm, vcpu_id))
+		return 0;
+	pci_access_of(a, where, width, raw);
+	current = pci_current_make(s, a);
 	if (!current)
 		return 0;
 	if (current->flags & OBSERVE_SIZING)
-		return pci_take(s, a, OBSERVE_PCI_SIZE, OBSERVE_CLASS_PCI_HEADER);
-	return pci_place(s, a, current, bridge, false);
+		return PCI_JOINS(OBSERVE_PCI_SIZE, OBSERVE_CLASS_PCI_HEADER);
+	return pci_place(s, a, current, width & PLACE_BRIDGE, false);
 }
 
-static __noinline int pci_place_write(struct subject *s, struct pci_access *a, bool bridge)
+GLOBAL int pci_place_write(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
-	struct observe_value *current = pci_current_make(s, a);
-	bool rom = pci_is_rom(a->reg, bridge);
+	struct subject again, *s = &again;
+	struct pci_access access, *a = &access;
+	bool bridge = width & PLACE_BRIDGE, rom;
+	struct observe_value *current;
 
+	if (!subject_again(s, kvm, vcpu_id))
+		return 0;
+	pci_access_of(a, where, width, raw);
+	rom = pci_is_rom(a->reg, bridge);
+	current = pci_current_make(s, a);
 	if (!current)
 		return 0;
 	if (a->known == 0xf && (rom || pci_is_bar(a->reg, bridge)) && (a->data | (rom ? 0x7ff : 0)) == 0xffffffff) {
@@ -337,13 +344,12 @@ static __noinline int pci_place_write(struct subject *s, struct pci_access *a, b
 	return pci_place(s, a, current, bridge, true);
 }
 
-/* where: bdf << 12 | register; width 1, 2 or 4. */
+/* where: bdf << 12 | register; width 1, 2 or 4. Returns 0, PCI_PLACES or PCI_JOINS. */
 GLOBAL int pci_read(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
-	struct observe_value *id;
 	struct pci_access a;
 	struct subject s;
-	__u32 bits;
+	__u64 id;
 	bool bridge;
 
 	if (!subject_again(&s, kvm, vcpu_id))
@@ -352,25 +358,25 @@ GLOBAL int pci_read(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 ra
 	id = pci_known(&s, a.bdf, PCI_REG_ID);
 	if (a.reg == PCI_REG_ID) {
 		/* All ones in other bytes than the vendor's tell nothing by themselves. */
-		if (!(a.known & 3) && a.data == byte_mask(a.known) && (!id || is_absent(id->known, id->data[0])))
+		if (!(a.known & 3) && a.data == byte_mask(a.known) && (!id || is_absent(FACT_KNOWN(id), FACT_DATA(id))))
 			return 0;
-		if (!id && is_absent(a.known, a.data))
-			return pci_take_absent(&s, a.bdf);
-		return pci_take(&s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER);
+		if (!id && is_absent(a.known, a.data)) {
+			pci_take_absent(kvm, vcpu_id, a.bdf);
+			return 0;
+		}
+		return PCI_JOINS(OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER);
 	}
-	if (id ? is_absent(id->known, id->data[0]) : a.data == byte_mask(a.known))
+	if (id ? is_absent(FACT_KNOWN(id), FACT_DATA(id)) : a.data == byte_mask(a.known))
 		return 0;
 	/* Most of a 4 KiB configuration space is zeros. A fact of them would take the room of one that tells something. */
 	if (a.reg > PCI_REG_EXTENDED && !a.data && !pci_known(&s, a.bdf, a.reg))
 		return 0;
 	if (a.reg >= PCI_REG_BODY)
-		return pci_take(&s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_BODY);
+		return PCI_JOINS(OBSERVE_PCI, OBSERVE_CLASS_PCI_BODY);
 	bridge = pci_is_bridge(&s, a.bdf);
 	if (pci_is_placeable(a.reg, bridge))
-		return pci_place_read(&s, &a, bridge);
-	a.known &= pci_identity(a.reg, &bits);
-	a.data &= bits & byte_mask(a.known);
-	return a.known ? pci_take(&s, &a, OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER) : 0;
+		return PCI_PLACES | bridge;
+	return PCI_JOINS(OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER);
 }
 
 #define EJECT_JOINS (1ull << 32) /* beside the bits: they only become more within a boot */
@@ -386,7 +392,6 @@ GLOBAL int eject_take(__u64 kvm, __u32 vcpu_id, __u32 selector, __u32 address, _
 		return 0;
 	pci_key(&key, &s, OBSERVE_EJECT, selector, address);
 	in.data[0] = bits;
-	observed(&s, &in);
 	v = first_sight(&s, &key, &in, OBSERVE_CLASS_REGISTER);
 	if (!v)
 		return 0;
@@ -395,36 +400,36 @@ GLOBAL int eject_take(__u64 kvm, __u32 vcpu_id, __u32 selector, __u32 address, _
 	if (in.data[0] == v->data[0])
 		return 0;
 	v->data[0] = in.data[0];
-	return changed(&s, &key, v);
+	return changed(&s, &key);
 }
 
 /*
  * Is it Slot Control of a PCI Express port? Whoever writes there has read the capability, which begins 0x18 before it. Only what
  * switches the slot's power is kept.
  */
-static __noinline int pci_slot_write(struct subject *s, const struct pci_access *a)
+static __always_inline int pci_slot_write(struct subject *s, const struct pci_access *a)
 {
-	struct observe_value *capability;
+	__u64 capability;
 	__u32 bits;
 
 	if (!(a->known & 2) || !pci_is_bridge(s, a->bdf))
 		return 0;
 	capability = pci_known(s, a->bdf, a->reg - PCIE_SLOT_CONTROL);
-	if (!capability || (capability->data[0] & 0xff) != PCI_CAP_EXPRESS || !(capability->data[0] & PCIE_SLOT_PRESENT))
+	if ((FACT_DATA(capability) & 0xff) != PCI_CAP_EXPRESS || !(FACT_DATA(capability) & PCIE_SLOT_PRESENT))
 		return 0;
 	bits = a->data & (OBSERVE_SLOT_POWER_OFF | OBSERVE_SLOT_INDICATOR_OFF);
 	return eject_take(s->kvm, s->vcpu_id, OBSERVE_EJECT_SLOT | a->bdf, 0, bits);
 }
 
 /* q35 tells where its ECAM window is: bit 0 enable, bits 2:1 length (256, 128, 64 MiB). Other chipsets have other things there. */
-static __noinline int q35_pciexbar(struct subject *s, const struct pci_access *a)
+static __always_inline int q35_pciexbar(struct subject *s, const struct pci_access *a)
 {
-	struct observe_value *id = pci_known(s, a->bdf, PCI_REG_ID);
+	__u64 id = pci_known(s, a->bdf, PCI_REG_ID);
 	struct vm_state *vm = s->vm;
 	__u32 length, bytes = 0;
 	__u64 base = 0;
 
-	if (!vm || !id || (id->known & 0xc) != 0xc || id->data[0] >> 16 != Q35_DEVICE)
+	if (!vm || (FACT_KNOWN(id) & 0xc) != 0xc || FACT_DATA(id) >> 16 != Q35_DEVICE)
 		return 0;
 	if (a->reg == Q35_PCIEXBAR)
 		vm->seen.pciexbar[0] = (vm->seen.pciexbar[0] & ~byte_mask(a->known)) | a->data;
@@ -443,11 +448,12 @@ static __noinline int q35_pciexbar(struct subject *s, const struct pci_access *a
 	return 0;
 }
 
+/* As pci_read. */
 GLOBAL int pci_write(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
-	struct observe_value *id;
 	struct pci_access a;
 	struct subject s;
+	__u64 id;
 	bool bridge;
 
 	if (!subject_again(&s, kvm, vcpu_id))
@@ -455,15 +461,17 @@ GLOBAL int pci_write(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 r
 	pci_access_of(&a, where, width, raw);
 	if (a.bdf == 0 && (a.reg == Q35_PCIEXBAR || a.reg == Q35_PCIEXBAR + 4))
 		return q35_pciexbar(&s, &a);
-	if (a.reg >= PCI_REG_BODY + PCIE_SLOT_CONTROL && a.reg < PCI_REG_EXTENDED)
-		return pci_slot_write(&s, &a);
+	if (a.reg >= PCI_REG_BODY + PCIE_SLOT_CONTROL && a.reg < PCI_REG_EXTENDED) {
+		pci_slot_write(&s, &a);
+		return 0;
+	}
 	if (a.reg < PCI_REG_BAR0 || a.reg > PCI_REG_ROM_BRIDGE)
 		return 0;
 	id = pci_known(&s, a.bdf, PCI_REG_ID);
-	if (id ? is_absent(id->known, id->data[0]) : pci_is_absent(&s, a.bdf))
+	if (id ? is_absent(FACT_KNOWN(id), FACT_DATA(id)) : pci_is_absent(&s, a.bdf))
 		return 0;
 	bridge = pci_is_bridge(&s, a.bdf);
-	return pci_is_placeable(a.reg, bridge) ? pci_place_write(&s, &a, bridge) : 0;
+	return pci_is_placeable(a.reg, bridge) ? PCI_PLACES | bridge : 0;
 }
 
 #endif

@@ -64,7 +64,7 @@ static __always_inline __u32 fwcfg_bytes(__u32 item)
 	return item == FWCFG_SIGNATURE || item == FWCFG_FEATURES ? 4 : item == FWCFG_DIRECTORY ? FWCFG_DIRECTORY_BYTES : 0;
 }
 
-static __noinline int fwcfg_write(struct subject *s, __u32 port, __u32 size, __u32 value)
+static __always_inline int fwcfg_write(struct subject *s, __u32 port, __u32 size, __u32 value)
 {
 	__u32 item = value & 0xffff & ~FWCFG_WRITE_CHANNEL;
 
@@ -82,7 +82,7 @@ static __noinline int fwcfg_write(struct subject *s, __u32 port, __u32 size, __u
 }
 
 /* Bytes of an item from `offset` on, in place within their 8. */
-static __noinline int fwcfg_take(struct subject *s, __u32 item, __u32 offset, __u64 value, __u32 known)
+static __always_inline int fwcfg_take(struct subject *s, __u32 item, __u32 offset, __u64 value, __u32 known)
 {
 	struct observe_value in = { 0 }, *v;
 	struct observe_key key = { 0 };
@@ -95,7 +95,6 @@ static __noinline int fwcfg_take(struct subject *s, __u32 item, __u32 offset, __
 	in.known = known;
 	in.data[0] = value;
 	in.data[1] = value >> 32;
-	observed(s, &in);
 	v = first_sight(s, &key, &in, OBSERVE_CLASS_REGISTER);
 	if (!v)
 		return 0;
@@ -108,11 +107,11 @@ static __noinline int fwcfg_take(struct subject *s, __u32 item, __u32 offset, __
 	v->data[1] = (v->data[1] & ~high) | in.data[1];
 	v->known |= known;
 	if (both)
-		return changed(s, &key, v);
+		return changed(s, &key);
 	v->changed_ns = s->now;
 	/* Not byte by byte: what is half known tells nothing yet. */
 	if (v->known == 0xff || v->known == 0xf)
-		signal_fact(s, &key, v);
+		signal_fact(s, &key);
 	return 0;
 }
 
@@ -148,28 +147,29 @@ GLOBAL __u32 fwcfg_chunks(__u64 kvm, __u32 item, __u32 vcpu_id, __u32 offset, __
 	return offset;
 }
 
-static __noinline int fwcfg_read(struct subject *s, const void *data, __u32 count)
+GLOBAL int fwcfg_read(__u64 kvm, __u32 vcpu_id, __u64 argument, __u32 count)
 {
 	__u32 item, offset, end, zero = 0;
+	struct vm_state *vm = vm_of(kvm);
 	__u64 *at = bpf_map_lookup_elem(&fwcfg_bytes_at, &zero);
 
-	if (!at || !s->vm || !(s->vm->fwcfg_item & FWCFG_SELECTED) || !data)
+	if (!at || !vm || !(vm->fwcfg_item & FWCFG_SELECTED) || !argument)
 		return 0;
-	item = s->vm->fwcfg_item & 0xffff;
-	offset = s->vm->fwcfg_offset;
+	item = vm->fwcfg_item & 0xffff;
+	offset = vm->fwcfg_offset;
 	end = fwcfg_bytes(item);
 	if (offset >= end || count > 8 * (FWCFG_STRING_CHUNKS - 1)) {
-		s->vm->fwcfg_item = 0;
+		vm->fwcfg_item = 0;
 		return 0;
 	}
-	s->vm->fwcfg_offset = offset + count;
+	vm->fwcfg_offset = offset + count;
 	if (end > offset + count)
 		end = offset + count;
-	*at = (__u64)data;
+	*at = (__u64)data_of(argument);
 	*at -= offset;
 #pragma clang loop unroll(disable)
 	for (__u32 n = 0; n < FWCFG_STRING_CHUNKS && offset < end; n += FWCFG_CHUNKS)
-		offset = fwcfg_chunks(s->kvm, item, s->vcpu_id, offset, end);
+		offset = fwcfg_chunks(kvm, item, vcpu_id, offset, end);
 	return 0;
 }
 
@@ -183,17 +183,11 @@ static __always_inline __u32 pci_where(__u32 latch, __u32 port)
  * A port that the guest read in this boot, and nobody answered. SeaBIOS reads port 0x92, sets bit 1 and writes it back: where there
  * is no such port, bit 0 is set too, in real mode, and nothing is reset.
  */
-static __noinline bool is_absent_port(struct subject *s, __u32 port)
+static __always_inline bool is_absent_port(struct subject *s, __u32 port)
 {
-	struct observe_key key = { 0 };
-	struct observe_value *v;
+	__u64 fact = known_fact(s, OBSERVE_PORT, port, 0, 1);
 
-	key.vm = s->vm ? s->vm->seen.vm : 0;
-	key.kind = OBSERVE_PORT;
-	key.selector = port;
-	key.width = 1;
-	v = bpf_map_lookup_elem(&facts, &key);
-	return is_now(s, v) && !(v->flags & OBSERVE_ANSWERED);
+	return fact && !(FACT_FLAGS(fact) & OBSERVE_ANSWERED);
 }
 
 static __always_inline bool is_hotplug_port(__u32 port)
@@ -211,7 +205,7 @@ static __always_inline bool is_hotplug_port(__u32 port)
 	return false;
 }
 
-static __noinline int hotplug_write(struct subject *s, __u32 port, __u32 size, __u32 value)
+static __always_inline int hotplug_write(struct subject *s, __u32 port, __u32 size, __u32 value)
 {
 	if (!s->vm)
 		return 0;
@@ -228,44 +222,57 @@ static __noinline int hotplug_write(struct subject *s, __u32 port, __u32 size, _
 	return value ? eject_take(s->kvm, s->vcpu_id, port, 0, value | EJECT_JOINS) : 0;
 }
 
+/* What a write to a port may mean. */
+enum { WRITE_NOTHING, WRITE_RESET, WRITE_PCI_ADDRESS, WRITE_PCI_DATA, WRITE_FWCFG, WRITE_HOTPLUG };
+
+GLOBAL int write_means(__u32 port, __u32 size)
+{
+	if (port >= PORT_PCI_DATA && port <= PORT_PCI_DATA + 3)
+		return WRITE_PCI_DATA;
+	if (port >= PORT_FWCFG && port <= PORT_FWCFG_LAST)
+		return WRITE_FWCFG;
+	if (port == PORT_PCI_ADDRESS && size == 4)
+		return WRITE_PCI_ADDRESS;
+	/* Not an address of PCI: byte and word writes from 0xcf8 to 0xcfb go to other registers. */
+	if (port == PORT_KEYBOARD || port == PORT_SYSTEM_CONTROL || port == PORT_RESET_CONTROL)
+		return size == 1 ? WRITE_RESET : WRITE_NOTHING;
+	return is_hotplug_port(port) ? WRITE_HOTPLUG : WRITE_NOTHING;
+}
+
 static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu)
 {
-	__u32 port = ctx->args[1], size = ctx->args[2], value = 0, where;
+	__u32 port = ctx->args[1], size = ctx->args[2], value;
+	int means = write_means(port, size);
 	struct subject s;
 
-	if (port != PORT_KEYBOARD && port != PORT_SYSTEM_CONTROL && (port < PORT_PCI_ADDRESS || port > PORT_PCI_DATA + 3) &&
-	    (port < PORT_FWCFG || port > PORT_FWCFG_LAST) && !is_hotplug_port(port))
+	if (!means)
 		return 0;
 	if (!vcpu) {
 		no_vcpu();
 		return 0;
 	}
 	value = read_answer(data_of(ctx->args[4]), size);
-	if (port >= PORT_FWCFG && port <= PORT_FWCFG_LAST)
-		return enter(&s, vcpu) ? fwcfg_write(&s, port, size, value) : 0;
-	if (is_hotplug_port(port))
-		return enter(&s, vcpu) ? hotplug_write(&s, port, size, value) : 0;
-	/* Not an address of PCI: byte and word writes from 0xcf8 to 0xcfb go to other registers. */
-	if (port < PORT_PCI_DATA && size != 4) {
-		if (size != 1 || !resets(port, value) || !enter(&s, vcpu) || is_absent_port(&s, port))
+	if ((means == WRITE_RESET && !resets(port, value)) || !enter(&s, vcpu))
+		return 0;
+	switch (means) {
+	case WRITE_RESET:
+		if (is_absent_port(&s, port))
 			return 0;
 		s.vm->suspect = vcpu;
 		s.vm->seen.flags |= OBSERVE_VM_PENDING | VM_STATE_ASKED;
 		forget_caches();
 		return 0;
-	}
-	if (port != PORT_PCI_ADDRESS && port < PORT_PCI_DATA)
-		return 0;
-	if (!enter(&s, vcpu))
-		return 0;
-	if (port == PORT_PCI_ADDRESS) {
+	case WRITE_PCI_ADDRESS:
 		s.vm->seen.pci_latch = value;
 		return 0;
+	case WRITE_FWCFG:
+		return fwcfg_write(&s, port, size, value);
+	case WRITE_HOTPLUG:
+		return hotplug_write(&s, port, size, value);
 	}
 	if (!(s.vm->seen.pci_latch & LATCH_ENABLE))
 		return 0;
-	where = pci_where(s.vm->seen.pci_latch, port);
-	return pci_config(&s, where, size, true, value);
+	return pci_config(s.kvm, s.vcpu_id, pci_where(s.vm->seen.pci_latch, port), (size & 7) | CONFIG_WRITE, value);
 }
 
 static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_cache *c, __u32 at)
@@ -281,12 +288,12 @@ static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 		c = NULL;
 		if (s.vm->seen.pci_latch & LATCH_ENABLE) {
 			where = pci_where(s.vm->seen.pci_latch, port);
-			return pci_config(&s, where, size, false, read_answer(data, size));
+			return pci_config(s.kvm, s.vcpu_id, where, size & 7, read_answer(data, size));
 		}
 	} else if (port == PORT_FWCFG_DATA) {
 		c = NULL;
 		if (size == 1)
-			fwcfg_read(&s, data, count);
+			fwcfg_read(s.kvm, s.vcpu_id, ctx->args[4], count);
 	} else if (data && count == 1) {
 		port_register(s.kvm, s.vcpu_id, port, read_answer(data, size), size);
 	}

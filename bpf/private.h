@@ -46,6 +46,8 @@ struct vm_state {
 #define VM_STATE_ASKED (1u << 18)    /* a reset port was written in this boot, whatever came of it */
 #define BOUNCE_NS 10000000000ull     /* firmware that resets at once does so within this, on a busy host too */
 
+#define OBSERVE_PRIVATE 0x80 /* bit in the kind of private facts */
+
 /*
  * A private fact: what a placeable PCI register (BAR, ROM, bridge window, bus numbers) holds now. selector as
  * OBSERVE_PCI_PLACED, address 0; data[0] = dword of which `known` bytes are known, changes = times it was programmed in this

@@ -82,13 +82,12 @@ GLOBAL int seen(__u64 kvm, __u32 vcpu_id, __u64 address, __u64 value, __u64 what
 	key.width = what >> 32;
 	in.data[0] = value;
 	in.data[1] = value >> 32;
-	observed(&s, &in);
 	v = first_sight(&s, &key, &in, OBSERVE_CLASS_REGISTER);
 	if (!v || what & SEEN_FIRST || (v->data[0] == in.data[0] && v->data[1] == in.data[1]))
 		return 0;
 	v->data[0] = in.data[0];
 	v->data[1] = in.data[1];
-	return changed(&s, &key, v);
+	return changed(&s, &key);
 }
 
 static __always_inline int memory_register(struct subject *s, __u64 address, __u32 value, __u32 index)
@@ -172,22 +171,15 @@ static __always_inline struct observe_value *watch_of(struct subject *s, __u32 s
 }
 
 /* As watch_of, but made where there is none. NULL: no room. Whoever adds to it must forget what is cached of the page. */
-SUBPROGRAM struct observe_value *watch_make(struct subject *s, __u32 space, __u64 address)
+static __always_inline struct observe_value *watch_make(struct subject *s, __u32 space, __u64 address)
 {
-	struct observe_value in = { 0 }, *v;
+	struct observe_value in = { .data = { 0, ALL_ONES } }, *v = watch_of(s, space, address);
 	struct observe_key key;
 
-	watch_key(&key, s, space, address);
-	v = bpf_map_lookup_elem(&facts, &key);
-	if (is_now(s, v))
-		return v;
-	observed(s, &in);
-	in.data[1] = ALL_ONES;
 	if (v)
-		renew(v, &in);
-	else
-		v = admit(s, &key, &in, OBSERVE_CLASS_REGISTER);
-	return v;
+		return v;
+	watch_key(&key, s, space, address);
+	return take_fact(s, &key, &in, OBSERVE_CLASS_REGISTER) ? watch_of(s, space, address) : NULL;
 }
 
 static __always_inline __u64 low_bytes(__u64 count)
@@ -216,20 +208,14 @@ static __always_inline int virtio_config(struct subject *s, const struct mmio_ac
 {
 	struct seen_register r = { .address = m->gpa, .value = m->value, .selector = OBSERVE_SPACE_MEMORY, .width = m->len };
 	__u64 window = m->gpa & ~(__u64)(VIRTIO_WINDOW_BYTES - 1);
-	struct observe_value *device;
-	struct observe_key key = { 0 };
+	__u64 device;
 
 	if (m->write) {
 		w->data[3] |= 1u << n;
 		return CACHE_EXACT;
 	}
-	key.vm = s->vm->seen.vm;
-	key.kind = OBSERVE_REGISTER;
-	key.selector = OBSERVE_SPACE_MEMORY;
-	key.address = window + VIRTIO_REG_DEVICE;
-	key.width = 4;
-	device = bpf_map_lookup_elem(&facts, &key);
-	if (is_now(s, device) && device->data[0] == VIRTIO_DEVICE_NET && !(w->data[3] & 1u << n))
+	device = known_fact(s, OBSERVE_REGISTER, OBSERVE_SPACE_MEMORY, window + VIRTIO_REG_DEVICE, 4);
+	if (FACT_DATA(device) == VIRTIO_DEVICE_NET && !(w->data[3] & 1u << n))
 		mac_seen(s, &r, window + VIRTIO_REG_CONFIG, NIC_MAC_BYTES);
 	return CACHE_EXACT;
 }
@@ -320,7 +306,7 @@ GLOBAL int port_register(__u64 kvm, __u32 vcpu_id, __u32 port, __u64 value, __u3
 }
 
 /* ---- which pages and ports: where the BARs of known adapters are */
-SUBPROGRAM int watch_range(struct subject *s, __u32 space, __u64 address, __u32 bytes, __u32 width)
+static __always_inline int watch_range(struct subject *s, __u32 space, __u64 address, __u32 bytes, __u32 width)
 {
 	struct observe_value *w = watch_make(s, space, address);
 	__u32 first = address & (space == OBSERVE_SPACE_PORT ? WATCH_PORTS - 1 : ~PAGE_MASK), end = first + bytes, held;
@@ -342,27 +328,29 @@ SUBPROGRAM int watch_range(struct subject *s, __u32 space, __u64 address, __u32 
 }
 
 /* Where a BAR is now, 0 where that is not known. */
-SUBPROGRAM __u64 bar_base(struct subject *s, __u32 bdf, __u32 reg, __u32 space)
+GLOBAL __u64 bar_base(__u64 kvm, __u32 bdf, __u32 reg, __u32 space)
 {
-	struct observe_value *low = pci_current(s, bdf, reg), *high, *size;
-	struct observe_key key;
+	__u64 low, high, size;
+	struct subject s;
 	__u32 kind;
 
-	if (!low || low->known != 0xf || low->flags & OBSERVE_SIZING)
+	if (!subject_again(&s, kvm, 0))
 		return 0;
-	pci_key(&key, s, OBSERVE_PCI_SIZE, bdf, reg);
-	size = bpf_map_lookup_elem(&facts, &key);
-	kind = is_now(s, size) ? size->data[0] : low->data[0];
+	low = pci_holds(&s, bdf, reg);
+	if (FACT_KNOWN(low) != 0xf || FACT_FLAGS(low) & OBSERVE_SIZING)
+		return 0;
+	size = known_fact(&s, OBSERVE_PCI_SIZE, bdf, reg, 0);
+	kind = FACT_DATA(size ? size : low);
 	if (space == OBSERVE_SPACE_PORT)
-		return kind & 1 ? low->data[0] & 0xfffc : 0;
+		return kind & 1 ? FACT_DATA(low) & 0xfffc : 0;
 	if (kind & 1)
 		return 0;
 	if ((kind & 6) != 4)
-		return low->data[0] & ~0xfu;
-	high = pci_current(s, bdf, reg + 4);
-	if (high && (high->known != 0xf || high->flags & OBSERVE_SIZING))
+		return FACT_DATA(low) & ~0xfu;
+	high = pci_holds(&s, bdf, reg + 4);
+	if (high && (FACT_KNOWN(high) != 0xf || FACT_FLAGS(high) & OBSERVE_SIZING))
 		return 0;
-	return (low->data[0] & ~0xfu) | (high ? (__u64)high->data[0] << 32 : 0);
+	return (FACT_DATA(low) & ~0xfu) | (__u64)FACT_DATA(high) << 32;
 }
 
 /* Is `reg` the BAR that row n of nic_registers is about, and is the function that adapter? Then watches where it is now. */
@@ -379,57 +367,69 @@ GLOBAL int watch_nic(__u64 kvm, __u32 bdf, __u32 reg, __u32 id, __u64 n)
 	bar = PCI_REG_BAR0 + 4u * nic->bar;
 	if (nic->id != id || (reg != bar && reg != bar + 4) || !subject_again(&s, kvm, 0))
 		return 0;
-	base = bar_base(&s, bdf, bar, nic->space);
+	base = bar_base(kvm, bdf, bar, nic->space);
 	return base ? watch_range(&s, nic->space, base + nic->offset, nic->bytes, nic->width) : 0;
 }
 
 /* The offset of a capability was read; is it that of virtio's device configuration? There the address comes first. */
-SUBPROGRAM int watch_virtio(struct subject *s, __u32 bdf, __u32 reg)
+GLOBAL int watch_virtio(__u64 kvm, __u32 bdf, __u32 reg)
 {
-	struct observe_value *head = pci_known(s, bdf, reg - 8), *bar = pci_known(s, bdf, reg - 4), *offset = pci_known(s, bdf, reg);
-	__u64 base;
+	__u64 head, bar, offset, base;
+	struct subject s;
 
-	if (!head || !bar || !offset || (head->known & 9) != 9 || !(bar->known & 1) || offset->known != 0xf)
+	if (!subject_again(&s, kvm, 0))
 		return 0;
-	if ((head->data[0] & 0xff) != PCI_CAP_VENDOR || head->data[0] >> 24 != VIRTIO_CAP_DEVICE_CONFIG || (bar->data[0] & 0xff) > 5)
+	head = pci_known(&s, bdf, reg - 8);
+	bar = pci_known(&s, bdf, reg - 4);
+	offset = pci_known(&s, bdf, reg);
+	if ((FACT_KNOWN(head) & 9) != 9 || !(FACT_KNOWN(bar) & 1) || FACT_KNOWN(offset) != 0xf)
 		return 0;
-	base = bar_base(s, bdf, PCI_REG_BAR0 + 4 * (bar->data[0] & 0xff), OBSERVE_SPACE_MEMORY);
-	return base ? watch_range(s, OBSERVE_SPACE_MEMORY, base + offset->data[0], NIC_MAC_BYTES, 0) : 0;
+	if ((FACT_DATA(head) & 0xff) != PCI_CAP_VENDOR || FACT_DATA(head) >> 24 != VIRTIO_CAP_DEVICE_CONFIG || (FACT_DATA(bar) & 0xff) > 5)
+		return 0;
+	base = bar_base(kvm, bdf, PCI_REG_BAR0 + 4 * (FACT_DATA(bar) & 0xff), OBSERVE_SPACE_MEMORY);
+	return base ? watch_range(&s, OBSERVE_SPACE_MEMORY, base + FACT_DATA(offset), NIC_MAC_BYTES, 0) : 0;
 }
 
 /* After an access to PCI configuration: where = bdf << 12 | register. */
 GLOBAL int watch_function(__u64 kvm, __u32 where)
 {
 	__u32 bdf = where >> 12, reg = where & 0xffc;
-	struct observe_value *id;
 	struct subject s;
+	__u64 id;
 
 	if (reg < PCI_REG_BAR0 || (reg > PCI_REG_BAR5 && reg < PCI_REG_BODY + 8))
 		return 0;
 	if (!subject_again(&s, kvm, 0))
 		return 0;
 	id = pci_known(&s, bdf, PCI_REG_ID);
-	if (!id || id->known != 0xf)
+	if (FACT_KNOWN(id) != 0xf)
 		return 0;
 	if (reg <= PCI_REG_BAR5) {
 #pragma clang loop unroll(disable)
 		for (__u32 n = 0; n < NIC_REGISTERS; n++)
-			watch_nic(kvm, bdf, reg, id->data[0], n);
+			watch_nic(kvm, bdf, reg, FACT_DATA(id), n);
 		return 0;
 	}
-	if (id->data[0] == NIC_VIRTIO || id->data[0] == NIC_VIRTIO_TRANSITIONAL)
-		return watch_virtio(&s, bdf, reg);
+	if (FACT_DATA(id) == NIC_VIRTIO || FACT_DATA(id) == NIC_VIRTIO_TRANSITIONAL)
+		return watch_virtio(kvm, bdf, reg);
 	return 0;
 }
 
+#define CONFIG_WRITE 0x200u /* beside a width */
+
 /* An access to PCI configuration, however it was made. where: bdf << 12 | register; width 1, 2 or 4. */
-static __always_inline int pci_config(const struct subject *s, __u32 where, __u32 width, bool write, __u32 raw)
+GLOBAL int pci_config(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
-	if (write)
-		pci_write(s->kvm, s->vcpu_id, where, width, raw);
-	else
-		pci_read(s->kvm, s->vcpu_id, where, width, raw);
-	return watch_function(s->kvm, where);
+	int left = width & CONFIG_WRITE ? pci_write(kvm, vcpu_id, where, width, raw) : pci_read(kvm, vcpu_id, where, width, raw);
+
+	if (left & PCI_PLACES) {
+		if (left & 1)
+			width |= PLACE_BRIDGE;
+		left = width & CONFIG_WRITE ? pci_place_write(kvm, vcpu_id, where, width, raw) : pci_place_read(kvm, vcpu_id, where, width, raw);
+	}
+	if (left)
+		pci_join(kvm, vcpu_id, where, raw, (width & 7) | left);
+	return watch_function(kvm, where);
 }
 
 #endif
