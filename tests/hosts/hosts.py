@@ -166,22 +166,27 @@ def boot(version, job, programs=(), files=(), memory=1024, seconds=BOOT_SECONDS,
         initramfs(package, image, programs, ("kvm", "kvm-amd", "virtio_pci", "virtio_blk"), {"/init": INIT, "/job": job, "/disks": places}, files, parameters)
         # no_timer_check: Linux counts ticks as it boots, and panics where this machine was too busy to let them come.
         # Without cx16: QEMU 7.2's emulation corrupts flags after cmpxchg16b.
-        child = subprocess.Popen(
-            [*emulator(), "-M", "q35", "-accel", "tcg", "-cpu", f"{cpu},-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
-             "-drive", f"file={disk},format=raw,if=virtio", *(word for d in disks for word in d.drive()), "-no-reboot", "-kernel", kernel_image(package),
-             "-initrd", image, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        # To a file beside the disk: who waits can read along.
+        console = os.path.join(folder, "console")
+        with open(console, "wb") as f:
+            child = subprocess.Popen(
+                [*emulator(), "-M", "q35", "-accel", "tcg", "-cpu", f"{cpu},-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
+                 "-drive", f"file={disk},format=raw,if=virtio", *(word for d in disks for word in d.drive()), "-no-reboot", "-kernel", kernel_image(package),
+                 "-initrd", image, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"],
+                stdin=subprocess.DEVNULL, stdout=f, stderr=subprocess.STDOUT)
+        ended = ""
         try:
-            out, _ = child.communicate(timeout=seconds)
+            child.wait(seconds)
         except subprocess.TimeoutExpired:
-            child.kill()
-            out, _ = child.communicate()
-            raise AssertionError(f"host with kernel {version} did not end within {seconds} s:\n{out[-9000:].decode(errors='replace')}") from None
+            ended = f"did not end within {seconds} s"
         finally:
             if child.poll() is None:
                 child.kill()
                 child.wait()
-        text = out.decode(errors="replace").replace("\r", "")
+        with open(console, errors="replace") as f:
+            text = f.read().replace("\r", "")
+        if ended:
+            raise AssertionError(f"host with kernel {version} {ended}:\n{text[-9000:]}")
         if "HOST-DONE" not in text:
             raise AssertionError(f"host with kernel {version} ended early:\n{text[-2000:]}")
         found = read_tar(disk)

@@ -2,8 +2,8 @@
 """One column of the matrix: what this kernel shows as a host. What doctor says; the micro-VMM's live tests, as they are; and guests of
 real QEMUs, each judged to its end. What came of it goes to /out/said.json."""
 import json
-import shutil
 import time
+import traceback
 import unittest
 
 import inside
@@ -11,9 +11,9 @@ from inside import keep, note
 import harness
 import upgrade
 
-FLASH = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
-
-QUIET = {"SeaBIOS": 10, "OVMF": 60}
+# What is judged while firmware pauses is looked at again until every facet that can be complete is.
+SETTLE = ["--set", "monitor.settle=6s", "--set", "monitor.settle_max=200s"]
+BOUND = 240  # seconds
 
 
 class Result(unittest.TestResult):
@@ -69,48 +69,46 @@ def micro(wanted):
 def definition(guest):
     q35 = "q35" in guest["machine"]
     devices = [*(upgrade.Q35 if q35 else upgrade.I440FX), *upgrade.NUMA, *upgrade.SMBIOS] if guest["rich"] else []
-    flash = []
-    if guest["firmware"] == "OVMF":
-        variables = f"/tmp/{guest['name']}.vars"
-        shutil.copy(FLASH[0], "/tmp/code")
-        shutil.copy(FLASH[1], variables)
-        flash = ["-drive", "if=pflash,unit=0,format=raw,readonly=on,file=/tmp/code", "-drive", f"if=pflash,unit=1,format=raw,file={variables}"]
-    return upgrade.Definition(guest["name"], guest["machine"], [*devices, *flash], guest["cpu"], 2 if guest["rich"] else 1)
+    return upgrade.Definition(guest["name"], guest["machine"], devices, guest["cpu"], 2 if guest["rich"] else 1)
 
 
-def judged(monitor, vmm, name):
+def whole(guest):
+    return guest["settled"] and all(guest["coverage"][f] == "complete" for f in inside.plan()["complete"])
+
+
+def judged(monitor, vmm, name, until):
+    """Waits for the guest to be seen as a whole; past `until` it is taken as it is, and the table shows what was seen."""
     def look():
         if vmm.child.poll() is not None:
             raise AssertionError(f"{name}: QEMU ended: {vmm.err[-5:]}")
         found = monitor.guest(name)
-        return found if found and found["settled"] else None
+        return found if found and (whole(found) or found["settled"] and time.monotonic() > until) else None
     try:
-        return harness.wait_for(f"{name} to be judged", look)
+        return harness.wait_for(f"{name} to be judged", look, (until - time.monotonic() + 60) / harness.SLOWER)
     except AssertionError as why:
         raise AssertionError(f"{why}: {monitor.guest(name)} {monitor.err[-5:]}") from None
 
 
-def told(monitor, vmm, name):
-    state = judged(monitor, vmm, name)
+def told(monitor, vmm, name, until):
+    state = judged(monitor, vmm, name, until)
     shown = monitor.json("show", name)
     return {"state": state, "facets": {f["facet"]: {"coverage": f["coverage"], "reason": f.get("reason"), "entries": len(f["entries"])} for f in shown["facets"]},
             "events": [e for e in monitor.json("history", name)["events"] if e["type"] in ("drift", "loss", "resolved")]}
 
 
-def lives(guests, quiet, said):
-    """Guests beside each other, under one monitor. quiet: for how many seconds nothing must be new until a boot is judged; firmware that
-    unpacks itself is silent for long in an emulated host."""
+def lives(guests, bound, said):
+    """Guests beside each other, under one monitor. Returns what it said."""
     folder, began = harness.Folder(), time.monotonic()
-    monitor = harness.Monitor(folder, settle=["--set", f"monitor.settle={quiet}s", "--set", "monitor.settle_max=600s"])
-    started = [(d, d.start(f"/vmm/{g['vmm']}")) for g in guests for d in (definition(g),)]
+    monitor, started = harness.Monitor(folder, settle=SETTLE), []
     try:
+        started += [(d, d.start(f"/vmm/{g['vmm']}")) for g in guests for d in (definition(g),)]
         for made, vmm in started:
             try:
-                said[made.name] = told(monitor, vmm, made.name)
+                said[made.name] = told(monitor, vmm, made.name, began + bound)
             except AssertionError as why:
                 said[made.name] = {"failed": str(why)[-3000:]}
             said[made.name]["seconds"] = round(time.monotonic() - began, 1)
-            note(made.name, said[made.name].get("failed", "judged"))
+            note(made.name, said[made.name].get("failed", "judged"), f"{said[made.name]['seconds']} s")
     finally:
         for _, vmm in started:
             vmm.stop(9)
@@ -119,21 +117,30 @@ def lives(guests, quiet, said):
     return monitor.err
 
 
+def doctor():
+    return json.loads(harness.abidrift("doctor", "--json", ok=None).stdout)
+
+
+def step(said, name, function, failed):
+    """One part of a column. One that fails takes none of the others along: what is known is kept after each."""
+    began = time.monotonic()
+    try:
+        said[name] = function()
+    except Exception:  # whatever it is, it belongs into the table
+        said["failed"].append(f"{name}: {traceback.format_exc()[-3000:]}")
+        said.setdefault(name, failed)
+    said[f"{name}_seconds"] = round(time.monotonic() - began, 1)
+    note(name)
+    keep("said.json", said)
+
+
 def main():
-    todo, said = inside.plan(), {}
-    began = time.monotonic()
-    doctor = harness.abidrift("doctor", "--json", ok=None)
-    said["doctor"], said["doctor_seconds"] = json.loads(doctor.stdout), round(time.monotonic() - began, 1)
-    note("doctor")
-    began = time.monotonic()
-    said["micro"] = micro(todo["micro"])
-    said["micro_seconds"] = round(time.monotonic() - began, 1)
-    said["guests"], lines = {}, []
-    for firmware, quiet in QUIET.items():
-        lines += lives([g for g in todo["guests"] if g["firmware"] == firmware], quiet, said["guests"])
+    todo, said, lines = inside.plan(), {"failed": [], "guests": {}, "lost": []}, []
+    step(said, "doctor", doctor, {"facets": [], "kernel": {"release": "?"}})
+    step(said, "lives", lambda: lines.extend(lives(todo["guests"], BOUND, said["guests"])), None)
     said["lost"] = [line for line in lines if "lost" in line or "refused" in line]
     keep("monitor.log", "\n".join(lines))
-    keep("said.json", said)
+    step(said, "micro", lambda: micro(todo["micro"]), {})
 
 
 main()
