@@ -13,6 +13,8 @@ import tarfile
 import tempfile
 import unittest
 
+from unpacked import unpacked
+
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 CACHE = os.environ.get("ABIDRIFT_CACHE", "/var/cache/abidrift-tests")
@@ -39,22 +41,20 @@ def fetch(version):
     """The unpacked kernel package of that series, or a skip with the reason why it cannot be had."""
     if shutil.which("qemu-system-x86_64") is None:
         raise unittest.SkipTest("qemu-system-x86_64 is not installed")
-    folder = os.path.join(CACHE, f"kernel-{KERNELS[version]}")
-    done = subprocess.run([os.path.join(ROOT, "tests", "hosts", "fetch"), KERNELS[version], "linux-image-cloud-amd64", folder], capture_output=True, text=True)
-    if done.returncode:
-        raise unittest.SkipTest(f"kernel {version} cannot be fetched: {done.stderr.strip()}")
-    return folder
+    return unpacked(f"kernel {version}", KERNELS[version], "linux-image-cloud-amd64", os.path.join(CACHE, f"kernel-{KERNELS[version]}"))
 
 
 @functools.cache
 def emulator():
     """What emulates hosts: QEMU 10.0 by its own loader, for that of Debian 12 ends by an assertion of its own under some guests; where it
     cannot be had, this machine's."""
-    root = os.path.join(CACHE, "qemu-root-trixie")
-    done = subprocess.run([os.path.join(ROOT, "tests", "hosts", "fetch"), "trixie", "qemu-system-x86", root, "whole"], capture_output=True, text=True)
+    try:
+        root = unpacked("QEMU 10.0", "trixie", "qemu-system-x86", os.path.join(CACHE, "qemu-root-trixie"), "whole")
+    except unittest.SkipTest:
+        return ["qemu-system-x86_64"]
     libraries_of = os.path.join(root, "usr", "lib", "x86_64-linux-gnu")
     command = [os.path.join(root, "usr", "lib64", "ld-linux-x86-64.so.2"), "--library-path", libraries_of, os.path.join(root, "usr", "bin", "qemu-system-x86_64")]
-    if done.returncode or subprocess.run([*command, "--version"], capture_output=True).returncode:
+    if subprocess.run([*command, "--version"], capture_output=True).returncode:
         return ["qemu-system-x86_64"]
     return [*command, *(word for name in ("seabios", "qemu") for word in ("-L", os.path.join(root, "usr", "share", name)))]
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 
 import hosts
+from unpacked import alone
 
 sys.path.insert(0, os.path.join(hosts.ROOT, "tests", "upgrade"))
 sys.path.insert(0, os.path.join(hosts.ROOT, "tests", "live"))
@@ -50,8 +51,9 @@ def vmm(version):
     folder = upgrade.root(version)
     image = os.path.join(hosts.CACHE, f"qemu-{version}.ext4")
     mark = os.path.join(folder, ".unpacked")
-    if not os.path.exists(image) or os.path.getmtime(image) < os.path.getmtime(mark):
-        ext4(image, folder)
+    with alone(image):
+        if not os.path.exists(image) or os.path.getmtime(image) < os.path.getmtime(mark):
+            ext4(image, folder)
     return image
 
 

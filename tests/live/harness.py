@@ -225,8 +225,11 @@ class Qemu:
     @staticmethod
     def _in_use(path):
         with socket.socket(socket.AF_UNIX) as s:
+            s.settimeout(5)  # where as many wait as may, connecting without a timeout waits for ever
             try:
                 s.connect(path)
+                return True
+            except (TimeoutError, BlockingIOError):
                 return True
             except OSError:
                 return False
@@ -236,6 +239,7 @@ class Qemu:
             if self.process.child.poll() is not None:
                 raise AssertionError(f"QEMU ended: {self.process.err[-5:]}")
             s = socket.socket(socket.AF_UNIX)
+            s.settimeout(5)
             try:
                 s.connect(self.path)
                 return s

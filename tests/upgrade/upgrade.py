@@ -21,8 +21,9 @@ import unittest
 import uuid
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "live"))
+sys.path[:0] = [os.path.join(HERE, "..", "live"), os.path.join(HERE, "..", "hosts")]
 from harness import Process, need_host, wait_for  # noqa: E402
+from unpacked import alone, unpacked  # noqa: E402
 
 CACHE = os.environ.get("ABIDRIFT_CACHE", "/var/cache/abidrift-tests")
 VERSIONS = {"5.2": "bullseye", "7.2": "bookworm", "10.0": "trixie"}
@@ -35,17 +36,15 @@ NAMESPACE = uuid.UUID("6d0c2b8e-5b3f-4c6e-9c57-0d5b1f1a2c3d")
 def root(version):
     """The folder that QEMU of that version runs in, unpacked if it is not there; a skip with the reason where it cannot be had."""
     need_host()
-    folder = os.path.join(CACHE, f"qemu-root-{VERSIONS[version]}")
-    done = subprocess.run([os.path.join(HERE, "..", "hosts", "fetch"), VERSIONS[version], "qemu-system-x86", folder, "whole"], capture_output=True, text=True)
-    if done.returncode and not os.path.exists(os.path.join(folder, ".unpacked")):
-        raise unittest.SkipTest(f"QEMU {version} cannot be fetched: {done.stderr.strip()}")
-    for name in ("dev", "proc", "tmp"):
-        os.makedirs(os.path.join(folder, name), exist_ok=True)
-    for name, (major, minor) in DEVICES.items():
-        path = os.path.join(folder, "dev", name)
-        if not os.path.exists(path):
-            os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(major, minor))
-    shell(folder)
+    folder = unpacked(f"QEMU {version}", VERSIONS[version], "qemu-system-x86", os.path.join(CACHE, f"qemu-root-{VERSIONS[version]}"), "whole")
+    with alone(folder):
+        for name in ("dev", "proc", "tmp"):
+            os.makedirs(os.path.join(folder, name), exist_ok=True)
+        for name, (major, minor) in DEVICES.items():
+            path = os.path.join(folder, "dev", name)
+            if not os.path.exists(path):
+                os.mknod(path, stat.S_IFCHR | 0o600, os.makedev(major, minor))
+        shell(folder)
     said = subprocess.run(["chroot", folder, "/usr/bin/qemu-system-x86_64", "--version"], capture_output=True, text=True)
     if f"version {version}." not in said.stdout:
         raise unittest.SkipTest(f"QEMU {version} does not run in {folder}: {(said.stderr or said.stdout).strip()[:200]}")
