@@ -530,10 +530,11 @@ static int began_of_last(struct store *s, int64_t guest, uint32_t boot, const st
 	return err;
 }
 
-/* What open drift is put into our words with. boot: the one that the guest is in. */
+/* What open drift is put into our words with. boot: the one that the guest is in. moved: it goes on here with another VM's memory. */
 struct judge_words {
 	const struct suppressions *rules;
 	uint32_t boot;
+	bool moved;
 	int64_t opened_at, now;
 };
 
@@ -628,7 +629,7 @@ static int open_in_our_words(struct store *s, const struct store_guest *guest, c
 
 		*ret_stays = json_pack("{s:[]}", "changes");
 		carry_over(*ret_stays, *open, NULL, seen, words->rules, words->now);
-		drift_carry(l.diff, *open);
+		drift_carry(l.diff, *open, words->moved);
 		carry_over(l.diff, *open, NULL, seen, words->rules, words->now);
 		err = change_set_mark(l.diff);
 		if (err >= 0)
@@ -655,19 +656,19 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	struct digest was, is, was_told, is_told;
 	const char *host = life && life->host ? life->host : "";
 	struct maintenance window = { .holds = false };
-	bool all = judged == ALL_FACETS, same, worse = false;
+	bool all = judged == ALL_FACETS, moved = life && life_goes_on(life_parse(life->life)), same, worse = false;
 	enum severity news;
 	int64_t opened_at = 0;
 	int err = open_drift(s, guest->row, &open, &was, &opened_at, e);
 
 	/* A person who accepts or undoes looks at another baseline: that is told anyway. */
 	if (err >= 0 && open && entries)
-		err = open_in_our_words(s, guest, &(struct judge_words){ rules, life ? life->boot : 0, opened_at, now }, &open, &was, &stays, e);
+		err = open_in_our_words(s, guest, &(struct judge_words){ rules, life ? life->boot : 0, moved, opened_at, now }, &open, &was, &stays, e);
 	if (err < 0)
 		goto out;
 	/* What this very VMM process, or the one that it took the guest over from, did while the guest ran it has done, however often it is reset. */
-	if (open && life && (opened_at >= life->began_at || life_goes_on(life_parse(life->life))))
-		drift_carry(diff, open);
+	if (open && life && (opened_at >= life->began_at || moved))
+		drift_carry(diff, open, moved);
 	carry_over(diff, stays ? stays : open, entries, judged, rules, now);
 	err = change_set_mark(diff);
 	if (err >= 0)

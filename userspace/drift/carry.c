@@ -1,11 +1,25 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/drift/carry.h"
 
+#include <string.h>
+
 #include "userspace/drift/listed.h"
 
 static bool found_running(const json_t *change)
 {
 	return json_is_true(json_object_get(change, "running"));
+}
+
+/* Tables and firmware lie in the guest's memory, which moves with it. All else the VMM makes anew where the guest arrives. */
+static bool found_running_or_in_memory(const json_t *change)
+{
+	static const char *const facets[] = { "acpi", "smbios", "numa", "firmware" };
+	const char *facet = json_string_value(json_object_get(change, "facet"));
+
+	for (size_t i = 0; facet && i < sizeof(facets) / sizeof(facets[0]); i++)
+		if (!strcmp(facet, facets[i]))
+			return true;
+	return found_running(change);
 }
 
 static void take_over(json_t *change, const json_t *before)
@@ -20,9 +34,10 @@ static void take_over(json_t *change, const json_t *before)
 	}
 }
 
-bool drift_carry(json_t *diff, const json_t *open)
+bool drift_carry(json_t *diff, const json_t *open, bool moved)
 {
-	json_t *index = changes_index(json_object_get(open, "changes"), found_running), *change;
+	bool (*stays)(const json_t *change) = moved ? found_running_or_in_memory : found_running;
+	json_t *index = changes_index(json_object_get(open, "changes"), stays), *change;
 	bool any = false;
 	size_t i;
 

@@ -240,8 +240,16 @@ static int began_load(struct store *s, const struct side *side, struct began *re
 	return err < 0 ? err : facts_parse(side->revision.facts, side->revision.facts_size, &ret->facts, e);
 }
 
-/* What the monitor found under the guest while it ran, since this VMM process began. NULL: nothing. */
-static json_t *found_running(struct store *s, const struct side *from, const struct side *to)
+/* A guest that goes on with the memory of another VM (lives.h). */
+static bool moved_here(const struct side *now)
+{
+	const char *life = now->kind == SIDE_NOW && now->instance_count ? now->instances[0].life : NULL;
+
+	return life && (!strcmp(life, "migrated") || !strcmp(life, "restored"));
+}
+
+/* What the monitor found under the guest while it ran, since this VMM process began, or in the VM that it took the guest over from. NULL: nothing. */
+static json_t *found_before(struct store *s, const struct side *from, const struct side *to)
 {
 	struct digest digest;
 	char *text = NULL;
@@ -250,7 +258,7 @@ static json_t *found_running(struct store *s, const struct side *from, const str
 
 	if (from->kind != SIDE_BASELINE || to->kind != SIDE_NOW || !to->instance_count || store_drift_get(s, to->guest.row, &text, &digest, &at) < 0)
 		return NULL;
-	if (at >= to->instances[0].began_at)
+	if (at >= to->instances[0].began_at || moved_here(to))
 		open = json_stored(text);
 	free(text);
 	return open;
@@ -264,12 +272,12 @@ static bool severe_enough(const json_t *change, int min_severity)
 }
 
 /* As drift_json and drift_result, where what was found under the running guest may change the severities. */
-static json_t *diff_carried(const struct drift *drift, const json_t *open, int min_severity, enum drift_result *result)
+static json_t *diff_carried(const struct drift *drift, const json_t *open, bool moved, int min_severity, enum drift_result *result)
 {
 	json_t *diff = drift_json(drift, SEVERITY_NONE), *changes = json_object_get(diff, "changes");
 	bool counting = false;
 
-	if (!diff || !drift_carry(diff, open)) {
+	if (!diff || !drift_carry(diff, open, moved)) {
 		json_decref(diff);
 		return drift_json(drift, min_severity);
 	}
@@ -320,9 +328,9 @@ static int compare(struct store *s, struct side *from, struct side *to, const st
 		drift_release(&drift);
 		return e->text[0] ? err : error_set(e, -err, "out of memory");
 	}
-	open = found_running(s, from, to);
+	open = found_before(s, from, to);
 	result = drift_result(&drift, (enum severity)min_severity);
-	diff = diff_carried(&drift, open, min_severity, &result);
+	diff = diff_carried(&drift, open, moved_here(to), min_severity, &result);
 	json_decref(open);
 	err = diff && drift.change_count ? mark_set(s, from, to, &drift, diff) : 0;
 	drift_release(&drift);
