@@ -432,6 +432,8 @@ static int drift_refresh(struct store *s, int64_t guest, const json_t *diff, con
 	return drift_put(s, guest, diff, is, opened_at, e);
 }
 
+#define RESOLVED "resolved: " /* the history's column TYPE says it */
+
 /* The history and the outbox hear of changes that count; of nothing, if none does and none did. hold: the outbox has to wait. */
 static int drift_tell(struct store *s, const struct store_guest *guest, const char *host, json_t *diff, bool hold, uint32_t revision, int64_t now,
 		      struct judge_outcome *ret, struct error *e)
@@ -446,10 +448,11 @@ static int drift_tell(struct store *s, const struct store_guest *guest, const ch
 	if (ret->drift_new)
 		drift_summary(told, SUMMARY_COLUMNS, &summary);
 	else
-		buffer_printf(&summary, hidden ? "resolved: what still differs is suppressed (%zu change%s)" : "resolved: as the baseline again", hidden,
+		buffer_printf(&summary, hidden ? RESOLVED "what still differs is suppressed (%zu change%s)" : RESOLVED "as the baseline again", hidden,
 			      hidden == 1 ? "" : "s");
 	snprintf(ret->summary, sizeof ret->summary, "%s", summary.size ? summary.data : "drift");
-	err = !told ? -ENOMEM : event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL, NULL, ret->drift_new ? told : NULL, now, e);
+	err = !told ? -ENOMEM : event_add(s, ret->drift_new ? "drift" : "resolved", guest, revision, NULL,
+					  ret->drift_new ? NULL : ret->summary + strlen(RESOLVED), ret->drift_new ? told : NULL, now, e);
 	if (err >= 0 && !hold)
 		err = drift_alert(s, ret->drift_new ? "drift" : "resolved", host, guest, ret->drift_new ? changes_severity(changes) : SEVERITY_INFO,
 				  ret->summary, told, now, e);
@@ -743,18 +746,25 @@ static int evidence_tell(struct store *s, const struct judge_input *in, uint32_t
 }
 
 /* What made it a new revision: keys that contradict, and complete ones that came or went. What was not touched, or not seen as a whole, is none. */
-static size_t entries_differ(const struct abi_entries *last, const struct abi_entries *now)
+static size_t entries_differ(const struct abi_entries *last, const struct abi_entries *now, size_t *ret_placed)
 {
-	size_t count = 0;
+	size_t count = 0, placed = 0;
 
 	for (size_t i = 0; i < last->count; i++) {
 		const struct abi_entry *was = &last->items[i], *is = entries_find(now, was->facet, was->key);
+		bool differs = is ? strcmp(was->value, is->value) != 0 : entry_complete(was) && now->coverage[was->facet].level == COVERAGE_COMPLETE;
 
-		count += is ? strcmp(was->value, is->value) != 0 : entry_complete(was) && now->coverage[was->facet].level == COVERAGE_COMPLETE;
+		count += differs;
+		placed += differs && was->facet == FACET_PLACEMENT;
 	}
-	for (size_t i = 0; i < now->count; i++)
-		count += entry_complete(&now->items[i]) && last->coverage[now->items[i].facet].level == COVERAGE_COMPLETE &&
-			 !entries_find(last, now->items[i].facet, now->items[i].key);
+	for (size_t i = 0; i < now->count; i++) {
+		const struct abi_entry *is = &now->items[i];
+		bool differs = entry_complete(is) && last->coverage[is->facet].level == COVERAGE_COMPLETE && !entries_find(last, is->facet, is->key);
+
+		count += differs;
+		placed += differs && is->facet == FACET_PLACEMENT;
+	}
+	*ret_placed = placed;
 	return count;
 }
 
@@ -762,13 +772,16 @@ static size_t entries_differ(const struct abi_entries *last, const struct abi_en
 static int revision_tell(struct store *s, const struct judge_input *in, const struct side *last, struct error *e)
 {
 	struct digest digest;
-	char reason[120];
-	size_t count = last ? entries_differ(&last->entries, in->entries) : 0;
+	char reason[160], moved[64] = "";
+	size_t placed = 0, count = last ? entries_differ(&last->entries, in->entries, &placed) : 0;
 
 	fingerprint_digest(in->entries, &digest);
+	/* The drift beside it counts fewer: what is only placed elsewhere is no change. */
+	if (placed)
+		snprintf(moved, sizeof moved, ", %zu of them in placement only", placed);
 	if (last)
-		snprintf(reason, sizeof reason, "%.*s: %zu entr%s from revision %u", DIGEST_SHOWN, digest.text, count,
-			 count == 1 ? "y differs" : "ies differ", last->revision.revision);
+		snprintf(reason, sizeof reason, "%.*s: %zu entr%s from revision %u%s", DIGEST_SHOWN, digest.text, count,
+			 count == 1 ? "y differs" : "ies differ", last->revision.revision, moved);
 	else
 		snprintf(reason, sizeof reason, "%.*s: the first", DIGEST_SHOWN, digest.text);
 	return event_add(s, "fingerprint", in->guest, in->instance->revision, NULL, reason, NULL, in->now, e);

@@ -114,6 +114,7 @@ class Rules(unittest.TestCase):
         t.write(self.trace)
         self.replay(0)
         self.assertEqual([t for t in self.types() if t in ("drift", "resolved")], ["drift", "resolved"])
+        self.assertRegex(abidrift("history", store=self.store).stdout, r"(?m)^\S+ +resolved .* what still differs is suppressed \(\d+ changes?\)$")
 
     def test_a_rule_that_was_taken_out_hides_nothing_any_more(self):
         """Whoever takes a rule out wants to hear of what it hid."""

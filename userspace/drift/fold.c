@@ -107,8 +107,8 @@ static struct drift_change *mover_of(const struct fold *f, const char *key)
 }
 
 /*
- * A side that does not have a key tells something only if it looked as well as the other side did, or if it knows that the whole
- * function is not there.
+ * A side that does not have a key tells something only if it saw all functions and looked as well as the other side did, or if it knows
+ * that the whole function is not there. A guest that was moved while it ran saw no function since: "not placed" would be made up.
  */
 static bool has_moved(const struct fold *f, const struct evidence *e)
 {
@@ -116,7 +116,8 @@ static bool has_moved(const struct fold *f, const struct evidence *e)
 
 	if (e->from && e->to)
 		return strcmp(e->from->value, e->to->value) != 0;
-	return without->coverage[FACET_PLACEMENT].level >= with->coverage[FACET_PLACEMENT].level ||
+	return (without->coverage[FACET_PCI].level == COVERAGE_COMPLETE &&
+		without->coverage[FACET_PLACEMENT].level >= with->coverage[FACET_PLACEMENT].level) ||
 	       function_absent(without, e->key, path_above(e->key, strlen(e->key)));
 }
 

@@ -73,6 +73,9 @@ static void put_side(struct page *p, const json_t *side, bool again)
 	/* A revision says which fingerprint it is; of two digests nobody sees more than that they differ. */
 	if (digest[0] && !json_is_integer(revision))
 		page_format(p, PAGE_FAINT, "%.*s", DIGEST_SHOWN, digest);
+	/* It is still being looked at: it has no revision yet. */
+	if (again && !json_is_integer(revision))
+		page_word(p, PAGE_PLAIN, "now");
 }
 
 static void put_sides(struct report *r)

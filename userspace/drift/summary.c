@@ -12,6 +12,7 @@
 #include "userspace/drift/words.h"
 
 #define MORE_COLUMNS 24 /* " And 12345 more changes." fits here */
+#define NAMED_COLUMNS 200 /* more says of causes what has to be said of changes */
 #define VALUE_COLUMNS WORDS_PLENTY
 #define VALUE_COLUMNS_NARROW 24
 #define REASON_COLUMNS 64
@@ -100,8 +101,8 @@ static void put_blame(const struct line *l, const struct blame *b, enum verdict 
 	buffer_string(l->out, " changed ");
 }
 
-/* False: there is no room for it, and it is not the first. */
-static bool put_sentence(const struct line *l, const struct blame *b, enum verdict told, bool first, size_t width)
+/* False: there is no room for it, and it is not the first. cut: the first is cut too, for what has to follow. */
+static bool put_sentence(const struct line *l, const struct blame *b, enum verdict told, bool first, bool cut, size_t width)
 {
 	struct buffer text = BUFFER_INIT;
 	struct line sentence = { .diff = l->diff, .out = &text, .width = l->width };
@@ -115,31 +116,90 @@ static bool put_sentence(const struct line *l, const struct blame *b, enum verdi
 	buffer_string(&text, ".");
 	items_release(&items);
 	fits = first || columns(&text) <= width;
-	if (fits)
+	if (cut && columns(&text) > width && width >= BLAME_COLUMNS_MIN)
+		words_bound(text.data, width - 1, l->out);
+	else if (fits)
 		buffer_append(l->out, text.data, text.size);
 	l->out->failed |= buffer_failed(&text);
 	buffer_release(&text);
 	return fits;
 }
 
-/* As many causes as there is room for, worst first. Each leaves some to those after it. */
+/* "QEMU 7.2.22 → 10.0.13 under q35 (23 exempt)". */
+static void put_name(const struct line *l, const struct blame *b, struct buffer *out)
+{
+	if (b->factor[0])
+		words_blame(l->diff, b, VALUE_COLUMNS, out);
+	else
+		buffer_string(out, "no known cause");
+	buffer_printf(out, " (%zu %s)", json_array_size(b->changes), verdict_name(b->verdict));
+}
+
+/*
+ * The causes from this one on, which have no sentence: " And 23 more changes: QEMU 7.2.22 → 10.0.13 under q35 (23 exempt)." On a short
+ * line, and of causes that nobody judged, only how many changes.
+ */
+static void put_rest(const struct line *l, const struct blames *b, size_t begin, struct buffer *out)
+{
+	size_t left = 0, start = columns(out), named = begin;
+
+	for (size_t i = begin; i < b->count; i++)
+		left += json_array_size(b->items[i].changes);
+	if (!left)
+		return;
+	buffer_printf(out, " And %zu more change%s", left, left == 1 ? "" : "s");
+	for (size_t i = begin; i < b->count && l->width >= IMPACT_WIDTH_MIN && b->items[i].verdict != VERDICT_NONE; i++) {
+		struct buffer name = BUFFER_INIT;
+		bool fits;
+
+		put_name(l, &b->items[i], &name);
+		fits = columns(out) - start + columns(&name) <= (l->width < 2 * NAMED_COLUMNS ? l->width / 3 : NAMED_COLUMNS);
+		if (fits) {
+			buffer_string(out, named == begin ? ": " : "; ");
+			buffer_append(out, name.data, name.size);
+			named++;
+		}
+		out->failed |= buffer_failed(&name);
+		buffer_release(&name);
+		if (!fits)
+			break;
+	}
+	if (named > begin && named < b->count)
+		buffer_string(out, "; \xe2\x80\xa6");
+	buffer_string(out, ".");
+}
+
+/* What put_rest takes. */
+static size_t rest_columns(const struct line *l, const struct blames *b, size_t begin)
+{
+	struct buffer rest = BUFFER_INIT;
+	size_t count;
+
+	put_rest(l, b, begin, &rest);
+	count = columns(&rest);
+	l->out->failed |= buffer_failed(&rest);
+	buffer_release(&rest);
+	return count;
+}
+
+/*
+ * As many causes as there is room for, worst first. Each leaves some to those after it: who reads that firmware changed two things has to
+ * read too that the other twenty are another QEMU's.
+ */
 static void put_sentences(const struct line *l, const struct blames *b, size_t end)
 {
-	size_t left = 0, i;
+	size_t i;
 
 	for (i = 0; i < b->count; i++) {
-		size_t used = columns(l->out) + (i + 1 < b->count ? MORE_COLUMNS : 0), room = end > used ? end - used : 0;
+		size_t used = columns(l->out) + rest_columns(l, b, i + 1), room = end > used ? end - used : 0;
 		size_t others = b->count - i - 1 < BLAMES_SPARED ? b->count - i - 1 : BLAMES_SPARED;
 
 		if (room > 2 * others * BLAME_COLUMNS_MIN)
 			room -= others * BLAME_COLUMNS_MIN;
-		if (!put_sentence(l, &b->items[i], b->verdict, i == 0, room))
+		if (!put_sentence(l, &b->items[i], b->verdict, i == 0, i == 0 && b->count > 1, room))
 			break;
 	}
-	for (; i < b->count; i++)
-		left += json_array_size(b->items[i].changes);
-	if (left)
-		buffer_printf(l->out, " And %zu more change%s.", left, left == 1 ? "" : "s");
+	put_rest(l, b, i, l->out);
 }
 
 /* ---- what it means */

@@ -32,7 +32,8 @@ void words_bound(const char *line, size_t columns, struct buffer *out)
 	for (; line[end]; end++)
 		if (((unsigned char)line[end] & 0xc0) != 0x80 && ++count == columns)
 			break;
-	while (end > 0 && line[end - 1] == ' ')
+	/* Not "and 2 more.…": what is cut off begins another sentence. */
+	while (end > 0 && (line[end - 1] == ' ' || line[end - 1] == '.'))
 		end--;
 	buffer_append(out, line, end);
 	buffer_string(out, ELLIPSIS);
