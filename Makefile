@@ -379,7 +379,7 @@ mutate: deps
 	@tests/mutate
 test-hosts: deps
 	@$(MAKE) --no-print-directory tests-build
-	@tests/hosts/run
+	@tests/hosts/run $(WORDS)
 upgrade: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/upgrade/run

@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tarfile
 import tempfile
+import threading
 import unittest
 
 from unpacked import unpacked
@@ -154,6 +155,39 @@ class Disk:
         return ["-drive", f"file={self.image},format=raw,if=virtio" + ("" if self.kept else ",snapshot=on")]
 
 
+class Children:
+    """The hosts that run, for who has to end them all."""
+    def __init__(self):
+        self.lock, self.running, self.over = threading.Lock(), set(), False
+
+    def begin(self, argv, **kw):
+        with self.lock:
+            if self.over:
+                raise AssertionError("interrupted")
+            # None outlives the tests, however they end.
+            child = subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *argv], **kw)
+            self.running.add(child)
+            return child
+
+    def end(self, child):
+        with self.lock:
+            self.running.discard(child)
+        if child.poll() is None:
+            child.kill()
+            child.wait()
+
+
+CHILDREN = Children()
+
+
+def end_all():
+    """Ends all hosts, and lets none begin."""
+    with CHILDREN.lock:
+        CHILDREN.over = True
+        for child in CHILDREN.running:
+            child.kill()
+
+
 def boot(version, job, programs=(), files=(), memory=1024, seconds=BOOT_SECONDS, disks=(), cpu=CPU, parameters=()):
     """Boots that kernel as a host, runs the job there (a shell script; what it leaves in /out comes back). Returns {file: bytes}.
     cpu: the host's processor; parameters: {module: "name=value …"}."""
@@ -169,7 +203,7 @@ def boot(version, job, programs=(), files=(), memory=1024, seconds=BOOT_SECONDS,
         # To a file beside the disk: who waits can read along.
         console = os.path.join(folder, "console")
         with open(console, "wb") as f:
-            child = subprocess.Popen(
+            child = CHILDREN.begin(
                 [*emulator(), "-M", "q35", "-accel", "tcg", "-cpu", f"{cpu},-cx16", "-m", str(memory), "-nodefaults", "-display", "none", "-serial", "stdio",
                  "-drive", f"file={disk},format=raw,if=virtio", *(word for d in disks for word in d.drive()), "-no-reboot", "-kernel", kernel_image(package),
                  "-initrd", image, "-append", "console=ttyS0 quiet panic=-1 no_timer_check"],
@@ -180,9 +214,7 @@ def boot(version, job, programs=(), files=(), memory=1024, seconds=BOOT_SECONDS,
         except subprocess.TimeoutExpired:
             ended = f"did not end within {seconds} s"
         finally:
-            if child.poll() is None:
-                child.kill()
-                child.wait()
+            CHILDREN.end(child)
         with open(console, errors="replace") as f:
             text = f.read().replace("\r", "")
         if ended:

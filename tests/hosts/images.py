@@ -53,6 +53,8 @@ def vmm(version):
     mark = os.path.join(folder, ".unpacked")
     with alone(image):
         if not os.path.exists(image) or os.path.getmtime(image) < os.path.getmtime(mark):
+            for part in glob.glob(f"{image}.[0-9]*"):  # of who was ended while making one
+                os.unlink(part)
             ext4(image, folder)
     return image
 

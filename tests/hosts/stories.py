@@ -331,12 +331,13 @@ def run_all(chosen=None, keep=None, say=print):
         for done in concurrent.futures.as_completed(waiting):
             story = waiting[done]
             try:
-                results[story.name] = done.result()
-            except AssertionError as why:
-                wrongs.append(f"{story.name}: {why}")
+                found = done.result()
+                bad = wrong(story, found)
+            except Exception as why:  # one that cannot be told is no end of the others
+                wrongs.append(f"{story.name} was not told: {type(why).__name__}: {why}")
                 say(f"  {story.name:34} FAIL")
                 continue
-            bad = wrong(story, results[story.name])
+            results[story.name] = found
             wrongs += bad
             say(f"  {story.name:34} {'FAIL' if bad else 'ok':4} {sum(f['seconds'] for f in results[story.name]):5.0f} s, {len(story.hosts)} hosts")
     return [(s, results[s.name]) for s in chosen if s.name in results], wrongs
