@@ -140,6 +140,14 @@ def kernel_image(package):
     return next(path for where in (("boot", "vmlinuz-*"), ("usr", "lib", "modules", "*", "vmlinuz")) for path in glob.glob(os.path.join(package, *where)))
 
 
+def kept(folder, left):
+    """Keeps what a host left, {name: bytes}, as files."""
+    os.makedirs(folder, exist_ok=True)
+    for name, data in left.items():
+        with open(os.path.join(folder, name), "wb") as f:
+            f.write(data)
+
+
 def read_tar(path):
     """{name: bytes} of the regular files in a tar that begins a disk."""
     with tarfile.open(path, "r|") as tar:

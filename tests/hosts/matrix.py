@@ -78,11 +78,7 @@ def run_kernel(kernel, root):
     began = time.monotonic()
     plan = dict(micro=MICRO[kernel], guests=guests(kernel), complete=COMPLETE)
     found = hosts.inside(kernel, "inside_matrix.py", plan, vmms=sorted({g["vmm"] for g in GUESTS}), root=root, seconds=SECONDS)
-    folder = os.path.join(hosts.BUILD, "hosts", kernel)
-    os.makedirs(folder, exist_ok=True)
-    for name, data in found.items():
-        with open(os.path.join(folder, os.path.basename(name)), "wb") as f:
-            f.write(data)
+    hosts.kept(os.path.join(hosts.BUILD, "hosts", kernel), found)
     return Column(kernel, json.loads(found["said.json"]), time.monotonic() - began)
 
 

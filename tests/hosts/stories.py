@@ -4,7 +4,6 @@
 A Story is a list of hosts that are booted one after the other with one state disk. `play` boots them, `wrong` says what abidrift should have
 said otherwise, by rules: what differs between two hosts is known, so it is known which factors may be told, which of them can have made which
 change, and whether that was promised to a guest. `tables` is what docs/host-upgrades.md shows."""
-import concurrent.futures
 import json
 import os
 import re
@@ -17,7 +16,6 @@ sys.path[:0] = [os.path.join(HERE, "..", "upgrade"), os.path.join(HERE, "..", "l
 import table  # noqa: E402
 import upgrade  # noqa: E402
 
-HOSTS_AT_ONCE = 2
 SECONDS = 900
 STATE_MEGABYTES = 64
 
@@ -313,49 +311,6 @@ def play(story, keep=None):
             left = hosts.inside(host.kernel, "inside_story.py", {"guests": story.guests, "vmm": host.qemu}, vmms=[host.qemu], state=state, seconds=SECONDS,
                                 cpu=host.cpu, parameters=host.parameters)
             if keep:
-                place = os.path.join(keep, story.name.replace(" ", "-"), str(n))
-                os.makedirs(place, exist_ok=True)
-                for name, data in left.items():
-                    with open(os.path.join(place, name), "wb") as f:
-                        f.write(data)
+                hosts.kept(os.path.join(keep, story.name.replace(" ", "-").replace(",", ""), str(n)), left)
             found.append({**{name: json.loads(left[f"{name}.json"]) for name in ("said", "history", "told")}, "seconds": time.monotonic() - began})
     return found
-
-
-def run_all(chosen=None, keep=None, say=print):
-    """([(story, what each host left)], what is wrong as sentences); one line for each story as it ends."""
-    chosen = list(chosen or stories())
-    results, wrongs = {}, []
-    with concurrent.futures.ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
-        waiting = {pool.submit(play, s, keep): s for s in chosen}
-        for done in concurrent.futures.as_completed(waiting):
-            story = waiting[done]
-            try:
-                found = done.result()
-                bad = wrong(story, found)
-            except Exception as why:  # one that cannot be told is no end of the others
-                wrongs.append(f"{story.name} was not told: {type(why).__name__}: {why}")
-                say(f"  {story.name:34} FAIL")
-                continue
-            results[story.name] = found
-            wrongs += bad
-            say(f"  {story.name:34} {'FAIL' if bad else 'ok':4} {sum(f['seconds'] for f in results[story.name]):5.0f} s, {len(story.hosts)} hosts")
-    return [(s, results[s.name]) for s in chosen if s.name in results], wrongs
-
-
-def main(words):
-    """The stories alone; --write: what was measured into docs/host-upgrades.md."""
-    write, words = "--write" in words, [w for w in words if w != "--write"]
-    results, wrongs = run_all([s for s in stories() if not words or any(w in s.name for w in words)], os.environ.get("KEEP"))
-    print(tables(results))
-    print(versions(results))
-    if write and not words and not wrongs:
-        import measured
-        measured.write("host-upgrades.md", "stories", tables(results))
-        measured.write("host-upgrades.md", "stories-versions", versions(results))
-    print("\n".join(wrongs))
-    return 1 if wrongs else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -2,7 +2,6 @@
 """Guests that meet another QEMU on emulated hosts: started cold by it, migrated to it while they run, saved by one host and restored by the next.
 As stories.py: hosts that are booted one after the other with one disk; rules say what abidrift should have said otherwise, here against what the
 guest's memory and the VMM's own monitor show (tests/live/moves.py). `tables` is what docs/host-upgrades.md shows."""
-import concurrent.futures
 import json
 import os
 import sys
@@ -15,7 +14,6 @@ import moves  # noqa: E402
 import table  # noqa: E402
 import upgrade  # noqa: E402
 
-HOSTS_AT_ONCE = 2
 SECONDS = 900
 STATE_MEGABYTES = 128
 LACKS = "EPYC,-aes"
@@ -157,43 +155,6 @@ def play(story, keep=None):
             left = hosts.inside(kernel, "inside_moves.py", {"lives": [g.plan(n) for g in story.guests]}, vmms=list(upgrade.VERSIONS), state=state,
                                 memory=2048, seconds=SECONDS)
             if keep:
-                place = os.path.join(keep, story.name.replace(" ", "-").replace(",", ""), str(n))
-                os.makedirs(place, exist_ok=True)
-                for name, data in left.items():
-                    with open(os.path.join(place, name), "wb") as f:
-                        f.write(data)
+                hosts.kept(os.path.join(keep, story.name.replace(" ", "-").replace(",", ""), str(n)), left)
             found.append({**{name: json.loads(left[f"{name}.json"]) for name in ("points", "history", "alerts")}, "seconds": time.monotonic() - began})
     return found
-
-
-def run_all(chosen=None, keep=None, say=print):
-    """([(story, what each host left)], what is wrong as sentences)."""
-    chosen = list(chosen or stories())
-    results, wrongs = {}, []
-    with concurrent.futures.ThreadPoolExecutor(HOSTS_AT_ONCE) as pool:
-        waiting = {pool.submit(play, s, keep): s for s in chosen}
-        for done in concurrent.futures.as_completed(waiting):
-            story = waiting[done]
-            try:
-                found = done.result()
-                bad = wrong(story, found)
-            except Exception as why:  # one that cannot be told is no end of the others
-                wrongs.append(f"{story.name} was not told: {type(why).__name__}: {why}")
-                say(f"  {story.name:34} FAIL")
-                continue
-            results[story.name] = found
-            wrongs += bad
-            say(f"  {story.name:34} {'FAIL' if bad else 'ok':4} {sum(f['seconds'] for f in results[story.name]):5.0f} s, {len(story.kernels)} hosts")
-    return [(s, results[s.name]) for s in chosen if s.name in results], wrongs
-
-
-def main(words):
-    """These stories alone, or those whose name holds a word: `stories_moves.py saved`. KEEP=FOLDER: what the hosts left."""
-    results, wrongs = run_all([s for s in stories() if not words or any(w in s.name for w in words)], os.environ.get("KEEP"))
-    print("\n" + tables(results))
-    print("\n".join(wrongs))
-    return 1 if wrongs else 0
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
