@@ -96,7 +96,9 @@ class Gap(Pins):
             self.do(vmm, "in 0x510 1")
             monitor.settled(vmm.ids[0])
             self.end(monitor, sig)
-            self.assertEqual(any("goes on collecting; rm -r " in line for line in monitor.err), sig == signal.SIGTERM)
+            if sig == signal.SIGTERM:
+                # After kill -9 of the supervisor its collector may hear of that end before it is killed itself, and say so as well.
+                self.assertTrue(any("goes on collecting; rm -r " in line for line in monitor.err), monitor.err)
             self.do(vmm, "repeat 4 in 0x600 2; mmio-read 0xfe800000 4; mmio-read 0xfe810000 4")
             monitor = self.pinned()
             self.assertTrue(any(GOES_ON in line for line in monitor.err), monitor.err)
