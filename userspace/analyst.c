@@ -1436,6 +1436,38 @@ static void held_follow(const struct analyst *a, struct instance *in, bool held)
 		in->held_ns = 0;
 }
 
+/*
+ * A guest that came here with its memory has the tables and the firmware of the VMM that it comes from. Where the store knows no VM of it
+ * but this, nobody can say which VMM that was: the context says so, or what this one writes at the guest's reset would have no cause.
+ */
+static int context_before(const struct analyst *a, const struct instance *in, struct context *context)
+{
+	struct store_instance *items = NULL;
+	size_t count = 0, others = 0;
+	int err;
+
+	if (!life_goes_on(life_of(in->facts, OBSERVE_REASON_CREATED)))
+		return 0;
+	err = store_instances(a->store, in->guest.row, &items, &count);
+	for (size_t i = 0; err >= 0 && i < count; i++)
+		others += items[i].row != in->row.row;
+	store_instances_free(items, count);
+	if (err < 0 || others)
+		return err < 0 ? err : 0;
+	/* Firmware stays until the next cold start. */
+	return context_set(context, "vmm.before", life_parse(in->row.life) == LIFE_RESET ? "not known, reset since" : "not known");
+}
+
+/* Of a guest that moved here it is not abidrift that came late. */
+static int moved_cover(const struct instance *in, unsigned judged, struct abi_entries *entries)
+{
+	enum coverage level = entries->coverage[FACET_PCI].level;
+
+	if (!(judged & (1u << FACET_PCI)) || !life_goes_on(life_parse(in->row.life)) || facts_from_reset(in->facts) || facts_blind(in->facts, "pci"))
+		return 0;
+	return entries_cover(entries, FACET_PCI, level, "the guest moved here while it ran: nobody scans the bus before its next reset");
+}
+
 static int instance_judge(struct analyst *a, struct instance *in, unsigned due, struct error *e)
 {
 	struct abi_entries entries = ABI_ENTRIES_INIT;
@@ -1453,7 +1485,11 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 	input.began = in->began;
 	err = abi_derive_of(in->facts, input.judged, &entries);
 	if (err >= 0)
+		err = moved_cover(in, input.judged, &entries);
+	if (err >= 0)
 		err = instance_context(a, in, &context);
+	if (err >= 0)
+		err = context_before(a, in, &context);
 	/* The host may have changed since: a parameter, microcode. */
 	if (err >= 0)
 		err = row_context(in, &context);

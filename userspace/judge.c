@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf/observe.h"
 #include "userspace/abi/facts.h"
 #include "userspace/alert.h"
 #include "userspace/base/buffer.h"
@@ -724,11 +725,30 @@ static void overrun_tell(const struct drift *d, struct judge_outcome *ret)
 	}
 }
 
+/*
+ * A guest that moved shows a mixture: tables and firmware from where it comes from, devices and CPUs of here. Where here is another VMM,
+ * kernel or CPU than the baseline's, what is new is no evidence of the baseline's machine. Its next reset shows one machine again.
+ */
+static bool shows_two_machines(const struct judge_input *in, const struct side *known)
+{
+	static const char *const factors[] = { "vmm.kind", "vmm.version", "kernel", "host_cpu" };
+
+	if (!life_goes_on(life_parse(in->instance->life)))
+		return false;
+	for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
+		const char *was = context_get(&known->context, factors[i]), *is = context_get(in->context, factors[i]);
+
+		if (was && is && strcmp(was, is) != 0)
+			return true;
+	}
+	return false;
+}
+
 /* Evidence that the baseline lacks joins it; no drift, no new revision. */
 static int baseline_grow(struct store *s, const struct judge_input *in, struct side *base, struct judge_outcome *ret, struct error *e)
 {
 	size_t joined = 0;
-	int err = drift_grow(&base->entries, in->entries, &joined);
+	int err = shows_two_machines(in, base) ? 0 : drift_grow(&base->entries, in->entries, &joined);
 
 	if (err >= 0 && joined)
 		err = revision_save(s, base, in->facts, e);
@@ -804,7 +824,8 @@ static int revision_follow(struct store *s, const struct judge_input *in, uint32
 		ret->new_revision = true;
 	} else {
 		in->instance->revision = last.revision.revision;
-		err = drift_grow(&last.entries, in->entries, &joined);
+		if (!shows_two_machines(in, &last))
+			err = drift_grow(&last.entries, in->entries, &joined);
 		if (err >= 0)
 			err = joined ? revision_save(s, &last, in->facts, e) : revision_renew(s, &last, e);
 		if (last.revision.revision == baseline)
@@ -862,10 +883,17 @@ static bool drift_fell(const struct drift *d)
 	return false;
 }
 
-/* A guest that came with its memory has no firmware at work that would scan the bus: each migration looks like that until the next reset. */
-static bool not_scanned(const struct store_instance *life, enum facet_id facet)
+/*
+ * A guest that came with its memory has no firmware at work that would scan the bus: each migration looks like that until the next reset.
+ * So does a VM that was found, if it was made to go on with another one's memory: nobody saw whether it was reset since.
+ */
+static bool not_scanned(const struct store_instance *life, const struct guest_facts *facts, enum facet_id facet)
 {
-	return facet == FACET_PCI && life && life_goes_on(life_parse(life->life));
+	enum life is = life ? life_parse(life->life) : LIFE_UNKNOWN;
+
+	if (life && facts && is == LIFE_UNKNOWN)
+		is = life_of(facts, OBSERVE_REASON_CREATED);
+	return facet == FACET_PCI && life && life_goes_on(is);
 }
 
 /*
@@ -887,7 +915,7 @@ static int blindness_follow(struct store *s, const struct store_guest *guest, co
 			continue;
 		is.facets[u->facet].reason = u->reason;
 		is.facets[u->facet].severity = witnessed ? SEVERITY_INFO : SEVERITY_WARNING;
-		is.facets[u->facet].lasts = lasts || (late && (witnessed || not_scanned(life, u->facet))) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
+		is.facets[u->facet].lasts = lasts || (late && (witnessed || not_scanned(life, facts, u->facet))) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
 	}
 	return blind_follow(s, &is, &ret->alerted, e);
 }

@@ -59,6 +59,12 @@ static const struct row_case row_cases[] = {
 	K("cpuid", "0x00000007.0.ebx", "kernel", "6.1", "6.12", LIKELY, "KVM decides"),
 	K("cpuid", "0x00000007.0.ebx", "vmm.version", "5.2", "7.2", LIKELY, "CPU models"),
 
+	/* a guest that came from a VMM that nobody saw */
+	K("acpi", "APIC/revision", "vmm.before", "not known", "not known, reset since", LIKELY, "came with the guest"),
+	K("smbios", "type4.0/family", "vmm.before", "not known", NULL, LIKELY, "came with the guest"),
+	K("numa", "node0/cpus", "vmm.before", "not known", NULL, LIKELY, "came with the guest"),
+	K("firmware", "rom/0x00000000fffc0000", "vmm.before", "not known, reset since", NULL, LIKELY, "came with the guest"),
+
 	/* msr */
 	K("msr", "0x0000010a", "cpu", "a", "b", LIKELY, "follows the CPU model"),
 	K("msr", "0x00000035", "option.smp", "1", "2", CERTAIN, "cores and threads"),

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The host's side of a fingerprint: factors, each a name and a value. Names: vmm.kind vmm.version vmm.build_id vmm.path
- * vmm.replaced machine cpu option.NAME backend.NAME kernel kernel.version kernel.installed kvm.MODULE.PARAM host_cpu host_cpu.signature
+ * vmm.replaced vmm.before machine cpu option.NAME backend.NAME kernel kernel.version kernel.installed kvm.MODULE.PARAM host_cpu host_cpu.signature
  * microcode firmware.PATH host abidrift. Sorted by name; a name occurs once (repeated options are joined with "; " in order).
  * `machine` and `cpu` are as given on the command line, absent where it does not say.
  */

@@ -16,6 +16,8 @@
 #define KERNEL "kernel|kernel.version"
 #define HOST_CPU "host_cpu|host_cpu.*"
 #define VMM "vmm.version|vmm.build_id"
+/* vmm.before: this VM got the guest with its memory from a VMM that the store does not know. */
+#define CAME_ALONG "tables and firmware came with the guest from another VMM, until this one wrote its own"
 #define CPU_PROPERTY "option.global=*-cpu.*|option.global=driver=*-cpu,*"
 #define CPU_DEVICE "option.device=*-x86_64-cpu*|option.device=*-i386-cpu*"
 #define IRQCHIP "option.machine=kernel*irqchip*|backend.accel"
@@ -250,6 +252,7 @@ const struct cause_rule cause_rules[] = {
 	RULE("acpi", LISTS, "option.numa|option.no-hpet|" DEVICES "|" ARGS_DEVICES, CAUSE_LIKELY, "a table more or less changes the list"),
 	RULE("acpi", "DMAR*|IVRS*|VIOT*|HMAT*|SSDT*|CEDT*", "option.device", CAUSE_LIKELY, "the table names devices"),
 	RULE("acpi", "*", "firmware.*", CAUSE_POSSIBLE, "firmware installs the tables that the VMM made"),
+	RULE("acpi", "*", "vmm.before", CAUSE_LIKELY, CAME_ALONG),
 	RULE("acpi", "*", VMM, CAUSE_LIKELY, "the VMM writes the ACPI tables", .unless = "vmm.version"),
 
 	/* ---- smbios, identity */
@@ -269,6 +272,7 @@ const struct cause_rule cause_rules[] = {
 	RULE("smbios", "type38.*", "option.device=*ipmi*", CAUSE_CERTAIN, "it tells of the management controller"),
 	RULE("smbios", "type9.*|type41.*", "option.device|" NICS "|option.vga", CAUSE_LIKELY, "it tells where devices are"),
 	RULE("smbios", "*", "firmware.*", CAUSE_POSSIBLE, "firmware can add and mend structures"),
+	RULE("smbios", "*", "vmm.before", CAUSE_LIKELY, CAME_ALONG),
 	RULE("smbios", "*", VMM, CAUSE_LIKELY, "the VMM fills in what no option says", .unless = "vmm.version"),
 	RULE("identity", IDENTITY_OF_ADAPTERS, DEVICES, CAUSE_CERTAIN, "the option is this device", .when = CAUSE_NAMED),
 	RULE("identity", IDENTITY_OF_ADAPTERS, DEVICES "|option.global|option.set|" ARGS_DEVICES, CAUSE_LIKELY, "the option brings adapters and their addresses"),
@@ -286,6 +290,7 @@ const struct cause_rule cause_rules[] = {
 	RULE("numa", "topology/*|contradiction/*", "cpu|" CPU_PROPERTY, CAUSE_LIKELY, "CPUID tells how processors share a socket"),
 	RULE("numa", "topology/*|contradiction/*", HOST_CPU "|" KERNEL, CAUSE_POSSIBLE, "a guest may be shown the host's topology",
 	     .unless = "host_cpu|kernel"),
+	RULE("numa", "*", "vmm.before", CAUSE_LIKELY, CAME_ALONG),
 	RULE("numa", "*", VMM, CAUSE_LIKELY, "the VMM describes nodes and processors", .unless = "vmm.version"),
 
 	/* ---- firmware */
@@ -293,6 +298,7 @@ const struct cause_rule cause_rules[] = {
 	RULE("firmware", "*", IMAGE_OPTIONS, CAUSE_CERTAIN, "the option names the image", .unless = "firmware.*"),
 	RULE("firmware", "*", "backend.drive=*if=pflash*|backend.blockdev", CAUSE_POSSIBLE, "the image may be what backs a flash device", .unless = "firmware.*"),
 	RULE("firmware", "rom/????:*", DEVICES "|option.global|option.option-rom", CAUSE_LIKELY, "a device brings its option ROM along"),
+	RULE("firmware", "*", "vmm.before", CAUSE_LIKELY, CAME_ALONG),
 	RULE("firmware", "*", VMM, CAUSE_LIKELY, "the VMM brings default firmware along", .unless = "vmm.version"),
 
 	/* ---- the machine as a whole, and what is not known better */
@@ -313,7 +319,7 @@ const size_t cause_rule_count = COUNT(cause_rules);
 
 /* The first that fits. */
 static const struct { const char *factor; enum factor_class class; } classes[] = {
-	{ "vmm.kind|vmm.version|vmm.build_id", FACTOR_VMM },
+	{ "vmm.kind|vmm.version|vmm.build_id|vmm.before", FACTOR_VMM },
 	{ "machine|cpu|option.*", FACTOR_VISIBLE },
 	{ "backend.*", FACTOR_BACKEND },
 	{ "firmware.*", FACTOR_FIRMWARE },

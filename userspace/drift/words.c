@@ -159,6 +159,7 @@ static const struct phrase {
 	{ "vmm.version", "%vmm", PHRASE_VERSION },
 	{ "vmm.build_id", "another build of %vmm", PHRASE_WORD },
 	{ "vmm.kind", "the VMM", PHRASE_VALUES },
+	{ "vmm.before", "a move from an unknown VMM", PHRASE_WORD },
 	{ "machine", "machine type", PHRASE_VALUES },
 	{ "cpu", "%option", PHRASE_OPTION },
 	{ "option.*", "%option", PHRASE_OPTION },
