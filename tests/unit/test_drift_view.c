@@ -74,7 +74,7 @@ static void a_script_finds_every_promised_field(void **state)
 	const json_t *change = json_array_get(json_object_get(diff, "changes"), 0);
 
 	(void)state;
-	assert_int_equal(json_object_size(change), 16);
+	assert_int_equal(json_object_size(change), 17);
 	text = json_dumps(json_object_get(change, "moved"), JSON_COMPACT);
 	assert_string_equal(text, "[{\"key\":\"0000:00:03.0/bar0\",\"from\":\"0xc000\",\"to\":null},{\"key\":\"window/0x80000000\","
 		"\"from\":\"1\",\"to\":null}]");
@@ -317,11 +317,69 @@ static void another_cpu_is_told_once(void **state)
 {
 #define OTHER(key, name, bits, from, to) JUDGED("cpuid", key, "changed", "\"0x1\"", "\"0x2\"", BIT(name, bits, from, to), "exempt", "info", \
 						CAUSE("host_cpu", "\"A\"", "\"B\"", "x"), "")
+#define SPELT(key) JUDGED("cpuid", key, "changed", "\"0x1\"", "\"0x2\"", BIT("value", "r[31:0]", "\\\"o Pr\\\"", "\\\"-Rom\\\""), "exempt", "info", \
+			  CAUSE("host_cpu", "\"A\"", "\"B\"", "x"), \
+			  ",\"string\":{\"name\":\"brand\",\"from\":\"EPYC Processor\",\"to\":\"EPYC-Rome Processor\"}")
 	(void)state;
 	expect_summary(DIFF_OF(OTHER("0x00000001.0.eax", "model", "eax[7:4]", "1", "49") "," OTHER("0x80000001.0.eax", "model", "eax[7:4]", "1", "49") ","
-			       OTHER("0x80000002.0.ecx", "value", "ecx[31:0]", "\\\"o Pr\\\"", "\\\"-Rom\\\"") ","
-			       OTHER("0x80000003.0.eax", "value", "eax[31:0]", "\\\"sor\\\"", "\\\"Pro\\\"")),
-		       400, "drift, exempt, info. host CPU A → B changed CPUID: model 1 → 49, the brand string.");
+			       SPELT("0x80000002.0.ecx") "," SPELT("0x80000003.0.eax")),
+		       400, "drift, exempt, info. host CPU A → B changed CPUID: model 1 → 49, brand \"EPYC Processor\" → \"EPYC-Rome Processor\".");
+}
+
+#define LEAF(leaf, eax, ebx, ecx, edx) \
+	"cpuid 0x" leaf ".0.eax 0x" eax "\ncpuid 0x" leaf ".0.ebx 0x" ebx "\ncpuid 0x" leaf ".0.ecx 0x" ecx "\ncpuid 0x" leaf ".0.edx 0x" edx "\n"
+
+/* Four characters of a name, one register after the other, are read by nobody; nor is what both sides have of it told by what differs. */
+static void names_that_cpuid_spells_are_told_whole(void **state)
+{
+	/* "AMD EPYC Processor", "GenuineIntel"; and "AMD EPYC-Rome Processor", "AuthenticAMD". */
+	json_t *diff = diff_of("# coverage cpuid complete\n" LEAF("00000000", "0000000d", "756e6547", "6c65746e", "49656e69")
+			       LEAF("80000002", "20444d41", "43595045", "6f725020", "73736563") LEAF("80000003", "0000726f", "00000000", "00000000", "00000000"),
+			       "# coverage cpuid complete\n" LEAF("00000000", "00000010", "68747541", "444d4163", "69746e65")
+			       LEAF("40000000", "40000001", "4b4d564b", "564b4d56", "0000004d")
+			       LEAF("80000002", "20444d41", "43595045", "6d6f522d", "72502065") LEAF("80000003", "7365636f", "00726f73", "00000000", "00000000"));
+	char *text = text_of(diff, false), *line = summary_of(diff, 400);
+
+	(void)state;
+	assert_non_null(strstr(text, "cpuid  0x00000000.0  changed  max_basic_leaf 13 → 16 (eax[31:0])\n"
+				     "                                vendor \"GenuineIntel\" → \"AuthenticAMD\"\n"));
+	assert_non_null(strstr(text, "hypervisor\n                                \"KVMKVMKVM\"\n"));
+	assert_non_null(strstr(text, "cpuid  0x80000002-4  changed  brand \"AMD EPYC Processor\"\n"
+				     "                                → \"AMD EPYC-Rome Processor\"\n"));
+	assert_null(strstr(text, "0x80000003"));
+	assert_non_null(strstr(text, "max_hypervisor_leaf=0x40000001"));
+	assert_string_equal(line, "drift. CPUID: max_basic_leaf 13 → 16, vendor \"GenuineIntel\" → \"AuthenticAMD\", gained 0x40000000.0, "
+				  "brand \"AMD EPYC Processor\" → \"AMD EPYC-Rome Processor\".");
+	free(text);
+	free(line);
+	json_decref(diff);
+	/* A leaf that is all zeros has no entries: what was spelt there has gone, and so has the whole name. */
+	diff = diff_of("# coverage cpuid complete\n" LEAF("80000002", "20444d41", "43595045", "00000000", "00000000"), "# coverage cpuid complete\n");
+	text = text_of(diff, false);
+	line = summary_of(diff, 400);
+	assert_non_null(strstr(text, "cpuid  0x80000002-4  lost     brand \"AMD EPYC\"\n"));
+	assert_string_equal(line, "drift. CPUID: lost brand.");
+	free(text);
+	free(line);
+	json_decref(diff);
+}
+
+/* A guest may be given any bytes: a terminal gets none of them, and two names that differ never read alike. */
+static void what_is_no_character_of_a_name_is_escaped(void **state)
+{
+	json_t *diff = diff_of("# coverage cpuid complete\n" LEAF("80000002", "41005b1b", "00000000", "00000000", "00000000"),
+			       "# coverage cpuid complete\n" LEAF("80000002", "41ff5b1b", "00000000", "00000000", "00000000"));
+	const json_t *string = json_object_get(json_array_get(json_object_get(diff, "changes"), 0), "string");
+	char *text = text_of(diff, false);
+
+	(void)state;
+	assert_string_equal(json_string_value(json_object_get(string, "name")), "brand");
+	assert_string_equal(json_string_value(json_object_get(string, "from")), "\\x1b[\\x00A");
+	assert_string_equal(json_string_value(json_object_get(string, "to")), "\\x1b[\\xffA");
+	assert_null(strchr(text, '\033'));
+	assert_non_null(strstr(text, "x00A"));
+	free(text);
+	json_decref(diff);
 }
 
 /* An upgrade moves devices by the dozen: the first say which, and leave room for the rest. */
@@ -752,6 +810,8 @@ int main(void)
 		cmocka_unit_test(an_alert_says_it_in_one_line),
 		cmocka_unit_test(an_alert_says_why_and_what_it_breaks),
 		cmocka_unit_test(another_cpu_is_told_once),
+		cmocka_unit_test(names_that_cpuid_spells_are_told_whole),
+		cmocka_unit_test(what_is_no_character_of_a_name_is_escaped),
 		cmocka_unit_test(what_came_or_went_with_something_else_is_counted),
 		cmocka_unit_test(the_worst_cause_is_told_first_and_others_by_their_own_verdict),
 		cmocka_unit_test(causes_without_room_for_a_sentence_are_named),

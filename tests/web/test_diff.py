@@ -4,6 +4,7 @@ thousands of changes and with what hostile guests call things."""
 import json
 import os
 import re
+import struct
 import sys
 import urllib.parse
 
@@ -23,6 +24,37 @@ ANSWER = "await page.route('**/api/v1/diff*', (route) => route.fulfill({ body: a
 
 def link(**params):
     return "#/diff?" + urllib.parse.urlencode({k.rstrip("_"): v for k, v in params.items()})
+
+
+def spelt(brand, hypervisor):
+    """Leaves that spell these names."""
+    words = struct.unpack("<8I", brand.encode().ljust(32, b"\0"))
+    return {**LEAVES, (0x40000000, 0): (0x40000001 + len(hypervisor), *struct.unpack("<3I", hypervisor.encode().ljust(12, b"\0"))),
+            (0x80000000, 0): (0x80000008, 0, 0, 0), (0x80000002, 0): words[:4], (0x80000003, 0): words[4:]}
+
+
+class Names(Replayed):
+    @classmethod
+    def trace(cls):
+        t = Trace()
+        t.synced()
+        life(t, 1, "web-1", WEB, spelt("AMD EPYC Processor", "KVMKVMKVM"))
+        t.gone(1)
+        life(t, 2, "web-1", WEB, spelt("AMD EPYC-Rome Processor", "TCGTCGTCGTCG"))
+        return t
+
+    def test_a_name_that_cpuid_spells_is_told_whole(self):
+        """Nobody reads a CPU's name out of six rows of four characters each; and what page and program call it must be the same."""
+        page = self.open(link(from_="web-1"))
+        self.assertEqual(page.all(".changes .key"), ["0x40000000.0", "0x80000002-4"])
+        hypervisor, brand = (" ".join(word for word in text.split() if word != "then") for text in page.all(".changes .said-of"))
+        self.assertTrue(brand.startswith('brand "AMD EPYC Processor" → "AMD EPYC-Rome Processor"'), brand)
+        self.assertIn('hypervisor "KVMKVMKVM" → "TCGTCGTCGTCG"', hypervisor)
+        self.assertIn("0x4000000a → 0x4000000d", hypervisor)
+        printed = " ".join(self.run_cli("diff", "web-1", "--color", "never").split())
+        self.assertIn('0x80000002-4 changed brand "AMD EPYC Processor" → "AMD EPYC-Rome Processor"', printed)
+        self.assertIn('hypervisor "KVMKVMKVM" → "TCGTCGTCGTCG"', printed)
+        self.assertIn("0x4000000a → 0x4000000d", printed)
 
 
 class Comparison(Replayed):

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/abi/cpuid_strings.h"
 #include "userspace/base/buffer.h"
 #include "userspace/drift/evidence.h"
 #include "userspace/drift/fold.h"
@@ -15,6 +16,7 @@
 
 struct comparison {
 	struct drift *drift;
+	const struct abi_entries *from, *to;
 	enum coverage from_level, to_level;
 };
 
@@ -48,8 +50,34 @@ static int change_explain(struct drift_change *c)
 	return facet->fields ? facet->fields(c->key, c->from, c->to, &c->fields) : 0;
 }
 
-static int add_change(struct drift *d, const struct evidence *e)
+static int string_of(const struct abi_entries *entries, const char *key, char **ret)
 {
+	struct buffer text = BUFFER_INIT;
+
+	cpuid_string_put(entries, key, &text);
+	if (buffer_failed(&text) || !copy_text(text.size ? text.data : "", ret)) {
+		buffer_release(&text);
+		return -ENOMEM;
+	}
+	buffer_release(&text);
+	return 0;
+}
+
+static int change_spell(const struct comparison *sides, struct drift_change *c)
+{
+	int r = 0;
+
+	c->string = c->facet == FACET_CPUID ? cpuid_string_name(c->key) : NULL;
+	if (c->string && c->from)
+		r = string_of(sides->from, c->key, &c->string_from);
+	if (r >= 0 && c->string && c->to)
+		r = string_of(sides->to, c->key, &c->string_to);
+	return r;
+}
+
+static int add_change(const struct comparison *sides, const struct evidence *e)
+{
+	struct drift *d = sides->drift;
 	struct drift_change *list = list_room(d->changes, d->change_count, sizeof(*list));
 	struct drift_change *c;
 
@@ -65,7 +93,7 @@ static int add_change(struct drift *d, const struct evidence *e)
 	if (!copy_text(e->key, &c->key) || !copy_text(e->from_presence == PRESENCE_PRESENT ? e->from->value : NULL, &c->from) ||
 	    !copy_text(e->to_presence == PRESENCE_PRESENT ? e->to->value : NULL, &c->to))
 		return -ENOMEM;
-	return change_explain(c);
+	return change_spell(sides, c) < 0 ? -ENOMEM : change_explain(c);
 }
 
 /* What an operator calls a guest is not what the guest is given: a new name is told by the context. */
@@ -84,7 +112,7 @@ static int compare_key(void *context, const struct evidence *e)
 		/* What was only witnessed of a function that came or went follows it. */
 		if (!e->complete_key && e->from_presence != e->to_presence)
 			return 0;
-		return add_change(c->drift, e);
+		return add_change(c, e);
 	}
 	if (e->from_presence != PRESENCE_UNKNOWN && e->to_presence != PRESENCE_UNKNOWN)
 		return 0;
@@ -111,6 +139,8 @@ static int compare_facet(const struct abi_entries *from, const struct abi_entrie
 {
 	struct comparison c = {
 		.drift = d,
+		.from = from,
+		.to = to,
 		.from_level = from->coverage[facet].level,
 		.to_level = to->coverage[facet].level,
 	};

@@ -105,6 +105,8 @@ static void change_release(struct drift_change *change)
 	free(change->from);
 	free(change->to);
 	free(change->meaning);
+	free(change->string_from);
+	free(change->string_to);
 	abi_fields_release(&change->fields);
 	moved_release(change->moved, change->moved_count);
 	drift_causes_clear(change);

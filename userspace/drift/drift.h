@@ -56,6 +56,9 @@ struct drift_change {
 	char *to;   /* NULL when lost */
 	struct abi_fields fields;
 	char *meaning; /* "" where there is none */
+	/* What CPUID spells over several registers, this one among them, as each side has all of it; NULL: it is none of those, or is not there. */
+	const char *string; /* "brand", "vendor", "hypervisor" (static) */
+	char *string_from, *string_to;
 	struct drift_moved *moved;
 	size_t moved_count;
 	/* What follows is drift_judge's. Before it: warning, and nothing else. */

@@ -96,6 +96,24 @@ static bool in_block(const struct group *g, const json_t *change)
 	return key[g->subject] == '/' || (key[g->subject] == '.' && device_of(key) == g->subject);
 }
 
+/* The three leaves of the brand: of one of them nobody can read it. */
+#define BRAND_LEAVES "0x80000002-4"
+
+const json_t *group_string(const json_t *change)
+{
+	const json_t *string = json_object_get(change, "string");
+
+	return json_is_object(string) ? string : NULL;
+}
+
+static bool is_brand(const json_t *change) { return strcmp(member_text(group_string(change), "name"), "brand") == 0; }
+
+static bool same_brand(const struct group *group, const json_t *first, const json_t *change)
+{
+	return strcmp(member_text(change, "facet"), group->facet) == 0 && strcmp(member_text(change, "change"), group->kind) == 0 &&
+	       json_equal(group_string(change), group_string(first));
+}
+
 static bool same_subject(const struct group *group, const json_t *change)
 {
 	const char *key = member_text(change, "key");
@@ -174,6 +192,15 @@ bool group_next(const json_t *changes, struct group_cursor *cursor, struct group
 	for (g.end = g.begin + 1; g.block && (change = json_array_get(changes, g.end)) && in_block(&g, change);)
 		g.end++;
 	if (g.block) {
+		cursor->at = g.end;
+		*ret = g;
+		return true;
+	}
+	if (leaf && is_brand(change)) {
+		g.called = BRAND_LEAVES;
+		g.subject = cpuid_leaf(g.key);
+		while (g.end < json_array_size(changes) && same_brand(&g, change, json_array_get(changes, g.end)))
+			g.end++;
 		cursor->at = g.end;
 		*ret = g;
 		return true;

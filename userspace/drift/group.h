@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The changes of a diff (JSON) as people think of them: one for a CPUID leaf, for a PCI function, an ACPI table or device or an
+ * The changes of a diff (JSON) as people think of them: one for a CPUID leaf (the brand's three are one), for a PCI function, an ACPI table or device or an
  * SMBIOS structure that came or went, though each of its keys is a change.
  */
 #ifndef ABIDRIFT_DRIFT_GROUP_H
@@ -17,6 +17,7 @@ struct group {
 	size_t subject;   /* bytes of key that all of them share: the leaf, the function; or the whole key */
 	const json_t *id; /* the change of the function's id, for a PCI function that came or went; else NULL */
 	bool block;       /* an ACPI table or device, or an SMBIOS structure, that came or went */
+	const char *called; /* what stands for the subject, where its key names a part of it only; else NULL */
 	size_t begin, end;
 };
 
@@ -40,6 +41,8 @@ json_t *group_order(const json_t *changes);
  * a guest chooses how many objects its tables have.
  */
 bool group_next(const json_t *changes, struct group_cursor *cursor, struct group *ret);
+/* What CPUID spells over several registers, the change's among them: an object of name, from and to; NULL: it is none of those. */
+const json_t *group_string(const json_t *change);
 /* What follows the subject in the key of a change of the group: "ecx", "bar0"; "" where the subject is all. */
 const char *group_part(const struct group *group, const json_t *change);
 

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "userspace/base/glob.h"
 #include "userspace/base/text.h"
 #include "userspace/drift/group.h"
 #include "userspace/drift/words.h"
@@ -14,6 +13,7 @@
 #define NAMES_SHOWN 4
 #define KEYS_SHOWN 2 /* longer than names */
 #define VALUE_COLUMNS 24
+#define STRING_COLUMNS 48 /* CPUID has no longer ones */
 /* Pairs of functions are looked for only among so many. */
 #define CHANGES_PAIRED 512
 /* Of one list of names, few enough to be worth reading one by one. */
@@ -119,10 +119,23 @@ static void add_value(struct items *s, const json_t *change, enum severity sever
 	buffer_release(&values);
 }
 
-/* The CPU's name stands in twelve registers. */
-static bool is_brand(const char *facet, const char *key)
+/* "brand "AMD EPYC Processor" → "AMD EPYC-Rome Processor"": once, of however many registers and leaves. */
+static void add_string(struct items *s, const char *facet, const json_t *string, enum severity severity)
 {
-	return strcmp(facet, "cpuid") == 0 && glob_match("0x80000002.*|0x80000003.*|0x80000004.*", key);
+	const char *name = member_text(string, "name"), *from = member_text(string, "from"), *to = member_text(string, "to");
+	struct buffer fold = BUFFER_INIT;
+	struct item *item;
+
+	buffer_printf(&fold, "=%s\n%s\n%s", name, from, to);
+	item = item_of(s, facet, severity, &fold);
+	if (!item || item->count > 1)
+		return;
+	put(&item->subject, name);
+	buffer_string(&item->text, "\"");
+	words_cut(from, STRING_COLUMNS, &item->text);
+	buffer_string(&item->text, "\"" ARROW "\"");
+	words_cut(to, STRING_COLUMNS, &item->text);
+	buffer_string(&item->text, "\"");
 }
 
 /* "cx16" to those that were lost, or "physical_address_bits 40 → 39". */
@@ -146,18 +159,11 @@ static void add_field(struct items *s, const json_t *change, const json_t *field
 		return;
 	}
 	/* AMD repeats family, model and stepping in another leaf: told once. */
-	if (is_brand(facet, member_text(change, "key")))
-		buffer_string(&fold, "=brand");
-	else if (strcmp(facet, "cpuid") == 0)
+	if (strcmp(facet, "cpuid") == 0)
 		buffer_printf(&fold, "=%s\n%s\n%s", name, from, to);
 	else
 		buffer_printf(&fold, "=%s\n%s", member_text(change, "key"), name);
 	item = item_of(s, facet, severity, &fold);
-	if (item && item->count == 1 && is_brand(facet, member_text(change, "key"))) {
-		buffer_release(&subject);
-		buffer_string(&item->subject, "the brand string");
-		return;
-	}
 	if (item && item->count == 1) {
 		item->subject = subject;
 		buffer_string(&item->subject, subject.size ? " " : "");
@@ -253,6 +259,8 @@ static void add_came_or_went(struct items *s, const struct group *g, enum severi
 	buffer_append(&name, g->key + (object ? head + 1 : 0), g->subject - (object ? head + 1 : 0));
 	if (out && object)
 		put(out, name.data ? name.data : "");
+	else if (out && g->called)
+		put(out, member_text(group_string(json_array_get(s->changes, g->begin)), "name"));
 	else if (out)
 		words_subject(g->facet, name.data ? name.data : "", out);
 	if (object && !within) {
@@ -278,6 +286,10 @@ static void add_group(struct items *s, const struct group *g, bool *done, struct
 	for (size_t i = g->begin; i < g->end; i++) {
 		const json_t *change = json_array_get(s->changes, i), *fields = json_object_get(change, "fields");
 
+		if (group_string(change)) {
+			add_string(s, g->facet, group_string(change), severity);
+			continue;
+		}
 		for (size_t j = 0; j < json_array_size(fields); j++)
 			add_field(s, change, json_array_get(fields, j), severity);
 		if (json_array_size(fields) == 0)

@@ -17,7 +17,6 @@
 #define SUBJECT_MAX 22 /* longer ones push their own line only */
 #define DIGEST_SIZE 71 /* "sha256:" and 64 digits */
 #define DIGEST_SHOWN 19 /* and 12 digits */
-#define HEX_FROM 0x40000000u /* the first hypervisor leaf: no count or width is so large */
 #define MEMBERS_SHOWN 8 /* names of what one row tells of */
 #define VALUES_SHOWN 3
 
@@ -157,23 +156,9 @@ static bool fields_tell_all(const json_t *change)
 	return ((from ^ to) & ~told) == 0;
 }
 
-/* Leaves and whole registers read better as they are written elsewhere; `room` holds the text where it is not `value` itself. */
-static const char *number_text(const char *value, char *room, size_t size)
-{
-	char *end;
-	unsigned long long number = strtoull(value, &end, 10);
-
-	if (!*value)
-		return "none";
-	if (*end || *value < '0' || *value > '9' || number < HEX_FROM)
-		return value;
-	snprintf(room, size, "0x%llx", number);
-	return room;
-}
-
 static void put_field(struct page *p, const json_t *field)
 {
-	char from_room[32], to_room[32];
+	char from_room[WORDS_NUMBER], to_room[WORDS_NUMBER];
 	const char *from = member_text(field, "from"), *to = member_text(field, "to"), *bits = member_text(field, "bits");
 	enum page_style style = PAGE_CHANGED;
 
@@ -182,9 +167,38 @@ static void put_field(struct page *p, const json_t *field)
 	else if (!strchr(bits, ':') && strcmp(from, "0") == 0)
 		style = PAGE_GAINED;
 	page_word(p, style, member_text(field, "name"));
-	page_word(p, PAGE_PLAIN, number_text(from, from_room, sizeof(from_room)));
-	put_arrow(p, number_text(to, to_room, sizeof(to_room)));
+	page_word(p, PAGE_PLAIN, words_number(from, from_room));
+	put_arrow(p, words_number(to, to_room));
 	page_format(p, PAGE_FAINT, "(%s)", bits);
+}
+
+/* As one word each: the spaces within are the string's own. */
+static void put_spelt(struct page *p, const char *before, const char *string)
+{
+	page_format(p, PAGE_PLAIN, "%s\"%s\"", before, string);
+}
+
+/* brand "AMD EPYC Processor" → "AMD EPYC-Rome Processor" */
+static void put_string(struct page *p, const char *kind, const json_t *string)
+{
+	bool from = member_is_text(string, "from"), to = member_is_text(string, "to");
+
+	page_word(p, style_of(kind), member_text(string, "name"));
+	if (from)
+		put_spelt(p, "", member_text(string, "from"));
+	if (to)
+		put_spelt(p, from ? ARROW " " : "", member_text(string, "to"));
+}
+
+/* Of several registers of one string the first tells all of it. */
+static bool is_told(const struct report *r, const struct group *g, size_t change)
+{
+	const json_t *string = group_string(json_array_get(r->changes, change));
+
+	for (size_t i = g->begin; string && i < change; i++)
+		if (json_equal(string, group_string(json_array_get(r->changes, i))))
+			return true;
+	return false;
 }
 
 /* Registers of a leaf that differ: a line for each field, and the registers themselves where fields do not say all. */
@@ -195,6 +209,15 @@ static void put_registers(struct report *r, const struct group *g)
 	for (size_t i = g->begin; i < g->end; i++) {
 		const json_t *change = json_array_get(r->changes, i), *fields = json_object_get(change, "fields");
 
+		if (is_told(r, g, i))
+			continue;
+		if (group_string(change)) {
+			if (!first)
+				next_row(r);
+			first = false;
+			put_string(r->page, g->kind, group_string(change));
+			continue;
+		}
 		for (size_t j = 0; j < json_array_size(fields); j++, first = false) {
 			if (!first)
 				next_row(r);
@@ -219,6 +242,7 @@ static void put_names(struct report *r, const json_t *change, const char *side, 
 		const json_t *field = json_array_get(fields, i);
 		const char *value = member_text(field, side), *name = member_text(field, "name");
 		bool bit = !strchr(member_text(field, "bits"), ':');
+		char room[WORDS_NUMBER];
 
 		if (value[0] == '\0' || strcmp(value, "0") == 0)
 			continue;
@@ -228,7 +252,7 @@ static void put_names(struct report *r, const json_t *change, const char *side, 
 		if (bit)
 			page_word(r->page, PAGE_FAINT, name);
 		else
-			page_format(r->page, PAGE_FAINT, "%s=%s", name, value);
+			page_format(r->page, PAGE_FAINT, "%s=%s", name, words_number(value, room));
 	}
 }
 
@@ -238,14 +262,24 @@ static void put_leaf(struct report *r, const struct group *g)
 	const char *side = strcmp(g->kind, "lost") == 0 ? "from" : "to";
 	bool first = true;
 
-	for (size_t i = g->begin; i < g->end; i++) {
+	for (size_t i = g->begin; i < g->end && !g->called; i++) {
 		const json_t *change = json_array_get(r->changes, i);
 		const char *part = group_part(g, change);
 
 		page_format(r->page, PAGE_PLAIN, "%s%s%s", part, part[0] ? "=" : "", member_text(change, side));
 	}
-	for (size_t i = g->begin; i < g->end; i++)
-		put_names(r, json_array_get(r->changes, i), side, &first);
+	for (size_t i = g->begin; i < g->end; i++) {
+		const json_t *change = json_array_get(r->changes, i);
+
+		if (!group_string(change)) {
+			put_names(r, change, side, &first);
+		} else if (!is_told(r, g, i)) {
+			if (first && !g->called)
+				next_row(r);
+			first = false;
+			put_string(r->page, g->kind, group_string(change));
+		}
+	}
 }
 
 static void put_function(struct report *r, const struct group *g)
@@ -328,7 +362,10 @@ static void put_group(struct report *r, const struct group *g)
 {
 	struct buffer subject = BUFFER_INIT;
 
-	buffer_append(&subject, g->key, g->subject);
+	if (g->called)
+		buffer_string(&subject, g->called);
+	else
+		buffer_append(&subject, g->key, g->subject);
 	begin_row(r, g, subject.size ? subject.data : "", is_marked(r, g));
 	buffer_release(&subject);
 	if (strcmp(g->facet, "cpuid") == 0 && strcmp(g->kind, "changed") == 0)

@@ -69,11 +69,18 @@ static json_t *causes_json(const struct drift_change *c)
 	return array;
 }
 
+static json_t *string_json(const struct drift_change *c)
+{
+	if (!c->string)
+		return json_null();
+	return json_pack("{s:s, s:o, s:o}", "name", c->string, "from", text_or_null(c->string_from), "to", text_or_null(c->string_to));
+}
+
 static json_t *change_json(const struct drift_change *c)
 {
-	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "facet", facet_get(c->facet)->name,
+	return json_pack("{s:s, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:o, s:b, s:b, s:o}", "facet", facet_get(c->facet)->name,
 			 "key", text_or_null(c->key), "change", change_kind_name(c->kind), "from", text_or_null(c->from),
-			 "to", text_or_null(c->to), "fields", fields_json(&c->fields),
+			 "to", text_or_null(c->to), "fields", fields_json(&c->fields), "string", string_json(c),
 			 "meaning", text_or_null(c->meaning && c->meaning[0] ? c->meaning : NULL), "verdict", text_or_null(verdict_name(c->verdict)),
 			 "severity", severity_name(c->severity), "cause", c->verdict ? causes_json(c) : json_null(), "reason", text_or_null(c->why),
 			 "impact", text_or_null(c->impact), "suppressed_by", text_or_null(c->suppressed_by), "running", c->while_running,

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/drift/words.h"
 
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/base/buffer.h"
@@ -14,6 +16,7 @@
 #define ELLIPSIS "\xe2\x80\xa6"
 #define PAIRS_SHOWN 2
 #define BESIDES_SHOWN 3
+#define HEX_FROM 0x40000000u /* the first hypervisor leaf: no count or width is so large */
 /* What is longer is no value to take apart, but one to cut. */
 #define PARTS_BYTES 2048
 
@@ -140,6 +143,19 @@ void words_values(const char *from, const char *to, size_t columns, struct buffe
 	}
 	buffer_release(&before);
 	buffer_release(&after);
+}
+
+const char *words_number(const char *value, char room[WORDS_NUMBER])
+{
+	char *end;
+	unsigned long long number = strtoull(value, &end, 10);
+
+	if (!*value)
+		return "none";
+	if (*end || *value < '0' || *value > '9' || number < HEX_FROM)
+		return value;
+	snprintf(room, WORDS_NUMBER, "0x%llx", number);
+	return room;
 }
 
 /* ---- what is to blame */

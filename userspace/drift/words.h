@@ -44,6 +44,12 @@ const char *words_facet(const char *facet);
 void words_subject(const char *facet, const char *key, struct buffer *out);
 /* The part that like changes of several tables, structures or functions share, and how these are called: "OEM table ids", "tables". */
 bool words_shared(const char *facet, const char *key, struct buffer *name, const char **ret_unit);
+/*
+ * A number of a register's field, in hex where it is a leaf or a whole register: these read better as they are written elsewhere. "none"
+ * of nothing; `room` holds the text where it is not `value` itself.
+ */
+#define WORDS_NUMBER 32
+const char *words_number(const char *value, char room[WORDS_NUMBER]);
 /* "1 → 3"; of values with several words only those that differ; nothing for digests, which tell a person nothing. */
 void words_values(const char *from, const char *to, size_t columns, struct buffer *out);
 

@@ -168,6 +168,13 @@ export interface Moved {
   to: string | null
 }
 
+/** What CPUID spells over several registers, as each side has all of it. */
+export interface Spelling {
+  name: string
+  from: string | null
+  to: string | null
+}
+
 export interface Change {
   facet: string
   key: string
@@ -175,6 +182,8 @@ export interface Change {
   from: string | null
   to: string | null
   fields: { name: string; bits: string; from: string | null; to: string | null }[]
+  /** Of a register that is a part of one. What an older abidrift found open has none. */
+  string?: Spelling | null
   meaning: string | null
   verdict: Verdict | null
   severity: Severity

@@ -21,6 +21,9 @@ export interface Item {
 /** Header fields that an editor of tables writes into all of them. */
 const ACPI_SHARED = /^(revision|oem_id|oem_table_id|oem_revision|creator_id|creator_revision|length|body)$/
 
+/** The three leaves of the brand: of one of them nobody can read it. */
+const BRAND_LEAVES = '0x80000002-4'
+
 const before = (key: string, at: number) => (at > 0 ? key.slice(0, at) : '')
 const isDigest = (value: string | null) => /^sha256:/.test(value ?? '')
 
@@ -63,7 +66,11 @@ export function itemsOf(changes: Indexed[]): Item[] {
     const { c } = at
     let kind: Item['kind'] = 'one', subject = c.key, more = ''
     const whole = wholeOf(c, has), like = whole === null ? likeOf(c) : null
-    if (c.facet === 'cpuid') {
+    if (c.facet === 'cpuid' && c.string?.name === 'brand') {
+      kind = 'leaf'
+      subject = BRAND_LEAVES
+      more = JSON.stringify(c.string)
+    } else if (c.facet === 'cpuid') {
       kind = 'leaf'
       subject = /^([^.]*\.[^.]*)\.[^.]*$/.exec(c.key)?.[1] ?? c.key
     } else if (whole !== null) {
@@ -89,8 +96,15 @@ export function itemsOf(changes: Indexed[]): Item[] {
   return [...items.values()]
 }
 
+/** Of several registers of one string the first tells all of it. */
+export function isFirstOfString(item: Item, c: Change): boolean {
+  const text = JSON.stringify(c.string)
+  return item.parts.find((p) => JSON.stringify(p.c.string) === text)?.c === c
+}
+
 /** What follows the subject in the key of a part: "ecx", "bar0"; of like ones, what goes before: "APIC". */
 export function partOf(item: Item, c: Change): string {
+  if (item.subject === BRAND_LEAVES) return ''
   if (item.kind === 'like') return before(c.key, c.key.lastIndexOf('/'))
   return c.key.length > item.subject.length ? c.key.slice(item.subject.length + 1) : ''
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 /** The rows of a part of a comparison: as the CLI's, each with all that is known of it behind "more". */
 import { areRegisters, BitRows, bitsOf, rangesOf } from '../bits'
-import type { Change, Factor, Moved } from '../model'
+import type { Change, Factor, Moved, Spelling } from '../model'
 import { seen, SeverityTag, Text, Wide } from '../parts'
 import { Fold, More, Part, SHOWN } from '../fold'
-import { itemsOf, partOf, type Indexed, type Item } from './items'
-import { Fields, Pair, Short, SIGNS, Value } from './values'
+import { isFirstOfString, itemsOf, partOf, type Indexed, type Item } from './items'
+import { Fields, numberText, Pair, Short, SIGNS, Value } from './values'
 
 export interface Look {
   open: Set<string>
@@ -160,29 +160,44 @@ function Said({ c }: { c: Change }) {
   )
 }
 
+/** brand "AMD EPYC Processor" → "AMD EPYC-Rome Processor" */
+function Spelt({ string }: { string: Spelling }) {
+  const quoted = (text: string | null) => (text === null ? null : `"${text}"`)
+  return (
+    <div>
+      <code>{string.name}</code> <Pair from={quoted(string.from)} to={quoted(string.to)} />
+    </div>
+  )
+}
+
 function Leaf({ item }: { item: Item }) {
   const side = item.parts[0]?.c.change === 'lost' ? 'from' : 'to'
+  const strings = item.parts.filter(({ c }) => c.string && isFirstOfString(item, c))
+  const rest = item.parts.filter(({ c }) => !c.string)
+  const spelt = strings.map(({ c }) => c.string && <Spelt string={c.string} />)
   if (item.parts[0]?.c.change === 'changed')
     return (
       <>
-        {item.parts.map(({ c }) => (
+        {rest.map(({ c }) => (
           <div>
             {c.key !== item.subject && !fieldsSay(c) && <span class="faint">{partOf(item, c)} </span>}
             <Said c={c} />
           </div>
         ))}
+        {spelt}
       </>
     )
   // One that came or went: its registers, and what their bits are called.
-  const names = item.parts.flatMap(({ c }) => c.fields.filter((f) => f[side] && f[side] !== '0').map((f) => (f.bits.includes(':') ? `${f.name}=${f[side]}` : f.name)))
+  const names = rest.flatMap(({ c }) => c.fields.filter((f) => f[side] && f[side] !== '0').map((f) => (f.bits.includes(':') ? `${f.name}=${numberText(f[side])}` : f.name)))
   return (
     <>
-      <Short text={item.parts.map(({ c }) => [partOf(item, c), c[side]].filter(Boolean).join('=')).join(' ')} />
+      {rest.length > 0 && <Short text={item.parts.map(({ c }) => [partOf(item, c), c[side]].filter(Boolean).join('=')).join(' ')} />}
       {names.length > 0 && (
         <div class="faint">
           <Short text={names.join(', ')} />
         </div>
       )}
+      {spelt}
     </>
   )
 }

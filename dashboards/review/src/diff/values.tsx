@@ -50,6 +50,13 @@ export function Pair({ from, to, whole }: { from: string | null; to: string | nu
   return <Value text={from ?? to} whole={whole} />
 }
 
+/** The first hypervisor leaf: no count or width is so large. */
+const HEX_FROM = 0x40000000
+
+/** Leaves and whole registers read better as they are written elsewhere: in hex, as the CLI's. */
+export const numberText = (value: string | null): string =>
+  value === null ? 'none' : /^\d+$/.test(value) && Number(value) >= HEX_FROM ? '0x' + BigInt(value).toString(16) : value
+
 /** "rtm 1 → 0 (ebx[11])". */
 export function Fields({ c }: { c: Change }) {
   return (
@@ -65,9 +72,9 @@ export function Fields({ c }: { c: Change }) {
             <code>
               <Text text={f.name} />
             </code>{' '}
-            {f.from ?? 'none'}
+            {numberText(f.from)}
             <Arrow />
-            {f.to ?? 'none'} <span class="faint">({f.bits})</span>
+            {numberText(f.to)} <span class="faint">({f.bits})</span>
           </li>
         )
       })}
