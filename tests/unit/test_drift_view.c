@@ -364,6 +364,33 @@ static void names_that_cpuid_spells_are_told_whole(void **state)
 	json_decref(diff);
 }
 
+/* "reserved_5, reserved_5" and "value 1 → 2" are two registers' and nobody's: who is woken by them looks for a bit that he cannot find. */
+static void what_has_no_name_is_told_by_its_register(void **state)
+{
+	(void)state;
+	expect_summary(DIFF_OF(OTHER("0x00000007.0.edx", "reserved_5", "edx[5]", "1", "0") "," OTHER("0x00000007.1.edx", "reserved_5", "edx[5]", "1", "0") ","
+			       OTHER("0x0000000d.1.ebx", "value", "ebx[31:0]", "576", "832") "," OTHER("0x00000010.0.ebx", "value", "ebx[31:0]", "576", "832") ","
+			       OTHER("0x00000014.0.ecx", "reserved_9_5", "ecx[9:5]", "1", "3")),
+		       400, "drift, exempt, info. host CPU A → B changed CPUID: lost 0x00000007.0.edx[5], 0x00000007.1.edx[5], "
+		       "0x0000000d.1.ebx 576 → 832, 0x00000010.0.ebx 576 → 832, 0x00000014.0.ecx[9:5] 1 → 3.");
+}
+
+/* Who compares an alert with `diff` must find the number again. */
+static void an_alert_writes_numbers_as_diff_does(void **state)
+{
+#define HIGHEST DIFF_OF(OTHER("0x80000000.0.eax", "max_extended_leaf", "eax[31:0]", "2147483656", "2147483679") "," \
+			OTHER("0x00000000.0.eax", "max_basic_leaf", "eax[31:0]", "13", "16"))
+	json_t *diff = diff_read(HIGHEST);
+	char *text = text_of(diff, false);
+
+	(void)state;
+	assert_non_null(strstr(text, "max_extended_leaf 0x80000008 → 0x8000001f"));
+	assert_non_null(strstr(text, "max_basic_leaf 13 → 16"));
+	expect_summary(HIGHEST, 400, "drift, exempt, info. host CPU A → B changed CPUID: max_extended_leaf 0x80000008 → 0x8000001f, max_basic_leaf 13 → 16.");
+	free(text);
+	json_decref(diff);
+}
+
 /* A guest may be given any bytes: a terminal gets none of them, and two names that differ never read alike. */
 static void what_is_no_character_of_a_name_is_escaped(void **state)
 {
@@ -810,6 +837,8 @@ int main(void)
 		cmocka_unit_test(an_alert_says_it_in_one_line),
 		cmocka_unit_test(an_alert_says_why_and_what_it_breaks),
 		cmocka_unit_test(another_cpu_is_told_once),
+		cmocka_unit_test(what_has_no_name_is_told_by_its_register),
+		cmocka_unit_test(an_alert_writes_numbers_as_diff_does),
 		cmocka_unit_test(names_that_cpuid_spells_are_told_whole),
 		cmocka_unit_test(what_is_no_character_of_a_name_is_escaped),
 		cmocka_unit_test(what_came_or_went_with_something_else_is_counted),

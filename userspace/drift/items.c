@@ -21,6 +21,12 @@
 
 static void put(struct buffer *out, const char *text) { text_terminal(out, text, strlen(text)); }
 
+static void append(struct buffer *out, const struct buffer *text)
+{
+	out->failed |= buffer_failed(text);
+	buffer_append(out, text->data, text->size);
+}
+
 void items_release(struct items *items)
 {
 	for (size_t i = 0; i < items->count; i++) {
@@ -138,40 +144,57 @@ static void add_string(struct items *s, const char *facet, const json_t *string,
 	buffer_string(&item->text, "\"");
 }
 
+/* Of CPUID a name says enough; where nobody has given one, it is which bits of which register: "0x00000007.0.edx[5]". */
+static void put_name(const json_t *change, const json_t *field, struct buffer *out)
+{
+	const char *facet = member_text(change, "facet"), *name = member_text(field, "name"), *bits = strchr(member_text(field, "bits"), '[');
+
+	if (strcmp(facet, "cpuid") != 0 || (strcmp(name, FIELD_WHOLE) != 0 && strncmp(name, "reserved_", strlen("reserved_")) != 0)) {
+		put(out, name);
+		return;
+	}
+	words_subject(facet, member_text(change, "key"), out);
+	if (strcmp(name, FIELD_WHOLE) != 0 && bits)
+		put(out, bits);
+}
+
 /* "cx16" to those that were lost, or "physical_address_bits 40 → 39". */
 static void add_field(struct items *s, const json_t *change, const json_t *field, enum severity severity)
 {
 	const char *facet = member_text(change, "facet"), *from = member_text(field, "from"), *to = member_text(field, "to");
-	const char *name = member_text(field, "name");
 	bool bit = !strchr(member_text(field, "bits"), ':');
 	bool lost = bit && strcmp(from, "1") == 0 && strcmp(to, "0") == 0, gained = bit && strcmp(from, "0") == 0 && strcmp(to, "1") == 0;
-	struct buffer subject = BUFFER_INIT, fold = BUFFER_INIT, *text;
+	struct buffer subject = BUFFER_INIT, name = BUFFER_INIT, fold = BUFFER_INIT, *text;
+	char from_room[WORDS_NUMBER], to_room[WORDS_NUMBER];
 	struct item *item;
 
 	/* What CPUID's bits are called says enough. */
 	if (strcmp(facet, "cpuid") != 0)
 		words_subject(facet, member_text(change, "key"), &subject);
+	put_name(change, field, &name);
 	if (lost || gained) {
 		text = name_place(s, facet, severity, subject.size ? subject.data : "", lost ? "lost" : "gained", NAMES_SHOWN);
 		if (text)
-			put(text, name);
+			append(text, &name);
 		buffer_release(&subject);
+		buffer_release(&name);
 		return;
 	}
 	/* AMD repeats family, model and stepping in another leaf: told once. */
 	if (strcmp(facet, "cpuid") == 0)
-		buffer_printf(&fold, "=%s\n%s\n%s", name, from, to);
+		buffer_printf(&fold, "=%s\n%s\n%s", name.size ? name.data : "", from, to);
 	else
-		buffer_printf(&fold, "=%s\n%s", member_text(change, "key"), name);
+		buffer_printf(&fold, "=%s\n%s", member_text(change, "key"), member_text(field, "name"));
 	item = item_of(s, facet, severity, &fold);
 	if (item && item->count == 1) {
 		item->subject = subject;
 		buffer_string(&item->subject, subject.size ? " " : "");
-		put(&item->subject, name);
-		words_values(from[0] ? from : "none", to[0] ? to : "none", VALUE_COLUMNS, &item->text);
-		return;
+		append(&item->subject, &name);
+		words_values(words_number(from, from_room), words_number(to, to_room), VALUE_COLUMNS, &item->text);
+	} else {
+		buffer_release(&subject);
 	}
-	buffer_release(&subject);
+	buffer_release(&name);
 }
 
 /* ---- groups of changes */
@@ -345,12 +368,6 @@ void items_make(const json_t *changes, struct items *ret)
 		add_group(ret, &g, done, &whole);
 	buffer_release(&whole);
 	order(ret);
-}
-
-static void append(struct buffer *out, const struct buffer *text)
-{
-	out->failed |= buffer_failed(text);
-	buffer_append(out, text->data, text->size);
 }
 
 void item_put(const struct item *item, struct buffer *out)
