@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* CPUID answers. Prototype since 5.7: (function, index, rax, rbx, rcx, rdx, found, used_max_basic). */
 #include "facts.bpf.h"
+#include "turns.bpf.h"
 
 /* Compared as the arguments come, 8 bytes each: the least work on the path that nearly all events take. A cache line each. */
 struct cpuid_cache {
@@ -138,8 +139,7 @@ static __noinline int cpuid_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	return 0;
 }
 
-SEC("raw_tp/kvm_cpuid")
-int cpuid(struct bpf_raw_tracepoint_args *ctx)
+ON("kvm_cpuid", cpuid, TURNS_CPUID)
 {
 	__u64 vcpu = current_vcpu(), function = ctx->args[0], index = ctx->args[1], differs;
 	struct cpuid_caches *here = cache_here(&cpuid_cache);

@@ -5,7 +5,8 @@
  *
  * A cache entry carries the vCPU and the epoch it was made in. Everything that could make a cached "known" wrong (another
  * VM, another boot, a changed fact, a new ECAM window, a suspected reset) moves the epoch on, which empties all caches at
- * once. Each family has a cache of its own: a raw_tp program never re-enters itself on a CPU, but another one may interrupt it.
+ * once. Each family has a cache of its own: a raw_tp program never re-enters itself on a CPU, but another one may interrupt it. That holds
+ * where tracepoints are preempted, too: see turns.bpf.h.
  */
 #ifndef ABIDRIFT_FACTS_BPF_H
 #define ABIDRIFT_FACTS_BPF_H

@@ -4,6 +4,7 @@
  * access over a page boundary comes in two parts. kvm_fast_mmio: (gpa), an ioeventfd was written.
  */
 #include "registers.bpf.h"
+#include "turns.bpf.h"
 
 #define MMIO_READ 1
 #define MMIO_WRITE 2
@@ -106,8 +107,7 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	return 0;
 }
 
-SEC("raw_tp/kvm_mmio")
-int mmio(struct bpf_raw_tracepoint_args *ctx)
+ON("kvm_mmio", mmio, TURNS_MMIO)
 {
 	__u32 type = ctx->args[0], now;
 	struct evidence_caches *here;
@@ -130,8 +130,7 @@ int mmio(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* A write, so no fact; but a sign of life of a VM that may make no other exits. */
-SEC("raw_tp/kvm_fast_mmio")
-int fast_mmio(struct bpf_raw_tracepoint_args *ctx)
+ON("kvm_fast_mmio", fast_mmio, TURNS_FAST_MMIO)
 {
 	__u64 vcpu = current_vcpu(), key = ctx->args[0] & PAGE_MASK;
 	struct evidence_caches *here = cache_here(&fast_mmio_cache);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /* Reads of model-specific registers that KVM intercepts. Prototype: (write, ecx, data, exception). */
 #include "facts.bpf.h"
+#include "turns.bpf.h"
 #include "msr_identity.h"
 
 #define FAULTED (1ull << 32)
@@ -90,8 +91,7 @@ static __noinline int msr_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, 
 	return 0;
 }
 
-SEC("raw_tp/kvm_msr")
-int msr(struct bpf_raw_tracepoint_args *ctx)
+ON("kvm_msr", msr, TURNS_MSR)
 {
 	__u64 vcpu, key, index = ctx->args[1];
 	struct msr_caches *here;

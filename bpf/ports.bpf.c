@@ -4,6 +4,7 @@
  * string IN is one event with `count` answers, a string OUT one event per element.
  */
 #include "registers.bpf.h"
+#include "turns.bpf.h"
 
 #define PORT_PCI_ADDRESS 0xcf8
 #define PORT_PCI_DATA 0xcfc
@@ -303,8 +304,7 @@ static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	return 0;
 }
 
-SEC("raw_tp/kvm_pio")
-int ports(struct bpf_raw_tracepoint_args *ctx)
+ON("kvm_pio", ports, TURNS_PORTS)
 {
 	__u64 vcpu = current_vcpu(), key;
 	struct evidence_caches *here;

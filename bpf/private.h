@@ -20,6 +20,12 @@
 #define EPOCHS_OWNER 1  /* written by userspace: which programs work (.rodata `owner`) */
 #define EPOCHS 2
 
+/* The programs on tracepoints, where each event is the turn of one of several (turns.bpf.h): what `turns` is indexed by. */
+enum { TURNS_CPUID, TURNS_PORTS, TURNS_MMIO, TURNS_FAST_MMIO, TURNS_MSR, TURNS_RESETS, TURNS_SHUTDOWNS, TURNS_PROGRAMS };
+/* In place of the numbers of two functions of the kernel; no helper has such a number. */
+#define TURNS_PREEMPT_DISABLE 0x7ffffff0
+#define TURNS_PREEMPT_ENABLE 0x7ffffff1
+
 /* Value of map `vms`: what others see, and what only the programs need. */
 struct vm_state {
 	struct observe_vm seen;

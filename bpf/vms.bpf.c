@@ -4,6 +4,7 @@
  * created, and when a VMM writes the state after a reset into it; hardly ever otherwise.
  */
 #include "facts.bpf.h"
+#include "turns.bpf.h"
 
 #define EXIT_SHUTDOWN 8      /* KVM_EXIT_SHUTDOWN: triple fault */
 #define EXIT_SYSTEM_EVENT 24 /* KVM_EXIT_SYSTEM_EVENT */
@@ -70,8 +71,7 @@ static __always_inline bool ran_in_boot(const struct vm_state *vm)
 	return (vm->seen.flags & OBSERVE_VM_RAN) || (vm->seen.boot == 1 && vm->seen.reason == OBSERVE_REASON_FOUND);
 }
 
-SEC("raw_tp/kvm_write_tsc_offset")
-int resets(struct bpf_raw_tracepoint_args *ctx)
+ON("kvm_write_tsc_offset", resets, TURNS_RESETS)
 {
 	__u64 vcpu = current_vcpu_read();
 	__u32 reason = OBSERVE_REASON_VMM;
@@ -91,8 +91,7 @@ int resets(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /* (reason, errno): at the end of every KVM_RUN. */
-SEC("raw_tp/kvm_userspace_exit")
-int shutdowns(struct bpf_raw_tracepoint_args *ctx)
+ON("kvm_userspace_exit", shutdowns, TURNS_SHUTDOWNS)
 {
 	__u32 reason = ctx->args[0];
 	struct subject s;

@@ -19,8 +19,9 @@
 #include <cmocka.h>
 
 #include "bpf/observe.h"
-#include "bpf/private.h"
-#include "bpf/abidrift.skel.h"
+#include "userspace/collect/kernel_parts.h"
+
+#include <bpf/btf.h>
 
 #define NEWS_MAX 16384
 #define KVM_A 0xffff888000001000ull
@@ -46,6 +47,7 @@ struct rig_options {
 #define RIG_DEFAULT { 8192, 1u << 20, 1024 }
 
 static struct rig rig;
+static bool rig_turns; /* events are taken in turns, as on kernels that preempt programs */
 
 static int rig_quiet(enum libbpf_print_level level, const char *format, va_list args)
 {
@@ -77,9 +79,26 @@ static inline void rig_who(uint64_t kvm, uint64_t vcpu, uint32_t vcpu_id)
 	f->at_reset_vector = 0;
 }
 
+static inline int rig_turns_prepare(void)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf();
+	int r;
+
+	if (!turns_possible(vmlinux)) {
+		btf__free(vmlinux);
+		abidrift_bpf__destroy(rig.skel);
+		rig.skel = NULL;
+		print_message("skipped: programs cannot take turns on this kernel\n");
+		skip();
+	}
+	r = turns_prepare(rig.skel, vmlinux, ~0u);
+	btf__free(vmlinux);
+	return r;
+}
+
 static inline void rig_open(const struct rig_options *o)
 {
-	int r;
+	int r = 0;
 
 	libbpf_set_print(rig_quiet);
 	memset(&rig, 0, sizeof(rig));
@@ -95,7 +114,13 @@ static inline void rig_open(const struct rig_options *o)
 	rig.skel->rodata->ring_urgent_bytes = o->ring_bytes / 4;
 	bpf_map__set_max_entries(rig.skel->maps.facts, o->facts);
 	bpf_map__set_max_entries(rig.skel->maps.news, o->ring_bytes);
-	r = abidrift_bpf__load(rig.skel);
+	rig_turns = getenv("ABIDRIFT_TURNS");
+	if (rig_turns)
+		r = rig_turns_prepare();
+	if (r == 0)
+		r = abidrift_bpf__load(rig.skel);
+	if (r == 0 && rig_turns)
+		r = turns_loaded(rig.skel, ~0u);
 	if (r == -EPERM || r == -ENOSYS || access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
 		abidrift_bpf__destroy(rig.skel);
 		rig.skel = NULL;
@@ -127,13 +152,34 @@ static inline int rig_close(void **state)
 	return 0;
 }
 
-static inline void rig_run(struct bpf_program *program, const uint64_t args[12])
+static inline void rig_run_one(struct bpf_program *program, const uint64_t args[12])
 {
 	uint64_t context[12];
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = context, .ctx_size_in = sizeof(context));
 
 	memcpy(context, args, sizeof(context));
 	assert_int_equal(bpf_prog_test_run_opts(bpf_program__fd(program), &opts), 0);
+}
+
+static inline enum program rig_number(const struct bpf_program *program)
+{
+	for (enum program p = 0; (unsigned)p < TURNS_PROGRAMS; p++)
+		if (kernel_program(rig.skel, p) == program)
+			return p;
+	return PROGRAMS;
+}
+
+/* An event: all that hangs on its tracepoint. */
+static inline void rig_run(struct bpf_program *program, const uint64_t args[12])
+{
+	enum program p = rig_number(program);
+
+	if (!rig_turns || p == PROGRAMS) {
+		rig_run_one(program, args);
+		return;
+	}
+	for (unsigned turn = 0; turn < KERNEL_TURNS; turn++)
+		rig_run_one(turns_program(rig.skel, p, turn), args);
 }
 
 static inline void cpuid_flags(uint32_t leaf, uint32_t index, uint32_t a, uint32_t b, uint32_t c, uint32_t d, bool found, bool max_basic)

@@ -32,7 +32,7 @@ static struct kernel *kernel;
 
 static int begin(void **state)
 {
-	const struct kernel_options options = { .facts = 8192, .ring_bytes = 1 << 16 };
+	const struct kernel_options options = { .facts = 8192, .ring_bytes = 1 << 16, .turns = getenv("ABIDRIFT_TURNS") };
 	struct error e = ERROR_INIT;
 	int r;
 
@@ -419,7 +419,7 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 
 static struct kernel *pinned_new(const char *folder)
 {
-	const struct kernel_options options = { .facts = 8192, .ring_bytes = 1 << 16, .pin = folder };
+	const struct kernel_options options = { .facts = 8192, .ring_bytes = 1 << 16, .turns = getenv("ABIDRIFT_TURNS"), .pin = folder };
 	struct error e = ERROR_INIT;
 	struct kernel *k = NULL;
 

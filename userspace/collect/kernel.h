@@ -19,6 +19,7 @@ struct kernel_options {
 	uint32_t facts;      /* capacity of the facts map; 0 = a fair share for the guests that this host's memory can hold */
 	uint32_t ring_bytes; /* power of two, at least a page; 0 = default */
 	uint32_t quota;      /* facts per guest and class (PCI headers get twice as many); 0 = by capacity */
+	bool turns;          /* programs take turns where tracepoints are not preempted, too, if they can: for tests */
 	const char *pin;     /* folder below a folder of a BPF filesystem where maps and links outlive us; NULL = they do not */
 };
 

@@ -146,8 +146,15 @@ static int skeleton_open(struct kernel *k, const struct kernel_options *options,
 	return 0;
 }
 
+struct bpf_program *kernel_turn(const struct kernel *k, enum program p, unsigned turn)
+{
+	if (k->turns && (unsigned)p < TURNS_PROGRAMS)
+		return turns_program(k->skel, p, turn);
+	return turn ? NULL : kernel_program(k->skel, p);
+}
+
 /* Opens and loads the programs of `mask`. */
-static int skeleton_load(struct kernel *k, const struct kernel_options *options, unsigned mask, struct abidrift_bpf **ret)
+static int skeleton_load(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, unsigned mask, struct abidrift_bpf **ret)
 {
 	struct abidrift_bpf *skel = NULL;
 	int r;
@@ -158,7 +165,13 @@ static int skeleton_load(struct kernel *k, const struct kernel_options *options,
 		return r;
 	for (enum program p = 0; p < PROGRAMS; p++)
 		bpf_program__set_autoload(kernel_program(skel, p), mask & 1u << p);
-	r = abidrift_bpf__load(skel);
+	r = turns_autocreate(skel, k->turns);
+	if (r >= 0 && k->turns)
+		r = turns_prepare(skel, vmlinux, mask);
+	if (r >= 0)
+		r = abidrift_bpf__load(skel);
+	if (r >= 0 && k->turns)
+		r = turns_loaded(skel, mask);
 	if (r < 0) {
 		abidrift_bpf__destroy(skel);
 		return r;
@@ -200,11 +213,11 @@ static void refuse(struct kernel *k, enum program p, int r)
 }
 
 /* Each alone: those that this kernel takes. */
-static unsigned load_each(struct kernel *k, const struct kernel_options *options, unsigned mask)
+static unsigned load_each(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, unsigned mask)
 {
 	for (enum program p = 0; p < PROGRAMS; p++) {
 		struct abidrift_bpf *skel = NULL;
-		int r = mask & 1u << p ? skeleton_load(k, options, 1u << p, &skel) : 0;
+		int r = mask & 1u << p ? skeleton_load(k, options, vmlinux, 1u << p, &skel) : 0;
 
 		if (r < 0) {
 			refuse(k, p, r);
@@ -215,14 +228,32 @@ static unsigned load_each(struct kernel *k, const struct kernel_options *options
 	return mask;
 }
 
+/* Programs that take turns where they have to; as they are where this kernel refuses that. */
+static int load_all(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, unsigned mask)
+{
+	const bool wanted = turns_wanted(vmlinux);
+	int r;
+
+	k->turns = (wanted || options->turns) && turns_possible(vmlinux);
+	r = skeleton_load(k, options, vmlinux, mask, &k->skel);
+	if (r < 0 && k->turns && refused_for_good(r)) {
+		k->turns = false;
+		r = skeleton_load(k, options, vmlinux, mask, &k->skel);
+	}
+	if (r >= 0 && wanted && !k->turns)
+		buffer_printf(&k->notes, "this kernel preempts programs on tracepoints, and they cannot take turns on it%s%s: what happens on a CPU meanwhile is lost, and counted\n",
+			      last_message[0] ? ": " : "", last_message);
+	return r;
+}
+
 /* All programs; where this kernel refuses one of them, those that it takes. */
-static int load(struct kernel *k, const struct kernel_options *options, struct error *e)
+static int load(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, struct error *e)
 {
 	unsigned mask = (1u << PROGRAMS) - 1;
 	enum program p;
 	int r, first;
 
-	first = r = skeleton_load(k, options, mask, &k->skel);
+	first = r = load_all(k, options, vmlinux, mask);
 	if (r == 0)
 		return 0;
 	if (r == -EPERM)
@@ -233,11 +264,11 @@ static int load(struct kernel *k, const struct kernel_options *options, struct e
 	while (r < 0 && refused_for_good(r) && (p = refused_program(mask)) < PROGRAMS) {
 		refuse(k, p, r);
 		mask &= ~(1u << p);
-		r = mask ? skeleton_load(k, options, mask, &k->skel) : first;
+		r = mask ? skeleton_load(k, options, vmlinux, mask, &k->skel) : first;
 	}
 	if (r < 0 && mask) {
-		mask = load_each(k, options, mask);
-		r = mask ? skeleton_load(k, options, mask, &k->skel) : first;
+		mask = load_each(k, options, vmlinux, mask);
+		r = mask ? skeleton_load(k, options, vmlinux, mask, &k->skel) : first;
 	}
 	if (r < 0) {
 		chomp(last_message);
@@ -346,59 +377,93 @@ static int check_prototype(const struct btf *vmlinux, const struct btf *module, 
 	return -ENOENT;
 }
 
-static void attach(struct kernel *k)
+/* All that hangs on a tracepoint, or nothing of it. */
+static int attach_turns(struct kernel *k, enum program p, const char *tracepoint)
 {
-	struct btf *vmlinux = btf__load_vmlinux_btf(), *module = NULL;
+	for (unsigned turn = 0; turn < KERNEL_TURNS; turn++) {
+		struct bpf_program *program = kernel_turn(k, p, turn);
+
+		if (!program || k->links[p][turn])
+			continue;
+		k->links[p][turn] = bpf_program__attach_raw_tracepoint(program, tracepoint);
+		if (k->links[p][turn])
+			continue;
+		return -errno;
+	}
+	return 0;
+}
+
+static void detach(struct kernel *k, enum program p)
+{
+	for (unsigned turn = 0; turn < KERNEL_TURNS; turn++) {
+		bpf_link__destroy(k->links[p][turn]);
+		k->links[p][turn] = NULL;
+	}
+}
+
+static void attach(struct kernel *k, struct btf *vmlinux)
+{
+	struct btf *module = NULL;
 
 	k->kvm_there = access(KVM_MODULE, F_OK) == 0;
 	if (vmlinux && access(KVM_BTF, R_OK) == 0)
 		module = btf__parse_split(KVM_BTF, vmlinux);
 	for (enum program p = 0; p < PROGRAMS; p++) {
 		const struct program_spec *s = &specs[p];
+		int r;
 
-		if (k->reasons[p][0] || k->links[p] || !s->tracepoint)
+		if (k->reasons[p][0] || k->links[p][0] || !s->tracepoint)
 			continue;
 		if (check_prototype(vmlinux, module, s, k->reasons[p]) < 0)
 			continue;
-		k->links[p] = bpf_program__attach_raw_tracepoint(kernel_program(k->skel, p), s->tracepoint);
-		if (k->links[p])
+		r = attach_turns(k, p, s->tracepoint);
+		if (r == 0)
 			continue;
-		if (errno == ENOENT)
+		detach(k, p);
+		if (r == -ENOENT)
 			snprintf(k->reasons[p], KERNEL_REASON_BYTES, "this kernel has no tracepoint %s: is KVM there (module kvm loaded)?", s->tracepoint);
 		else
-			snprintf(k->reasons[p], KERNEL_REASON_BYTES, "attaching to tracepoint %s: %s", s->tracepoint, strerror(errno));
+			snprintf(k->reasons[p], KERNEL_REASON_BYTES, "attaching to tracepoint %s: %s", s->tracepoint, strerror(-r));
 	}
 	btf__free(module);
-	btf__free(vmlinux);
 }
 
 /* The kernel says which program a link runs, as long as it is one. */
-static bool link_lives(const struct kernel *k, enum program p)
+static bool link_lives(const struct bpf_program *of, const struct bpf_link *is)
 {
 	struct bpf_prog_info program = { 0 };
 	struct bpf_link_info link = { 0 };
 	uint32_t program_size = sizeof(program), link_size = sizeof(link);
 
-	return bpf_obj_get_info_by_fd(bpf_program__fd(kernel_program(k->skel, p)), &program, &program_size) == 0 &&
-	       bpf_obj_get_info_by_fd(bpf_link__fd(k->links[p]), &link, &link_size) == 0 && link.prog_id == program.id;
+	return bpf_obj_get_info_by_fd(bpf_program__fd(of), &program, &program_size) == 0 &&
+	       bpf_obj_get_info_by_fd(bpf_link__fd(is), &link, &link_size) == 0 && link.prog_id == program.id;
+}
+
+static bool links_live(const struct kernel *k, enum program p)
+{
+	bool all = true;
+
+	for (unsigned turn = 0; turn < KERNEL_TURNS && all; turn++)
+		all = !k->links[p][turn] || link_lives(kernel_turn(k, p, turn), k->links[p][turn]);
+	return all;
 }
 
 bool kernel_check(struct kernel *k)
 {
 	bool came = !k->kvm_there && access(KVM_MODULE, F_OK) == 0, any = false;
 	libbpf_print_fn_t before;
+	struct btf *vmlinux;
 
 	if (k->pins)
 		pins_used(k->pins);
 	for (enum program p = 0; p < PROGRAMS; p++) {
 		if (!specs[p].tracepoint || k->refused[p])
 			continue;
-		if (k->links[p] && !link_lives(k, p)) {
-			bpf_link__destroy(k->links[p]);
-			k->links[p] = NULL;
+		if (k->links[p][0] && !links_live(k, p)) {
+			detach(k, p);
 			if (k->pins)
 				pins_lost(k->pins, p);
-		} else if (k->links[p] || !came) {
+		} else if (k->links[p][0] || !came) {
 			continue;
 		}
 		k->reasons[p][0] = 0;
@@ -407,7 +472,9 @@ bool kernel_check(struct kernel *k)
 	if (!any)
 		return false;
 	before = libbpf_set_print(kernel_keep_message);
-	attach(k);
+	vmlinux = btf__load_vmlinux_btf();
+	attach(k, vmlinux);
+	btf__free(vmlinux);
 	if (k->pins)
 		pins_follow(k->pins, k);
 	libbpf_set_print(before);
@@ -451,6 +518,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 	static const struct kernel_options none;
 	const double begun_ms = now_ms();
 	libbpf_print_fn_t before;
+	struct btf *vmlinux;
 	struct kernel *k;
 	int r;
 
@@ -463,9 +531,10 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 	before = libbpf_set_print(kernel_keep_message);
 	if (options && options->pin)
 		k->pins = pins_open(options->pin, &k->notes);
-	r = load(k, options ? options : &none, e);
+	vmlinux = btf__load_vmlinux_btf();
+	r = load(k, options ? options : &none, vmlinux, e);
 	if (r == 0) {
-		attach(k);
+		attach(k, vmlinux);
 		memcpy(k->quota, (const void *)k->skel->rodata->quota, sizeof(k->quota));
 		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.news), kernel_take_news, k, NULL);
 		if (!k->ring)
@@ -481,6 +550,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 		if (adopted)
 			taken_over(k);
 	}
+	btf__free(vmlinux);
 	libbpf_set_print(before);
 	if (r < 0) {
 		kernel_free(k);
@@ -497,7 +567,7 @@ void kernel_free(struct kernel *k)
 	if (!k)
 		return;
 	for (enum program p = 0; p < PROGRAMS; p++)
-		bpf_link__destroy(k->links[p]);
+		detach(k, p);
 	ring_buffer__free(k->ring);
 	abidrift_bpf__destroy(k->skel);
 	pins_free(k->pins);
@@ -561,22 +631,57 @@ const char *kernel_blind_resets(const struct kernel *k)
 }
 /* ---- what they did */
 
+static bool info_of(const struct kernel *k, enum program p, unsigned turn, struct bpf_prog_info *ret)
+{
+	const struct bpf_program *program = kernel_turn(k, p, turn);
+	uint32_t size = sizeof(*ret);
+	int fd = program ? bpf_program__fd(program) : -1;
+
+	memset(ret, 0, sizeof(*ret));
+	return fd >= 0 && bpf_obj_get_info_by_fd(fd, ret, &size) == 0;
+}
+
+/*
+ * Of programs that take turns: what the first was skipped for, but for what others took; and each was skipped for it. One that is just about
+ * to be taken is counted among both for a moment, so that the lesser of two looks counts.
+ */
+static uint64_t missed_turns(struct kernel *k, enum program p)
+{
+	uint64_t least = UINT64_MAX, made = turns_made(k->skel, p), before = k->skipped[p], now;
+	struct bpf_prog_info info;
+
+	for (unsigned turn = 0; turn < KERNEL_TURNS; turn++) {
+		if (!info_of(k, p, turn, &info))
+			return 0;
+		now = turn ? info.recursion_misses : info.recursion_misses > made ? info.recursion_misses - made : 0;
+		if (now < least)
+			least = now;
+	}
+	k->skipped[p] = least;
+	if (least > before)
+		least = before;
+	if (least > k->missed[p])
+		k->missed[p] = least;
+	return k->missed[p];
+}
+
 int kernel_missed(struct kernel *k, uint64_t *ret)
 {
 	uint64_t sum = 0;
 
+	/* Kernels before 5.12 do not count them: 0. */
 	for (enum program p = 0; p < PROGRAMS; p++) {
-		struct bpf_prog_info info = { 0 };
-		uint32_t size = sizeof(info);
-		int fd = bpf_program__fd(kernel_program(k->skel, p));
+		struct bpf_prog_info info;
 
-		/* Kernels before 5.12 do not count them: 0. */
-		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
+		if (k->turns && (unsigned)p < TURNS_PROGRAMS)
+			sum += missed_turns(k, p);
+		else if (info_of(k, p, 0, &info))
 			sum += info.recursion_misses;
 	}
 	*ret = sum;
 	return 0;
 }
+
 static bool stats_on(void)
 {
 	FILE *f = fopen(STATS_SWITCH, "re");
@@ -594,13 +699,22 @@ size_t kernel_runs(struct kernel *k, struct kernel_runs ret[KERNEL_RUNS_MAX])
 
 	_Static_assert(PROGRAMS <= KERNEL_RUNS_MAX, "room for every program");
 	for (enum program p = 0; p < PROGRAMS; p++) {
-		struct bpf_prog_info info = { 0 };
-		uint32_t size = sizeof(info);
-		int fd = bpf_program__fd(kernel_program(k->skel, p));
+		struct kernel_runs runs = { program_names[p], 0, 0 };
+		struct bpf_prog_info info;
+		bool any = false;
 
+		/* Events, but the time of all that hangs on them: nearly each is the first one's turn, which the others run for as well. */
+		for (unsigned turn = 0; turn < KERNEL_TURNS; turn++) {
+			if (!info_of(k, p, turn, &info))
+				continue;
+			any = true;
+			runs.ns += info.run_time_ns;
+			if (info.run_cnt > runs.runs)
+				runs.runs = info.run_cnt;
+		}
 		/* What was counted before they were switched off again still counts. */
-		if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && (on || info.run_cnt))
-			ret[count++] = (struct kernel_runs){ program_names[p], info.run_cnt, info.run_time_ns };
+		if (any && (on || runs.runs))
+			ret[count++] = runs;
 	}
 	return count;
 }

@@ -27,10 +27,16 @@ enum program {
 	PROGRAMS,
 };
 
+#define KERNEL_TURNS 3 /* programs that one tracepoint's events fall to in turn, where it is preempted */
+
+struct btf;
+
 struct kernel {
 	struct abidrift_bpf *skel;
 	struct ring_buffer *ring;
-	struct bpf_link *links[PROGRAMS];
+	bool turns; /* programs take turns */
+	uint64_t skipped[PROGRAMS], missed[PROGRAMS]; /* of those: events that nobody took, as counted last, and as told */
+	struct bpf_link *links[PROGRAMS][KERNEL_TURNS]; /* of those that take no turns the first */
 	char reasons[PROGRAMS][KERNEL_REASON_BYTES];
 	bool refused[PROGRAMS]; /* by this kernel, for good */
 	bool kvm_there;         /* when it was last attached to */
@@ -60,6 +66,22 @@ struct kernel {
 int kernel_keep_message(enum libbpf_print_level level, const char *format, va_list args);
 const char *kernel_program_name(enum program p);
 struct bpf_program *kernel_program(const struct abidrift_bpf *skel, enum program p);
+/* What hangs on the tracepoint as its `turn`th, 0 to KERNEL_TURNS - 1; NULL: nothing does. */
+struct bpf_program *kernel_turn(const struct kernel *k, enum program p, unsigned turn);
+
+/* Whether this kernel preempts programs on tracepoints, and whether they can take turns on it. */
+bool turns_wanted(const struct btf *vmlinux);
+bool turns_possible(const struct btf *vmlinux);
+/* Between opening and loading: those of the programs in `mask` that hang on a tracepoint are loaded as such that take turns. */
+int turns_prepare(struct abidrift_bpf *skel, const struct btf *vmlinux, unsigned mask);
+/* The same: whether there are maps for it. */
+int turns_autocreate(struct abidrift_bpf *skel, bool turns);
+/* Events that the first of those on this program's tracepoint was skipped for, and another took. */
+uint64_t turns_made(const struct abidrift_bpf *skel, enum program p);
+/* After loading. */
+int turns_loaded(const struct abidrift_bpf *skel, unsigned mask);
+struct bpf_program *turns_program(const struct abidrift_bpf *skel, enum program p, unsigned turn);
+struct bpf_program *turns_steady(const struct abidrift_bpf *skel, enum program p);
 int kernel_take_news(void *context, void *data, size_t size); /* for ring_buffer__new; context = struct kernel */
 
 #endif

@@ -24,6 +24,9 @@
 #define MAGIC 0x7466697264696261ull /* "abidrift" */
 #define LINK_FORMAT "link_%u_%u_%s" /* owner, how often it was attached before, program */
 #define LINK_SCAN "link_%u_%u_%31s"
+#define TURNS "turns" /* in a link's name: no link, but what programs that take turns go on with, and ends like one */
+#define LINKS (PROGRAMS * KERNEL_TURNS)
+#define LINK_NAME_BYTES 32
 #define SET_NAME_LENGTH 16
 #define LOCK_TRIES 40 /* a worker of one that was just killed may hold the set a little longer */
 #define LOCK_PAUSE_NS 50000000
@@ -60,7 +63,7 @@ struct pins {
 	uint32_t owner;
 	bool something;  /* was there when we came */
 	bool checked, adopted;
-	bool linked[PROGRAMS];
+	bool linked[LINKS], turns;
 	unsigned attached; /* links pinned by us */
 	struct about is;
 	char why[160];   /* what was there cannot be used; "": it can */
@@ -282,7 +285,7 @@ struct links {
 	const struct pins *pins;
 	uint32_t owner, newest;
 	unsigned alive;
-	bool seen[PROGRAMS];
+	bool seen[LINKS];
 	unsigned strange; /* names that no link of ours has */
 };
 
@@ -294,10 +297,21 @@ static bool link_is_alive(int fd)
 	return bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && info.type == BPF_LINK_TYPE_RAW_TRACEPOINT && info.prog_id;
 }
 
+static const char *link_name(unsigned link, char ret[LINK_NAME_BYTES])
+{
+	const char *program = kernel_program_name((enum program)(link / KERNEL_TURNS));
+
+	if (link % KERNEL_TURNS)
+		snprintf(ret, LINK_NAME_BYTES, "%s_%u", program, link % KERNEL_TURNS);
+	else
+		snprintf(ret, LINK_NAME_BYTES, "%s", program);
+	return ret;
+}
+
 static bool link_look(void *context, const char *name)
 {
 	struct links *l = context;
-	char program[32];
+	char program[32], own[LINK_NAME_BYTES];
 	unsigned owner, count;
 	int fd;
 
@@ -308,10 +322,10 @@ static bool link_look(void *context, const char *name)
 	if (owner != l->owner)
 		return true;
 	fd = object_open(l->pins, name);
-	for (enum program p = 0; p < PROGRAMS && fd >= 0; p++) {
-		if (strcmp(kernel_program_name(p), program) || l->seen[p] || !link_is_alive(fd))
+	for (unsigned n = 0; n < LINKS && fd >= 0; n++) {
+		if (strcmp(link_name(n, own), program) || l->seen[n] || !link_is_alive(fd))
 			continue;
-		l->seen[p] = true;
+		l->seen[n] = true;
 		l->alive++;
 	}
 	if (fd >= 0)
@@ -697,7 +711,7 @@ static int about_write(struct pins *p, const struct kernel *k)
 	uint32_t zero = 0;
 
 	p->is.links = 0;
-	for (enum program n = 0; n < PROGRAMS; n++)
+	for (unsigned n = 0; n < LINKS; n++)
 		p->is.links += p->linked[n];
 	p->is.used_s = boot_s();
 	p->is.magic = MAGIC;
@@ -718,16 +732,30 @@ static int maps_pin(struct pins *p, const struct kernel *k)
 	return r;
 }
 
-static int links_pin(struct pins *p, const struct kernel *k)
+static int link_pin(struct pins *p, const char *what, int fd)
 {
 	char name[64];
+
+	snprintf(name, sizeof(name), LINK_FORMAT, p->owner, p->attached++, what);
+	return object_pin(p, name, fd);
+}
+
+/* Not only the links: nothing else holds the programs that are entered by others, once we are gone. */
+static int links_pin(struct pins *p, const struct kernel *k)
+{
+	char name[LINK_NAME_BYTES];
 	int r = 0;
 
-	for (enum program n = 0; n < PROGRAMS && r >= 0; n++) {
-		if (p->linked[n] || !k->links[n])
+	if (k->turns && !p->turns) {
+		r = link_pin(p, TURNS, bpf_map__fd(k->skel->maps.turns));
+		p->turns = r >= 0;
+	}
+	for (unsigned n = 0; n < LINKS && r >= 0; n++) {
+		const struct bpf_link *link = k->links[n / KERNEL_TURNS][n % KERNEL_TURNS];
+
+		if (p->linked[n] || !link)
 			continue;
-		snprintf(name, sizeof(name), LINK_FORMAT, p->owner, p->attached++, kernel_program_name(n));
-		r = object_pin(p, name, bpf_link__fd(k->links[n]));
+		r = link_pin(p, link_name(n, name), bpf_link__fd(link));
 		p->linked[n] = r >= 0;
 	}
 	return r;
@@ -777,7 +805,7 @@ bool pins_hand_over(struct pins *p, const struct kernel *k, struct buffer *notes
 
 void pins_lost(struct pins *p, unsigned program)
 {
-	p->linked[program] = false;
+	memset(&p->linked[program * KERNEL_TURNS], 0, KERNEL_TURNS * sizeof(p->linked[0]));
 }
 
 void pins_follow(struct pins *p, const struct kernel *k)
