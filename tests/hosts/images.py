@@ -23,7 +23,7 @@ LEFT_OUT = shutil.ignore_patterns("test", "tests", "idlelib", "lib2to3", "ensure
                                   "dist-packages")
 ACCOUNTS = {"/etc/passwd": "root:x:0:0::/:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\n", "/etc/group": "root:x:0:\nnogroup:x:65534:\n",
             "/etc/machine-id": "0a6b1d1c5e1f4f0c9d4f4d6a7e0b1c2d\n", "/etc/hosts": "127.0.0.1 localhost host\n"}
-FIRMWARE = ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd")
+FIRMWARE = ("/usr/share/ovmf/OVMF.fd",)
 
 
 def place(tree, path, source=None, follow=True):
