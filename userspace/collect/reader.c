@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <openssl/evp.h>
@@ -50,7 +51,9 @@ struct reader {
 	unsigned areas;     /* not answered yet */
 	uint64_t vm;
 	uint32_t boot;
-	uint64_t asked_ns;  /* or last heard of */
+	uint64_t asked_ns;  /* or last heard of, or last seen to work */
+	uint64_t began_ns;
+	uint64_t used_ns;   /* of a processor, when that was */
 	struct buffer in;
 	pid_t stuck[READER_STUCK_MAX];
 	unsigned stuck_count;
@@ -301,6 +304,29 @@ uint64_t reader_due(const struct reader *r)
 	return r->areas ? r->asked_ns + READER_PATIENCE_NS : 0;
 }
 
+/* How much of a processor the process that reads has had. */
+static uint64_t worker_used_ns(const struct reader *r)
+{
+	struct timespec used;
+	clockid_t clock;
+
+	if (clock_getcpuclockid(r->pid, &clock) || clock_gettime(clock, &used) < 0)
+		return 0;
+	return (uint64_t)used.tv_sec * 1000000000ull + (uint64_t)used.tv_nsec;
+}
+
+/* A process that waits for a page uses no processor. One that does has much to read on a busy host: what it reads is bounded. */
+static bool worker_works(struct reader *r, uint64_t now_ns)
+{
+	uint64_t used = worker_used_ns(r);
+
+	if (now_ns >= r->began_ns + READER_BUSY_NS || used < r->used_ns + READER_WORKED_NS)
+		return false;
+	r->used_ns = used;
+	r->asked_ns = now_ns;
+	return true;
+}
+
 int reader_ask(struct reader *r, const struct reader_request *request, uint64_t now_ns)
 {
 	size_t slots = request->count < READER_SLOTS_MAX ? request->count : READER_SLOTS_MAX;
@@ -322,7 +348,8 @@ int reader_ask(struct reader *r, const struct reader_request *request, uint64_t 
 	r->areas = request->areas;
 	r->vm = request->vm;
 	r->boot = request->boot;
-	r->asked_ns = now_ns;
+	r->asked_ns = r->began_ns = now_ns;
+	r->used_ns = worker_used_ns(r);
 	return 0;
 }
 
@@ -385,6 +412,6 @@ void reader_work(struct reader *r, uint64_t now_ns, reader_fn fn, void *context)
 		while (take_answer(r, fn, context))
 			;
 	}
-	if (r->areas && now_ns >= r->asked_ns + READER_PATIENCE_NS)
+	if (r->areas && now_ns >= r->asked_ns + READER_PATIENCE_NS && !worker_works(r, now_ns))
 		give_up(r, -ETIMEDOUT, fn, context);
 }

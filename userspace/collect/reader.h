@@ -13,6 +13,8 @@
 #include "userspace/stream/record.h"
 
 #define READER_PATIENCE_NS 1000000000ull /* for each area */
+#define READER_WORKED_NS 5000000ull      /* of a processor: who had so much meanwhile does not hang */
+#define READER_BUSY_NS 30000000000ull    /* for all that was asked for, however busy the host is */
 #define READER_STUCK_MAX 8               /* processes that do not even end when they are killed: then nothing is read any more */
 #define READER_SLOTS_MAX 2048u           /* of one guest; of more, those at the lowest addresses */
 

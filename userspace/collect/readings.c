@@ -55,15 +55,18 @@ static bool all_whole(const struct vm *vm)
 void readings_news(struct vm *vm, uint64_t now_ns)
 {
 	struct vm_reading *r = &vm->reading;
-	bool woke = !r->news_ns || now_ns - r->read_ns > r->again_ns;
+	uint64_t at = now_ns;
 
+	/* What came too early is not forgotten: a guest that was migrated here while nothing more was expected may have no other news. */
+	if (r->news_ns && at < r->read_ns + r->again_ns)
+		at = r->read_ns + r->again_ns;
 	r->news_ns = now_ns;
-	if (r->due_ns || r->asked || !woke || all_whole(vm))
+	if (r->due_ns || r->asked || all_whole(vm))
 		return;
 	r->again_ns = r->again_ns * 2 < AGAIN_MAX_NS ? r->again_ns * 2 : AGAIN_MAX_NS;
-	r->since_ns = now_ns;
+	r->since_ns = at;
 	r->delay_ns = DELAY_MIN_NS;
-	r->due_ns = now_ns + DELAY_MIN_NS;
+	r->due_ns = at + DELAY_MIN_NS;
 }
 
 static uint64_t quiet_since(const struct vm *vm)
@@ -187,6 +190,12 @@ static void patience_over(struct readings *r, struct vm *vm, const char *otherwi
 	vm->reading.due_ns = 0;
 }
 
+/* Nothing of it is judged yet, and what its memory lacks may be under way to it (a migration): all is read when it runs. */
+static bool never_ran(const struct vm *vm)
+{
+	return vm->reason == OBSERVE_REASON_CREATED && !vm->reading.news_ns;
+}
+
 static void schedule(struct readings *r, struct vm *vm, uint64_t now)
 {
 	struct vm_reading *v = &vm->reading;
@@ -197,7 +206,9 @@ static void schedule(struct readings *r, struct vm *vm, uint64_t now)
 	for (unsigned area = RECORD_AREA_ACPI; area <= RECORD_AREA_LAST; area++)
 		lacking |= wanted >> area & 1 && !vm->areas[area].whole;
 	if (now >= end || !wanted || (lacking && v->read_ns >= quiet_at)) {
-		patience_over(r, vm, "it could not be read");
+		v->due_ns = 0;
+		if (!never_ran(vm))
+			patience_over(r, vm, "it could not be read");
 		return;
 	}
 	v->due_ns = quiet_at > now ? quiet_at : now + DELAY_MIN_NS;
