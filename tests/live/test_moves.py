@@ -11,6 +11,11 @@ import upgrade  # by moves
 from harness import Folder, Monitor, wait_for
 
 
+def called(name):
+    """A guest's name, which its UUID is made of: two runs at once on one host have different guests."""
+    return f"moves-{name}-{os.getpid()}"
+
+
 class Moves(unittest.TestCase):
     """All have one monitor, and live two at a time, before the first test looks at them."""
     STORIES = {"up": ("pc-q35-5.2", "7.2", "10.0", "migrate"), "down": ("pc-i440fx-5.2", "10.0", "7.2", "migrate"),
@@ -37,7 +42,7 @@ class Moves(unittest.TestCase):
 
     @classmethod
     def definition(cls, name):
-        return moves.movable(cls.STORIES[name][0], f"moves-{name}")
+        return moves.movable(cls.STORIES[name][0], called(name))
 
     @classmethod
     def live(cls, name):
@@ -51,7 +56,7 @@ class Moves(unittest.TestCase):
     @classmethod
     def and_back(cls):
         """To a newer version, reset there, and back to the older one: the guest has the newer one's tables then. Returns what is seen at each point."""
-        life = moves.Life(cls.place, moves.movable("pc-q35-5.2", "moves-back"))
+        life = moves.Life(cls.place, moves.movable("pc-q35-5.2", called("back")))
         for step in (("start", "7.2"), ("migrate", "10.0"), ("reset",), ("migrate", "7.2")):
             life.step(*step)
         life.end()
@@ -60,7 +65,7 @@ class Moves(unittest.TestCase):
     @classmethod
     def elsewhere(cls, roots):
         """Before anyone watches, a guest runs under an older version, and is saved."""
-        definition = moves.movable("pc-q35-5.2", "moves-come")
+        definition = moves.movable("pc-q35-5.2", called("come"))
         vmm = moves.Vmm(roots["7.2"], definition, shared=cls.folder.path)
 
         def tables():
@@ -74,7 +79,7 @@ class Moves(unittest.TestCase):
 
     @classmethod
     def come(cls):
-        life = moves.Life(cls.place, moves.movable("pc-q35-5.2", "moves-come"))
+        life = moves.Life(cls.place, moves.movable("pc-q35-5.2", called("come")))
         for step in (("restore", "10.0"), ("reset",), ("start", "10.0")):
             life.step(*step)
         life.end()
@@ -83,10 +88,10 @@ class Moves(unittest.TestCase):
     @classmethod
     def in_vain(cls):
         """Migrations that come to nothing: cancelled, refused by the destination. Returns what ls says after each, history, and what ls says at the end."""
-        definition = moves.movable("pc-q35-5.2", "moves-vain")
+        definition = moves.movable("pc-q35-5.2", called("vain"))
         source = cls.place.start(definition, "7.2")
         cls.place.judged(source)
-        other, after = moves.movable("pc-q35-5.2", "moves-vain"), []
+        other, after = moves.movable("pc-q35-5.2", called("vain")), []
         other.args = other.args[:other.args.index("virtio-balloon-pci,addr=a") - 1]
         for uri, there in (("cancelled", definition), ("refused", other)):
             target = cls.place.start(there, "10.0", "-incoming", f"unix:/tmp/{uri}")
@@ -114,7 +119,7 @@ class Moves(unittest.TestCase):
 
     def test_migration_to_a_newer_version(self):
         self.check("up")
-        self.assertEqual([e["reason"] for e in self.said("moves-up") if e["type"] in ("boot", "stop")][:3],
+        self.assertEqual([e["reason"] for e in self.said(called("up")) if e["type"] in ("boot", "stop")][:3],
                          ["started", "migrated in", "its process ended; the guest goes on in another VM"])
 
     def test_migration_to_an_older_version(self):
@@ -122,11 +127,11 @@ class Moves(unittest.TestCase):
 
     def test_saved_and_restored_by_a_newer_version(self):
         self.check("saved")
-        self.assertEqual([e["reason"] for e in self.said("moves-saved") if e["type"] == "boot"][:2], ["started", "restored from a program's output"])
+        self.assertEqual([e["reason"] for e in self.said(called("saved")) if e["type"] == "boot"][:2], ["started", "restored from a program's output"])
 
     def test_migrated_back_an_explained_drift_stays_explained(self):
         """Else who rolls an upgrade back hears of a mystery, and of a worse one than the upgrade was."""
-        definition = moves.movable("pc-q35-5.2", "moves-back")
+        definition = moves.movable("pc-q35-5.2", called("back"))
         *_, reset, back = self.back
         alerts = self.monitor.alerts(definition.name, definition.uuid)
         self.assertEqual(moves.wrong(definition.name, self.back, alerts), [])
@@ -146,12 +151,12 @@ class Moves(unittest.TestCase):
             self.assertEqual({c["cause"][0]["factor"] for c in changes.values()}, {"vmm.before"}, changes)
             self.assertNotIn("unexplained", [c["verdict"] for c in changes.values()])
         self.assertIn("firmware", {c["facet"] for c in cold["diff"]["changes"]})
-        definition = moves.movable("pc-q35-5.2", "moves-come")
+        definition = moves.movable("pc-q35-5.2", called("come"))
         self.assertNotIn("unexplained", [x["verdict"] for x in self.monitor.alerts(definition.name, definition.uuid)])
 
     def test_between_move_and_reset_nothing_joins_the_baseline(self):
         """Else the baseline holds what the newer VMM shows, and that is never told again."""
-        kinds = [(e["type"], e["reason"]) for e in self.said("moves-up") if e["type"] in ("boot", "evidence")]
+        kinds = [(e["type"], e["reason"]) for e in self.said(called("up")) if e["type"] in ("boot", "evidence")]
         moved = kinds.index(("boot", "migrated in"))
         self.assertEqual(kinds[moved + 1][0], "boot", kinds)
 
