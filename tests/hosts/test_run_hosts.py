@@ -29,7 +29,7 @@ loader = importlib.machinery.SourceFileLoader("run_hosts", sys.argv[1])
 run = importlib.util.module_from_spec(importlib.util.spec_from_loader("run_hosts", loader))
 loader.exec_module(run)
 def hang():
-    child = run.hosts.CHILDREN.begin(["sh", "-c", "echo began $$; exec sleep 1000"])
+    child = run.hosts.CHILDREN.begin(["sh", "-c", "echo began $$; exec tail -f /dev/null"])
     try:
         child.wait()
     finally:
