@@ -985,13 +985,26 @@ static void boot_clear(struct instance *in)
 	memset(in->judged_ns, 0, sizeof in->judged_ns);
 }
 
+/* For history. */
+static int boot_reason(const struct analyst *a, const struct instance *in, enum life life, struct buffer *ret)
+{
+	const char *reason = life_reason(life, in->facts, in->boot.reason);
+	int err = 0;
+
+	if (life_goes_on(life))
+		err = life_moved(a->store, &in->row, reason, ret);
+	else
+		buffer_string(ret, reason);
+	return err < 0 ? err : buffer_failed(ret) ? -ENOMEM : 0;
+}
+
 /* Counts a new boot of the guest, unless one goes on in this VM. */
 static int boot_store(struct analyst *a, struct instance *in)
 {
 	enum life life = life_of(in->facts, in->boot.reason);
-	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row,
-				     .reason = (char *)life_reason(life, in->facts, in->boot.reason) };
+	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row };
 	struct store_guest fresh = { 0 };
+	struct buffer reason = BUFFER_INIT;
 	int err = store_guest_get(a->store, in->guest.row, &fresh);
 
 	if (err >= 0)
@@ -1011,7 +1024,11 @@ static int boot_store(struct analyst *a, struct instance *in)
 	if (err >= 0)
 		err = store_instance_put(a->store, &in->row);
 	if (err >= 0)
+		err = boot_reason(a, in, life, &reason);
+	event.reason = reason.data;
+	if (err >= 0)
 		err = store_event_add(a->store, &event);
+	buffer_release(&reason);
 	store_guest_release(&fresh);
 	return err;
 }
@@ -1436,26 +1453,12 @@ static void held_follow(const struct analyst *a, struct instance *in, bool held)
 		in->held_ns = 0;
 }
 
-/*
- * A guest that came here with its memory has the tables and the firmware of the VMM that it comes from. Where the store knows no VM of it
- * but this, nobody can say which VMM that was: the context says so, or what this one writes at the guest's reset would have no cause.
- */
+/* A guest that came here with its memory has the tables and the firmware of the VMM that it comes from. */
 static int context_before(const struct analyst *a, const struct instance *in, struct context *context)
 {
-	struct store_instance *items = NULL;
-	size_t count = 0, others = 0;
-	int err;
-
 	if (!life_goes_on(life_of(in->facts, OBSERVE_REASON_CREATED)))
 		return 0;
-	err = store_instances(a->store, in->guest.row, &items, &count);
-	for (size_t i = 0; err >= 0 && i < count; i++)
-		others += items[i].row != in->row.row;
-	store_instances_free(items, count);
-	if (err < 0 || others)
-		return err < 0 ? err : 0;
-	/* Firmware stays until the next cold start. */
-	return context_set(context, "vmm.before", life_parse(in->row.life) == LIFE_RESET ? "not known, reset since" : "not known");
+	return life_context(a->store, &in->row, life_parse(in->row.life) == LIFE_RESET, context);
 }
 
 /* Of a guest that moved here it is not abidrift that came late. */

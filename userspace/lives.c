@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "userspace/lives.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "bpf/observe.h"
+#include "userspace/abi/context.h"
 #include "userspace/abi/facts.h"
+#include "userspace/base/buffer.h"
+#include "userspace/drift/words.h"
 #include "userspace/store/revision.h"
 
 /* Options of VMMs with which a new VM goes on with another one's memory. */
@@ -129,4 +133,73 @@ int life_before(struct store *s, const struct store_instance *row, uint32_t *ret
 	}
 	store_instances_free(items, count);
 	return err < 0 ? err : 0;
+}
+
+int life_source(struct store *s, const struct store_instance *row, struct context *ret)
+{
+	struct store_instance *items = NULL;
+	const struct store_instance *source = NULL;
+	size_t count = 0;
+	int err = store_instances(s, row->guest, &items, &count);
+
+	for (size_t i = 0; err >= 0 && i < count; i++)
+		if (items[i].row != row->row && items[i].began_at <= row->began_at && (!source || items[i].began_at > source->began_at))
+			source = &items[i];
+	if (err >= 0)
+		err = source ? 0 : -ENOENT;
+	if (err >= 0 && source->context)
+		err = context_parse(source->context, strlen(source->context), ret);
+	store_instances_free(items, count);
+	return err;
+}
+
+/* What the guest carries may be older than the VM that it came from: that one had it from another. */
+static int carried(const struct context *from, const char *factor, struct context *context)
+{
+	const char *was = context_get(from, factor) ? context_get(from, factor) : context_get(from, "vmm.version");
+	const char *is = context_get(context, "vmm.version");
+
+	return was && is && strcmp(was, is) != 0 ? context_set(context, factor, was) : 0;
+}
+
+int life_context(struct store *s, const struct store_instance *row, bool reset, struct context *context)
+{
+	struct context from = CONTEXT_INIT;
+	int err = life_source(s, row, &from);
+
+	/* Firmware stays until the next cold start. */
+	if (err == -ENOENT)
+		return context_set(context, "vmm.before", reset ? "not known, reset since" : "not known");
+	if (err >= 0 && !reset)
+		err = carried(&from, "vmm.tables", context);
+	if (err >= 0)
+		err = carried(&from, "vmm.firmware", context);
+	context_release(&from);
+	return err;
+}
+
+#define ARROW " \xe2\x86\x92 "
+
+int life_moved(struct store *s, const struct store_instance *row, const char *reason, struct buffer *ret)
+{
+	struct context from = CONTEXT_INIT, to = CONTEXT_INIT;
+	const char *was, *is;
+	int err = life_source(s, row, &from);
+
+	buffer_string(ret, reason);
+	if (err == -ENOENT)
+		return 0;
+	if (err >= 0 && row->context)
+		err = context_parse(row->context, strlen(row->context), &to);
+	was = context_get(&from, "vmm.version");
+	is = context_get(&to, "vmm.version");
+	if (err >= 0 && was && is && strcmp(was, is) != 0) {
+		buffer_printf(ret, ": %s ", words_vmm(context_get(&to, "vmm.kind") ? context_get(&to, "vmm.kind") : ""));
+		words_version(was, is, ret);
+		buffer_string(ret, ARROW);
+		words_version(is, was, ret);
+	}
+	context_release(&from);
+	context_release(&to);
+	return err;
 }

@@ -11,6 +11,8 @@
 
 #include "userspace/store/store.h"
 
+struct buffer;
+struct context;
 struct guest_facts;
 
 enum life {
@@ -35,5 +37,15 @@ const char *life_reason(enum life life, const struct guest_facts *facts, uint32_
  * *ret_began the revision that this boot showed first (0: it was never judged as a whole).
  */
 int life_before(struct store *s, const struct store_instance *row, uint32_t *ret_boot, uint32_t *ret_began);
+
+/* The context of the VM that the guest of `row` came from: of its newest life that began before this one. -ENOENT: the store knows none. */
+int life_source(struct store *s, const struct store_instance *row, struct context *ret);
+/*
+ * Where the guest came with its memory: which version of its VMM its tables and firmware are of, if that is another one than it runs in
+ * now (vmm.tables, vmm.firmware); where the store knows no other VM of it, that nobody knows (vmm.before). reset: it was, in this VM.
+ */
+int life_context(struct store *s, const struct store_instance *row, bool reset, struct context *context);
+/* "migrated in: QEMU 7.2.22 → 10.0.13": what life_reason says, and where its VMM is another version. */
+int life_moved(struct store *s, const struct store_instance *row, const char *reason, struct buffer *ret);
 
 #endif

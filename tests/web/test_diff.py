@@ -46,7 +46,16 @@ class Names(Replayed):
         life(t, 1, "web-1", WEB, spelt("AMD EPYC Processor", "KVMKVMKVM"))
         t.gone(1)
         life(t, 2, "web-1", WEB, spelt("AMD EPYC-Rome Processor", "TCGTCGTCGTCG"))
+        life(t, 3, "db-1", OTHER, version="7.2.22")
+        life(t, 4, "db-1", OTHER, version="10.0.13", args=("-incoming", "tcp:0:4444"))
         return t
+
+    def test_a_guest_that_moved_says_what_its_next_boot_changes(self):
+        """\"Nothing differs\" alone is no answer for who has to reset it tonight."""
+        page = self.open(link(from_="db-1"))
+        self.assertIn("came along from QEMU 7.2.22: QEMU 10.0.13 writes its own tables at the next reset", page.text())
+        page.go("#/guest/" + OTHER)
+        self.assertIn("migrated in: QEMU 7.2.22 → 10.0.13", page.text())
 
     def test_a_name_that_cpuid_spells_is_told_whole(self):
         """Nobody reads a CPU's name out of six rows of four characters each; and what page and program call it must be the same."""

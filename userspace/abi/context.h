@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The host's side of a fingerprint: factors, each a name and a value. Names: vmm.kind vmm.version vmm.build_id vmm.path
- * vmm.replaced vmm.before machine cpu option.NAME backend.NAME kernel kernel.version kernel.installed kvm.MODULE.PARAM host_cpu host_cpu.signature
+ * vmm.replaced vmm.before vmm.tables vmm.firmware machine cpu option.NAME backend.NAME kernel kernel.version kernel.installed
+ * kvm.MODULE.PARAM host_cpu host_cpu.signature
  * microcode firmware.PATH host abidrift. Sorted by name; a name occurs once (repeated options are joined with "; " in order).
- * `machine` and `cpu` are as given on the command line, absent where it does not say.
+ * `machine` and `cpu` are as given on the command line, absent where it does not say. vmm.tables and vmm.firmware: the version that these
+ * came along from in the guest's memory, where it is not vmm.version.
  */
 #ifndef ABIDRIFT_ABI_CONTEXT_H
 #define ABIDRIFT_ABI_CONTEXT_H

@@ -156,10 +156,16 @@ static const char *const start_numbers[] = { "fd=", "fds=", "/dev/fdset/", "/dom
 /* Options that say how this one start went, and nothing of what was started. */
 static const char *const start_options[] = { "incoming", "loadvm", "S", "pidfile" };
 
+/* What came along with a guest's memory is told as what its next boot replaces (stability.c): it differs from no machine. */
+static const char *const carried_factors[] = { "vmm.tables", "vmm.firmware" };
+
 static bool is_start_factor(const char *factor)
 {
 	const char *option = strncmp(factor, "backend.", 8) == 0 ? factor + 8 : strncmp(factor, "option.", 7) == 0 ? factor + 7 : NULL;
 
+	for (size_t i = 0; i < sizeof(carried_factors) / sizeof(carried_factors[0]); i++)
+		if (strcmp(factor, carried_factors[i]) == 0)
+			return true;
 	for (size_t i = 0; option && i < sizeof(start_options) / sizeof(start_options[0]); i++)
 		if (strcmp(option, start_options[i]) == 0)
 			return true;

@@ -520,6 +520,24 @@ static void put_unknown(struct report *r)
 		put_reason(r, &reasons[i], width);
 }
 
+/* ---- what will differ */
+
+static void put_next_boot(struct report *r)
+{
+	const json_t *reasons = json_object_get(r->diff, "next_boot");
+
+	if (!json_array_size(reasons))
+		return;
+	put_gap(r);
+	buffer_string(r->page.out, "at its next boot:\n");
+	for (size_t i = 0; i < json_array_size(reasons); i++) {
+		page_line(&r->page, MARGIN);
+		r->page.indent = 2 * MARGIN;
+		page_words(&r->page, PAGE_PLAIN, member_text(json_array_get(reasons, i), "reason"));
+		page_end(&r->page);
+	}
+}
+
 /* ---- the result */
 
 static const char *const kinds[] = { "changed", "lost", "gained" };
@@ -631,6 +649,7 @@ void drift_text(const json_t *diff, const struct drift_text_options *options, st
 	put_moved(&r);
 	put_context(&r);
 	put_unknown(&r);
+	put_next_boot(&r);
 	if (options->advice)
 		put_advice(&r);
 	blames_release(&r.blames);

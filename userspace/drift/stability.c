@@ -19,6 +19,7 @@
 #include "userspace/drift/list.h"
 #include "userspace/drift/passed.h"
 #include "userspace/drift/verdict.h"
+#include "userspace/drift/words.h"
 
 /* How much of a hostile text is told. */
 #define TOLD_MAX "%.60s"
@@ -423,6 +424,66 @@ static bool installed_holds(const struct context *c, struct buffer *text)
 	return true;
 }
 
+#define NOT_SEEN "a VMM that nobody saw"
+
+/* "QEMU 7.2.22" that these came along from, NOT_SEEN; nothing: they are this VMM's own. */
+static void came_from(const struct context *c, const char *name, bool tables, struct buffer *out)
+{
+	const char *from = context_get(c, name), *before = factor(c, "vmm.before");
+
+	if (from) {
+		buffer_printf(out, "%s ", words_vmm(factor(c, "vmm.kind")));
+		words_version(from, context_get(c, "vmm.version"), out);
+	} else if (*before && !(tables && strstr(before, "reset since"))) {
+		buffer_string(out, NOT_SEEN);
+	}
+}
+
+static void own_vmm(const struct context *c, const char *other, struct buffer *out)
+{
+	buffer_string(out, words_vmm(factor(c, "vmm.kind")));
+	if (context_get(c, "vmm.version")) {
+		buffer_string(out, " ");
+		words_version(factor(c, "vmm.version"), other, out);
+	}
+}
+
+/* Firmware in a flash device is a file of the guest's, whichever VMM runs it. */
+static bool has_flash(const struct context *c)
+{
+	for (size_t i = 0; i < c->count; i++)
+		if (glob_match("option.*|backend.*", c->items[i].factor) && strstr(c->items[i].value, "pflash"))
+			return true;
+	return false;
+}
+
+/* A guest that moved has tables and firmware of where it came from, until this VMM makes its own. Only QEMU has a reset that does. */
+static bool moved_holds(const struct context *c, struct buffer *text)
+{
+	struct buffer tables = BUFFER_INIT, firmware = BUFFER_INIT, own = BUFFER_INIT;
+	bool any, same;
+
+	came_from(c, "vmm.tables", true, &tables);
+	if (!has_flash(c))
+		came_from(c, "vmm.firmware", false, &firmware);
+	own_vmm(c, context_get(c, "vmm.firmware"), &own);
+	any = is_vmm(c, "qemu") && (tables.size || firmware.size);
+	same = tables.size && firmware.size && strcmp(tables.data, firmware.data) == 0;
+	if (any && same)
+		tell(text, "its ACPI and SMBIOS tables and its firmware came along from %s: %s writes its own tables at the next reset, and loads its own "
+			   "firmware at the next cold start", tables.data, own.data);
+	else if (any && tables.size)
+		tell(text, "its ACPI and SMBIOS tables came along from %s: %s writes its own at the next reset", tables.data, own.data);
+	if (any && !same && firmware.size)
+		tell(text, "%s firmware came along from %s: %s loads its own at the next cold start", tables.size ? "; its" : "its", firmware.data, own.data);
+	if (text && (buffer_failed(&tables) || buffer_failed(&firmware) || buffer_failed(&own)))
+		text->failed = true;
+	buffer_release(&tables);
+	buffer_release(&firmware);
+	buffer_release(&own);
+	return any;
+}
+
 /* ---- the table */
 
 static const struct exception exceptions[] = {
@@ -435,6 +496,7 @@ static const struct exception exceptions[] = {
 	{ "vhost-user", NULL, vhost_user_holds, of_vhost_user, "the device is served by another process (vhost-user)", false, true },
 	{ NULL, OF_HOST, always, of_other_vendor, "the host's CPU is another vendor's", false, false },
 	{ "vmm-replaced", NULL, replaced_holds, NULL, NULL, true, false },
+	{ "vmm-moved", NULL, moved_holds, NULL, NULL, true, false },
 	{ "kernel-installed", NULL, installed_holds, NULL, NULL, true, false },
 };
 

@@ -15,7 +15,7 @@
 struct drift_circumstances;
 
 struct stability_reason {
-	const char *code; /* static: machine-alias machine-unversioned cpu-host cpu-unsafe host-phys-bits vfio vhost-user; vmm-replaced kernel-installed */
+	const char *code; /* static: machine-alias machine-unversioned cpu-host cpu-unsafe host-phys-bits vfio vhost-user; vmm-replaced vmm-moved kernel-installed */
 	char *text;       /* a sentence for people, hostile text in it escaped by whoever prints it */
 	bool next_boot;   /* not unstable by itself: its next cold boot meets another host side */
 };

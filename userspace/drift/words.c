@@ -198,10 +198,8 @@ static const struct {
 	{ "qemu", "QEMU" }, { "firecracker", "Firecracker" }, { "cloud-hypervisor", "Cloud Hypervisor" }, { "crosvm", "crosvm" }, { "kvmtool", "kvmtool" },
 };
 
-static const char *vmm_called(const json_t *diff)
+const char *words_vmm(const char *kind)
 {
-	const char *kind = member_text(diff, "vmm");
-
 	for (size_t i = 0; i < sizeof(vmms) / sizeof(vmms[0]); i++)
 		if (strcmp(kind, vmms[i].kind) == 0)
 			return vmms[i].name;
@@ -238,7 +236,7 @@ static void put_word(const json_t *diff, const char *factor, const struct phrase
 	}
 	buffer_append(out, p->word, (size_t)(special - p->word));
 	if (strcmp(special, "%vmm") == 0) {
-		buffer_string(out, vmm_called(diff));
+		buffer_string(out, words_vmm(member_text(diff, "vmm")));
 		return;
 	}
 	buffer_string(out, "-");
@@ -255,6 +253,8 @@ static void put_version(const char *text, const char *other, size_t columns, str
 	words_cut(first.size ? first.data : "", columns, out);
 	buffer_release(&first);
 }
+
+void words_version(const char *version, const char *other, struct buffer *out) { put_version(version, other, WORDS_PLENTY, out); }
 
 static void put_value(const struct phrase *p, const char *text, const char *other, size_t columns, struct buffer *out)
 {

@@ -38,6 +38,10 @@ void words_besides(const json_t *diff, const struct blame *blame, size_t value, 
 /* Does this factor come along with one that is blamed, as a build id does with a version? Then it is told by that. */
 bool words_follows(const struct blame *blame, const char *factor);
 
+/* "QEMU" of "qemu"; "VMM" of what has no name. */
+const char *words_vmm(const char *kind);
+/* "7.2.22" of "7.2.22 (Debian 1:7.2+dfsg-7)"; with the package where the other one (NULL: none) is the same version of another. */
+void words_version(const char *version, const char *other, struct buffer *out);
 /* "ACPI", "CPUID", …: how a facet is called in a sentence. */
 const char *words_facet(const char *facet);
 /* What a change of a value is about: "FADT OEM table id", "BIOS version"; the key where nobody has a better name for it. */

@@ -14,6 +14,7 @@
 #include "userspace/drift/verdict.h"
 #include "userspace/drift/view.h"
 #include "userspace/serve/api.h"
+#include "userspace/serve/guest.h"
 #include "userspace/serve/json.h"
 #include "userspace/serve/side.h"
 #include "userspace/store/revision.h"
@@ -100,6 +101,12 @@ static int add_words(struct store *s, const struct side *from, const struct side
 	return set ? 0 : -ENOMEM;
 }
 
+/* What differs from neither side, and will: only of what runs now. */
+static json_t *next_boot(const struct side *to)
+{
+	return to->kind == SIDE_NOW ? guest_next_boot(to->instance_count ? &to->instances[0] : NULL) : json_array();
+}
+
 /* Puts the sides before what was found, and says the result. Takes over diff. */
 static int conclude(struct store *s, json_t *diff, const struct side *from, const struct side *to, enum drift_result result, json_t **ret,
 		    int *ret_result, struct error *e)
@@ -107,7 +114,8 @@ static int conclude(struct store *s, json_t *diff, const struct side *from, cons
 	json_t *model = diff ? json_pack("{s:o, s:o}", "from", side_json(from), "to", side_json(to)) : NULL;
 
 	if (!model || json_object_set_new(model, "change_set", json_null()) < 0 || json_object_update(model, diff) < 0 ||
-	    json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0 || add_words(s, from, to, model) < 0) {
+	    json_object_set_new(model, "result", json_string(drift_result_name(result))) < 0 ||
+	    json_object_set_new(model, "next_boot", next_boot(to)) < 0 || add_words(s, from, to, model) < 0) {
 		json_decref(model);
 		json_decref(diff);
 		return error_set(e, ENOMEM, "out of memory");

@@ -89,6 +89,30 @@ static bool context_of(struct store *s, const struct store_guest *guest, const s
 	return known;
 }
 
+json_t *guest_next_boot(const struct store_instance *instance)
+{
+	struct stability stability = STABILITY_INIT;
+	struct context context = CONTEXT_INIT;
+	json_t *ret = json_array();
+	int err = instance && instance->running && instance->context ? context_parse(instance->context, strlen(instance->context), &context) : -ENOENT;
+
+	if (err >= 0)
+		err = stability_derive(&context, &stability);
+	for (size_t r = 0; r < stability.count && err != -ENOMEM; r++) {
+		const struct stability_reason *reason = &stability.items[r];
+
+		if (reason->next_boot && json_array_append_new(ret, json_pack("{s:s, s:o}", "code", reason->code, "reason", json_text(reason->text))) < 0)
+			err = -ENOMEM;
+	}
+	stability_release(&stability);
+	context_release(&context);
+	if (err == -ENOMEM) {
+		json_decref(ret);
+		ret = NULL;
+	}
+	return ret;
+}
+
 /* Sets "stable" (null: not known), "unstable" and "next_boot". */
 static int stability_json(struct store *s, const struct store_guest *guest, const struct store_instance *i, json_t *model)
 {

@@ -214,5 +214,5 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 		buffer_printf(out, "(%zu without name or UUID that %s gone: -v lists %s too)\n", left_out, left_out == 1 ? "is" : "are",
 			      left_out == 1 ? "it" : "them");
 	told_text(guests, more, "unstable", MARK_UNSTABLE " no stable Guest ABI:", out);
-	told_text(guests, more, "next_boot", MARK_NEXT_BOOT " the next cold boot meets another host side:", out);
+	told_text(guests, more, "next_boot", MARK_NEXT_BOOT " the next boot meets another host side:", out);
 }

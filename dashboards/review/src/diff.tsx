@@ -118,6 +118,11 @@ function Result({ diff, counted, suppressed, moved }: { diff: Diff; counted: Cha
           <Text text={u.reason ?? 'nobody knows why'} />
         </p>
       ))}
+      {diff.next_boot?.map((n) => (
+        <p>
+          <span class="tag">at its next boot</span> <Text text={n.reason} />
+        </p>
+      ))}
       {diff.stale?.map((s) => (
         <p>
           <span class="tag severity-warning">

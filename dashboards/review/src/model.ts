@@ -231,6 +231,8 @@ export interface Diff {
   /** Commands that make `to` the baseline; null where there is nothing to accept. */
   accept: { guest: string | null; change_set: string | null }
   stale: Stale[]
+  /** What the next boot of `to` meets, where that is a guest that runs now. A report of an older abidrift has none. */
+  next_boot?: Reason[]
 }
 
 export type EventType = 'host' | 'boot' | 'fingerprint' | 'drift' | 'resolved' | 'accept' | 'undo' | 'evidence' | 'loss' | 'stop' | 'maintenance'

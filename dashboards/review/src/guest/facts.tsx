@@ -123,7 +123,7 @@ export function Facts({ guest: g, revisions }: { guest: Guest; revisions: Revisi
         {g.stable === null ? <>unknown: how it was started is not known</> : g.stable ? 'yes: nothing is known that keeps it from having one' : 'no, because'}
         {g.unstable.length > 0 && <Reasons reasons={g.unstable} />}
       </Fact>
-      <Fact name="Its next cold boot meets">{g.next_boot.length ? <Reasons reasons={g.next_boot} /> : 'nothing that is known and new'}</Fact>
+      <Fact name="Its next boot meets">{g.next_boot.length ? <Reasons reasons={g.next_boot} /> : 'nothing that is known and new'}</Fact>
       <Fact name="Baseline">{g.baseline ? <MarkOf mark={g.baseline} id={g.id} of="the baseline" made={made(g.baseline.revision)} baseline /> : 'none yet'}</Fact>
       <Fact name={g.running ? 'Now' : 'At last'}>{g.current ? <MarkOf mark={g.current} id={g.id} of="the current fingerprint" made={made(g.current.revision) ?? g.current.at} /> : 'no fingerprint yet'}</Fact>
     </dl>
