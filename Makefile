@@ -122,7 +122,7 @@ $(BUILD)/tests/unit/test_syslog_message: $(BUILD)/tests/unit/test_syslog_message
 $(BUILD)/tests/unit/test_http_clients: $(BUILD)/tests/unit/test_http_clients.o $(BUILD)/userspace/serve/http_clients.o
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka
-ANALYST_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert analyst blind judge lives maintenance status)
+ANALYST_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert analyst blind judge lives maintenance skips status)
 $(BUILD)/tests/unit/test_analyst: $(BUILD)/tests/unit/test_analyst.o $(ANALYST_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)

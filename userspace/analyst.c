@@ -27,6 +27,7 @@
 #include "userspace/judge.h"
 #include "userspace/lives.h"
 #include "userspace/maintenance.h"
+#include "userspace/skips.h"
 #include "userspace/status.h"
 #include "userspace/store/revision.h"
 #include "userspace/store/store.h"
@@ -82,6 +83,7 @@ struct instance {
 	bool said_fell;
 	char overrun[sizeof(((struct judge_outcome *)0)->overrun)]; /* as last told */
 	unsigned lost_said;   /* classes whose loss was told in this boot */
+	uint64_t decoded_ns[FACTS_DECODED]; /* when such a fact of this boot last changed */
 	struct digest said;   /* of the fingerprint that was last told */
 };
 
@@ -103,6 +105,8 @@ struct analyst {
 	int64_t window; /* when the maintenance window ends, as far as the store was read; INT64_MAX = none is open */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	uint64_t map_full;  /* facts that found the map full, as last heard */
+	struct skips skips;
+	bool skips_told;    /* the stream has told how many events the kernel skipped so far */
 	int64_t failing_since; /* the store, CLOCK_BOOTTIME; 0 = it does not */
 	bool failing, failed_hard; /* since the last heartbeat; for more than being busy */
 	char failure[sizeof(((struct error *)0)->text)]; /* what it said first */
@@ -981,6 +985,7 @@ static void boot_clear(struct instance *in)
 	in->scanning = false;
 	in->lost_said = 0;
 	in->said_fell = false;
+	memset(in->decoded_ns, 0, sizeof in->decoded_ns);
 	memset(in->news_ns, 0, sizeof in->news_ns);
 	memset(in->judged_ns, 0, sizeof in->judged_ns);
 }
@@ -1077,6 +1082,116 @@ static int row_copy(const struct store_instance *from, struct store_instance *to
 	return err;
 }
 
+/* ---- what the kernel skipped */
+
+static int doubt_add(struct instance *in, enum facts_decoded d, uint64_t events)
+{
+	const struct record_loss loss = { .stage = RECORD_LOSS_MISSED, .class = facts_decoded_class(d), .count = facts_skipped(in->facts, d) + events };
+	const struct record_header h = { .type = RECORD_LOSS, .vm = in->vm, .boot = in->stream_boot };
+	unsigned news = 0;
+	int err = facts_add(in->facts, &h, &loss, sizeof loss, &news);
+
+	in->dirty |= news;
+	return err;
+}
+
+/* What an analyst before this one found doubtful in this boot still is. Its registers too, where it was PCI: that hid them. */
+static int doubt_recall(struct instance *in)
+{
+	bool pci = coverage_tells_skips(in->row.coverage[FACET_PCI].reason), registers = pci || coverage_tells_skips(in->row.coverage[FACET_MMIO].reason);
+	int err = pci && !facts_skipped(in->facts, FACTS_OF_PCI) ? doubt_add(in, FACTS_OF_PCI, 1) : 0;
+
+	return err >= 0 && registers && !facts_skipped(in->facts, FACTS_OF_REGISTERS) ? doubt_add(in, FACTS_OF_REGISTERS, 1) : err;
+}
+
+/* Until the guest is judged the next time, which may be after an analyst that knows nothing of it has taken over. */
+static int doubt_store(struct analyst *a, struct instance *in, enum facts_decoded d, struct error *e)
+{
+	struct abi_coverage *row = &in->row.coverage[d == FACTS_OF_PCI ? FACET_PCI : FACET_MMIO];
+	int err;
+
+	if (!in->ready || coverage_tells_skips(row->reason))
+		return 0;
+	row->level = COVERAGE_NONE;
+	err = replace(&row->reason, "the kernel skipped events while this was read " COVERAGE_SKIP_MARK);
+	if (err >= 0)
+		err = store_instance_put(a->store, &in->row);
+	return err == -ENOMEM ? error_set(e, ENOMEM, "out of memory") : err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
+}
+
+/* Of what a guest showed while the kernel skipped events nobody knows what is right: in this boot it is not judged. */
+static int doubt(struct analyst *a, struct instance *in, enum facts_decoded d, uint64_t events, struct error *e)
+{
+	bool fresh = !facts_skipped(in->facts, d);
+	int err;
+
+	if (in->gone || !in->stream_boot)
+		return 0;
+	err = doubt_add(in, d, events);
+	if (err < 0)
+		return error_set(e, -err, "a loss of guest %s cannot be used", called(in));
+	if (fresh)
+		say(a, 0, "%s: the kernel skipped %" PRIu64 " events while %s: not judged before the guest's next boot", called(in), events,
+		    d == FACTS_OF_PCI ? "PCI configuration was read" : "registers were read that identify devices");
+	return doubt_store(a, in, d, e);
+}
+
+/* A fact that came after it was told that events were skipped when it was taken. */
+static int decoded_follow(struct analyst *a, struct instance *in, const void *body, size_t bytes, struct error *e)
+{
+	struct record_fact fact;
+	enum facts_decoded d;
+	uint64_t events;
+
+	if (bytes != sizeof fact)
+		return 0;
+	memcpy(&fact, body, sizeof fact);
+	d = facts_decoded_of((enum observe_kind)fact.key.kind);
+	if (d == FACTS_DECODED || fact.value.boot != in->stream_boot)
+		return 0;
+	if (fact.value.changed_ns > in->decoded_ns[d])
+		in->decoded_ns[d] = fact.value.changed_ns;
+	events = facts_skipped(in->facts, d) ? 0 : skips_around(&a->skips, fact.value.changed_ns);
+	return events ? doubt(a, in, d, events, e) : 0;
+}
+
+/* How many an analyst before this one was told of, and when: what was skipped before is no news. */
+static int skips_recall(struct analyst *a, struct error *e)
+{
+	struct store_status *items = NULL;
+	size_t count = 0;
+	int err = store_statuses(a->store, &items, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		json_t *status = strcmp(items[i].host, a->host) ? NULL : json_loads(items[i].json, 0, NULL);
+		json_t *missed = json_object_get(json_object_get(status, "stats"), "lost.missed");
+		int64_t at = items[i].at - a->realtime_offset;
+
+		/* Of an earlier boot of the host it says nothing. */
+		if (json_is_integer(missed) && at > 0)
+			skips_known(&a->skips, (uint64_t)json_integer_value(missed), (uint64_t)at);
+		json_decref(status);
+	}
+	store_statuses_free(items, count);
+	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
+}
+
+static int skips_follow(struct analyst *a, uint64_t count, struct error *e)
+{
+	int err = a->skips_told || a->options.replay || !a->host ? 0 : skips_recall(a, e);
+	const struct skip_span *span;
+
+	if (err < 0)
+		return err;
+	a->skips_told = true;
+	span = skips_take(&a->skips, count, a->now_ns);
+	for (struct instance *in = a->instances; span && in && err >= 0; in = in->next)
+		for (int d = 0; d < FACTS_DECODED && err >= 0; d++)
+			if (in->decoded_ns[d] && in->decoded_ns[d] >= span->from_ns)
+				err = doubt(a, in, d, span->events, e);
+	return err;
+}
+
 /* The store holds it as this guest now. Without memory for that it is as if it had never been another one. */
 static void instance_entered(struct analyst *a, struct instance *in)
 {
@@ -1106,6 +1221,8 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 	err = instance_enter(a, in, e);
 	if (err >= 0 && !in->boot_stored) {
 		err = boot_known(a, in, &known);
+		if (err >= 0 && known)
+			err = doubt_recall(in);
 		if (err >= 0 && known)
 			err = seed_from_store(a, in, &in->boot);
 		if (err >= 0)
@@ -1197,6 +1314,9 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 	err = facts_add(in->facts, h, body, bytes, &news);
 	if (err < 0)
 		return error_set(e, -err, "a fact of guest %s cannot be used", called(in));
+	err = h->type == RECORD_FACT ? decoded_follow(a, in, body, bytes, e) : 0;
+	if (err < 0)
+		return err;
 	for (int f = 0; f < FACETS; f++)
 		if (news & (1u << f))
 			in->news_ns[f] = a->now_ns;
@@ -1257,6 +1377,8 @@ static int host_loss(struct analyst *a, const struct record_header *h, const voi
 		err = facts_add(in->facts, h, body, bytes, NULL);
 	if (err < 0)
 		return error_set(e, -err, "a loss record cannot be used");
+	if (loss->stage == RECORD_LOSS_MISSED)
+		return skips_follow(a, loss->count, e);
 	return loss->stage == RECORD_LOSS_MAP ? map_full(a, loss->count, e) : 0;
 }
 
@@ -1466,7 +1588,8 @@ static int moved_cover(const struct instance *in, unsigned judged, struct abi_en
 {
 	enum coverage level = entries->coverage[FACET_PCI].level;
 
-	if (!(judged & (1u << FACET_PCI)) || !life_goes_on(life_parse(in->row.life)) || facts_from_reset(in->facts) || facts_blind(in->facts, "pci"))
+	if (!(judged & (1u << FACET_PCI)) || !life_goes_on(life_parse(in->row.life)) || facts_from_reset(in->facts) || facts_blind(in->facts, "pci") ||
+	    facts_skipped(in->facts, FACTS_OF_PCI))
 		return 0;
 	return entries_cover(entries, FACET_PCI, level, "the guest moved here while it ran: nobody scans the bus before its next reset");
 }
@@ -1913,7 +2036,10 @@ static int take_synced(struct analyst *a, struct error *e)
 		err = store_trouble(a, err, e);
 	for (struct instance *in = a->instances; in; in = in->next)
 		found += in->ready;
-	a->synced = true;
+	/* Nothing was told: nothing was skipped so far. */
+	if (!a->skips_told)
+		skips_known(&a->skips, 0, a->now_ns);
+	a->synced = a->skips_told = true;
 	if (err >= 0)
 		say(a, 0, "ready: %zu guest%s found on %s", found, found == 1 ? "" : "s", a->host ? a->host : "this host");
 	return err;
@@ -1987,6 +2113,8 @@ static int take_tick(struct analyst *a, const void *body, bool hello, struct err
 			a->prune_ns = a->now_ns + (a->options.keep_ns < PRUNE_FIRST_NS ? a->options.keep_ns : PRUNE_FIRST_NS);
 		return 0;
 	}
+	if (a->skips_told)
+		skips_tick(&a->skips, a->now_ns);
 	err = instances_follow(a, false, e);
 	if (err >= 0 && a->now_ns - a->polled_ns >= POLL_NS)
 		err = analyst_poll(a, e);

@@ -24,7 +24,7 @@
 #define MS 1000000ull
 #define S (1000 * MS)
 #define DRAIN_NS (100 * MS)
-#define COUNT_NS (500 * MS)
+#define COUNT_NS RECORD_LOOK_NS
 #define SWEEP_NS (30 * S)
 #define FACTS_SWEEPS 10         /* sweeps between two comparisons of all facts when nothing was dropped: 100,000 facts cost 50 ms */
 #define PASS_NS (20 * MS)       /* between two walks over the facts map, at least; and no more than a fifth of the time */

@@ -914,7 +914,7 @@ static int blindness_follow(struct store *s, const struct store_guest *guest, co
 		if (!u->fell || !u->reason)
 			continue;
 		is.facets[u->facet].reason = u->reason;
-		is.facets[u->facet].severity = witnessed ? SEVERITY_INFO : SEVERITY_WARNING;
+		is.facets[u->facet].severity = witnessed || coverage_tells_skips(u->reason) ? SEVERITY_INFO : SEVERITY_WARNING;
 		is.facets[u->facet].lasts = lasts || (late && (witnessed || not_scanned(life, facts, u->facet))) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
 	}
 	return blind_follow(s, &is, &ret->alerted, e);

@@ -91,6 +91,91 @@ static void no_order_of_delivery_and_no_repetition_changes_what_is_remembered(vo
 	records_release(&s);
 }
 
+/* What was decoded while the kernel skipped events is doubtful, whether it came before that was known or after. */
+static void no_order_of_delivery_makes_what_is_doubtful_known(void **state)
+{
+	struct records s = RECORDS_INIT;
+	struct guest_facts *straight, *back;
+	struct abi_entries entries;
+	size_t size;
+	char *bytes;
+
+	(void)state;
+	build_guest(&s);
+	records_loss(&s, RECORD_LOSS_MISSED, OBSERVE_CLASS_PCI_HEADER, 5);
+	records_loss(&s, RECORD_LOSS_MISSED, OBSERVE_CLASS_REGISTER, 2);
+	records_loss(&s, RECORD_LOSS_MISSED, OBSERVE_CLASSES, 1000); /* of no guest: which are concerned is not known here */
+	records_pci(&s, NIC, 0x08, 0x0100ff00, 0xf);
+	straight = feed(&s);
+	for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+		struct guest_facts *f = feed_shuffled(&s, seed);
+
+		assert_same_facts(straight, f);
+		facts_free(f);
+	}
+	bytes = feed_bytes(straight, &size);
+	assert_int_equal(facts_parse(bytes, size, &back, NULL), 0);
+	assert_same_facts(straight, back);
+	assert_int_equal(facts_skipped(back, FACTS_OF_PCI), 5);
+	assert_int_equal(facts_skipped(back, FACTS_OF_REGISTERS), 2);
+	assert_null(facts_find(back, OBSERVE_PCI, NIC, 0, 0));
+	assert_non_null(facts_find(back, OBSERVE_PORT, 0x510, 0, 1));
+	entries = derive(back);
+	assert_int_equal(entries.coverage[FACET_PCI].level, COVERAGE_NONE);
+	assert_true(coverage_tells_skips(entries.coverage[FACET_PCI].reason));
+	assert_int_equal(entries_of(&entries, FACET_PCI), 0);
+	assert_int_equal(entries.coverage[FACET_CPUID].level, COVERAGE_COMPLETE);
+	entries_release(&entries);
+	free(bytes);
+	facts_free(back);
+	facts_free(straight);
+	records_release(&s);
+}
+
+/* Else a baseline made on a bad day stays without what its guest's later boots show as a whole; or takes over what was doubtful in one of them. */
+static void a_baseline_learns_what_was_doubtful_and_nothing_that_is(void **state)
+{
+	struct records good = RECORDS_INIT, bad = RECORDS_INIT;
+	struct guest_facts *known, *now, *again;
+
+	(void)state;
+	build_guest(&good);
+	build_guest(&bad);
+	records_loss(&bad, RECORD_LOSS_MISSED, OBSERVE_CLASS_PCI_HEADER, 5);
+	known = feed(&bad);
+	now = feed(&good);
+	assert_int_equal(facts_merge(known, now), 0);
+	assert_int_equal(facts_skipped(known, FACTS_OF_PCI), 0);
+	assert_int_equal(facts_find(known, OBSERVE_PCI, NIC, 0, 0)->value.data[0], 0x100e8086);
+	again = feed(&bad);
+	assert_int_equal(facts_merge(known, again), 0);
+	assert_int_equal(facts_skipped(known, FACTS_OF_PCI), 0);
+	assert_non_null(facts_find(known, OBSERVE_PCI, NIC, 0, 0));
+	facts_free(again);
+	facts_free(now);
+	facts_free(known);
+	records_release(&good);
+	records_release(&bad);
+}
+
+/* The mark is the boot's. */
+static void the_next_boot_is_doubtful_of_itself_alone(void **state)
+{
+	struct records s = RECORDS_INIT;
+	struct guest_facts *f;
+
+	(void)state;
+	build_guest(&s);
+	records_loss(&s, RECORD_LOSS_MISSED, OBSERVE_CLASS_PCI_HEADER, 5);
+	s.boot = 2;
+	build_guest(&s);
+	f = feed(&s);
+	assert_int_equal(facts_skipped(f, FACTS_OF_PCI), 0);
+	assert_non_null(facts_find(f, OBSERVE_PCI, NIC, 0, 0));
+	facts_free(f);
+	records_release(&s);
+}
+
 static void a_stored_baseline_reads_back_the_same(void **state)
 {
 	struct records s = RECORDS_INIT;
@@ -414,6 +499,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_order_of_delivery_and_no_repetition_changes_what_is_remembered),
+		cmocka_unit_test(no_order_of_delivery_makes_what_is_doubtful_known),
+		cmocka_unit_test(a_baseline_learns_what_was_doubtful_and_nothing_that_is),
+		cmocka_unit_test(the_next_boot_is_doubtful_of_itself_alone),
 		cmocka_unit_test(a_stored_baseline_reads_back_the_same),
 		cmocka_unit_test(a_damaged_baseline_is_refused_and_not_half_read),
 		cmocka_unit_test(two_boots_of_one_guest_are_kept_as_the_same_bytes),

@@ -59,7 +59,7 @@ static void feed(struct desk *d)
 }
 
 /* A monitor begins: host, settings, what the host does not show. */
-static void desk_open(struct desk *d, const char *url, uint64_t at_ns, const char *facet, const char *reason)
+static void desk_begin(struct desk *d, const char *url, uint64_t at_ns, const char *facet, const char *reason)
 {
 	const struct analyst_options options = { .settle_ns = 2 * RECORDS_SECOND, .settle_max_ns = 20 * RECORDS_SECOND, .baseline_auto = true, .alive = rang };
 	struct error e = ERROR_INIT;
@@ -72,6 +72,12 @@ static void desk_open(struct desk *d, const char *url, uint64_t at_ns, const cha
 	records_host(&d->stream, RECORD_HOST, "hostname", "kvm-1", "boot_id", "b", "kernel.release", "6.1", NULL);
 	records_host(&d->stream, RECORD_CONFIG, "monitor.guest_memory", "on", NULL);
 	records_host(&d->stream, RECORD_COVERAGE, facet, reason, NULL);
+	feed(d);
+}
+
+static void desk_open(struct desk *d, const char *url, uint64_t at_ns, const char *facet, const char *reason)
+{
+	desk_begin(d, url, at_ns, facet, reason);
 	records_synced(&d->stream);
 	records_host(&d->stream, RECORD_STATS, "lost.map", "0", NULL);
 	feed(d);
@@ -296,6 +302,245 @@ static void a_full_map_is_told_when_it_begins(void **state)
 	desk_close(&d);
 }
 
+/* ---- what the kernel skipped */
+
+#define CLASS_STORAGE 0x01000000u
+#define CLASS_WRONG 0x0100ff00u /* the programs took the answer of another register for it */
+
+static uint64_t skipped; /* by the kernel since the programs were loaded */
+
+static void kernel_skips(struct desk *d, uint64_t more)
+{
+	skipped += more;
+	records_loss(&d->stream, RECORD_LOSS_MISSED, OBSERVE_CLASSES, skipped);
+}
+
+/* A bus with one function, read as a whole. */
+static void scan(struct desk *d, uint32_t class)
+{
+	struct records *s = &d->stream;
+
+	records_pci(s, 0, 0x00, 0x10001af4, 0xf);
+	records_pci(s, 0, 0x08, class, 0xf);
+	records_pci(s, 0, 0x0c, 0, 0x4);
+	records_pci(s, 0, 0x3c, 0, 0x2);
+	records_pci_size(s, 0, 0x10, 0xffffffc1);
+	records_pci_size(s, 0, 0x14, 0xff000000);
+	for (uint16_t reg = 0x18; reg <= 0x24; reg += 4)
+		records_pci_size(s, 0, reg, 0);
+	records_pci_placed(s, 0, 0x10, 0xc001);
+	records_pci_placed(s, 0, 0x14, 0xfd000000);
+	records_pci_size(s, 0, 0x30, 0);
+	records_pci_absent(s, 0, 0, 0xfffffffe);
+	feed(d);
+}
+
+static const struct machine {
+	const char *pid, *start, *name;
+} machines[] = { { "10", "1", "guest=web-1" }, { "20", "2", "guest=web-2" } };
+
+static void machine_is(struct desk *d, uint64_t vm)
+{
+	const struct machine *m = &machines[vm - 1];
+
+	d->stream.vm = vm;
+	records_vm(&d->stream, "pid", m->pid, "start", m->start, "kind", "qemu", "arg", "qemu", "arg", "-name", "arg", m->name, NULL);
+}
+
+/* Boot `boot` of VM `vm`, but for its scan of the bus. */
+static void machine_begins(struct desk *d, uint64_t vm, uint32_t boot)
+{
+	/* What lies between the RAM and 4 GiB is behind a BAR. */
+	const struct record_slot slots[] = { { .bytes = 0xa0000 }, { .gpa = 0xc0000, .bytes = (1 << 27) - 0xc0000 }, { .gpa = 0xfd000000, .bytes = 1 << 24 } };
+
+	d->stream.vm = vm;
+	d->stream.boot = boot;
+	records_boot(&d->stream, boot == 1 ? OBSERVE_REASON_CREATED : OBSERVE_REASON_PORT, true);
+	records_cpuid(&d->stream, 0, true, table, 2);
+	records_slots(&d->stream, true, slots, 3);
+	records_port(&d->stream, 0x510, 1, OBSERVE_ANSWERED, 0);
+	records_port(&d->stream, 0xc000, 1, OBSERVE_ANSWERED, 0); /* the function's */
+	feed(d);
+}
+
+static void machine_boots(struct desk *d, uint64_t vm, uint32_t boot, uint32_t class)
+{
+	if (boot == 1)
+		machine_is(d, vm);
+	machine_begins(d, vm, boot);
+	scan(d, class);
+	pass(d, 15);
+}
+
+/* One scans while the kernel skips events: their number is told with the next look. */
+static void machine_boots_badly(struct desk *d, uint64_t vm, uint32_t boot, uint32_t class)
+{
+	if (boot == 1)
+		machine_is(d, vm);
+	machine_begins(d, vm, boot);
+	scan(d, class);
+	d->stream.at_ns += RECORDS_SECOND / 4;
+	kernel_skips(d, 40);
+	feed(d);
+	pass(d, 15);
+}
+
+static void covered(struct desk *d, uint64_t vm, enum facet_id facet, enum coverage level, const char *reason)
+{
+	struct store_instance *items = NULL;
+	const struct abi_coverage *is = NULL;
+	size_t count = 0;
+
+	assert_int_equal(store_instances(d->store, 0, &items, &count), 0);
+	for (size_t i = 0; i < count; i++)
+		if (items[i].running && !strcmp(items[i].start, machines[vm - 1].start))
+			is = &items[i].coverage[facet];
+	assert_non_null(is);
+	if (is->level != level || !strstr(is->reason, reason))
+		fail_msg("vm %u, %s: %s %s", (unsigned)vm, facet_get(facet)->name, coverage_name(is->level), is->reason);
+	store_instances_free(items, count);
+}
+
+#define SKIPPED "the kernel skipped 40 events"
+
+/* Else each busy host alarms critically of devices that never changed; or, if nobody were told, one that did would pass for the same. */
+static void what_was_read_while_events_were_skipped_is_no_drift(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	skipped = 0;
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	machine_boots(&d, 1, 1, CLASS_STORAGE);
+	covered(&d, 1, FACET_PCI, COVERAGE_COMPLETE, "");
+	machine_boots_badly(&d, 1, 2, CLASS_WRONG);
+	covered(&d, 1, FACET_PCI, COVERAGE_NONE, SKIPPED " while this was read (recursion_misses): judged again from the next boot on");
+	covered(&d, 1, FACET_PORTS, COVERAGE_NONE, SKIPPED);
+	covered(&d, 1, FACET_MEMORY, COVERAGE_COMPLETE, "");
+	told(&d, "blind", "info", "web-1: less is seen of it than its baseline holds: pci: " SKIPPED);
+	told(&d, NULL, NULL, NULL);
+	machine_boots(&d, 1, 3, CLASS_STORAGE);
+	covered(&d, 1, FACET_PCI, COVERAGE_COMPLETE, "");
+	covered(&d, 1, FACET_PORTS, COVERAGE_WITNESSED, "");
+	told(&d, "resolved", "info", "web-1: seen again: pci");
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM revisions"), 1);
+	/* And what really changed is told as ever. */
+	machine_boots(&d, 1, 4, CLASS_WRONG);
+	told(&d, "drift", "critical", "web-1");
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
+/* News can lie in the ring until after the look that tells of what was skipped, and longer where the ring was full. */
+static void what_comes_later_of_that_time_is_doubtful_too(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+	uint64_t then;
+
+	skipped = 0;
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	machine_boots(&d, 1, 1, CLASS_STORAGE);
+	machine_begins(&d, 1, 2);
+	then = d.stream.at_ns;
+	kernel_skips(&d, 40);
+	pass(&d, 1);
+	d.stream.at_ns = then;
+	scan(&d, CLASS_WRONG);
+	d.stream.at_ns = then + RECORDS_SECOND;
+	pass(&d, 15);
+	covered(&d, 1, FACET_PCI, COVERAGE_NONE, SKIPPED);
+	told(&d, "blind", "info", "web-1");
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
+/* Else one guest that boots on a busy host takes from all others what is known of them. */
+static void what_another_guest_showed_at_another_time_stays(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	skipped = 0;
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	machine_boots(&d, 1, 1, CLASS_STORAGE);
+	machine_boots_badly(&d, 2, 1, CLASS_STORAGE);
+	covered(&d, 1, FACET_PCI, COVERAGE_COMPLETE, "");
+	covered(&d, 2, FACET_PCI, COVERAGE_NONE, SKIPPED);
+	/* Nor does it matter that more is skipped while no guest reads anything. */
+	kernel_skips(&d, 7);
+	pass(&d, 15);
+	covered(&d, 1, FACET_PCI, COVERAGE_COMPLETE, "");
+	covered(&d, 2, FACET_PCI, COVERAGE_NONE, SKIPPED);
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
+/* A baseline that was made then lacks what was doubtful, and learns it: it must not hold what is wrong, nor stay without for ever. */
+static void a_baseline_that_lacks_what_was_skipped_learns_it(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	skipped = 0;
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	machine_boots_badly(&d, 1, 1, CLASS_WRONG);
+	covered(&d, 1, FACET_PCI, COVERAGE_NONE, SKIPPED);
+	/* Another number of them is nothing that a baseline learns. */
+	machine_begins(&d, 1, 2);
+	scan(&d, CLASS_WRONG);
+	kernel_skips(&d, 99);
+	pass(&d, 15);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'evidence'"), 0);
+	machine_boots(&d, 1, 3, CLASS_STORAGE);
+	covered(&d, 1, FACET_PCI, COVERAGE_COMPLETE, "");
+	told(&d, NULL, NULL, NULL);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM revisions"), 1);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'evidence'"), 1);
+	machine_boots(&d, 1, 4, CLASS_WRONG);
+	told(&d, "drift", "critical", "web-1");
+	desk_close(&d);
+}
+
+/* A boot that was found doubtful stays so; and a count alone, which may be a month old, makes none doubtful. */
+static void an_analyst_that_comes_later_doubts_the_same(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+	uint64_t then;
+
+	skipped = 0;
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	machine_boots(&d, 1, 1, CLASS_STORAGE);
+	machine_boots(&d, 2, 1, CLASS_STORAGE);
+	then = d.stream.at_ns;
+	machine_boots_badly(&d, 1, 2, CLASS_WRONG);
+	told(&d, "blind", "info", "web-1");
+	records_host(&d.stream, RECORD_STATS, "lost.missed", "40", NULL);
+	feed(&d);
+	desk_close(&d);
+
+	/* Its stream begins with all that the kernel side holds, and with the count. */
+	desk_begin(&d, box->url, then + 60 * RECORDS_SECOND, "mmio", "no such tracepoint");
+	d.stream.at_ns = then - 15 * RECORDS_SECOND;
+	machine_is(&d, 2);
+	machine_begins(&d, 2, 1);
+	scan(&d, CLASS_STORAGE);
+	d.stream.at_ns = then;
+	machine_is(&d, 1);
+	machine_begins(&d, 1, 2);
+	scan(&d, CLASS_WRONG);
+	d.stream.at_ns = then + 60 * RECORDS_SECOND;
+	kernel_skips(&d, 0);
+	records_synced(&d.stream);
+	feed(&d);
+	pass(&d, 15);
+	covered(&d, 1, FACET_PCI, COVERAGE_NONE, "the kernel skipped ");
+	covered(&d, 2, FACET_PCI, COVERAGE_COMPLETE, "");
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
 /* ---- the store */
 
 /*
@@ -393,6 +638,11 @@ int main(void)
 		STORE_TEST(what_is_seen_again_of_a_guest_is_told),
 		STORE_TEST(facts_that_a_guest_lost_are_told_once),
 		STORE_TEST(a_full_map_is_told_when_it_begins),
+		STORE_TEST(what_was_read_while_events_were_skipped_is_no_drift),
+		STORE_TEST(what_comes_later_of_that_time_is_doubtful_too),
+		STORE_TEST(what_another_guest_showed_at_another_time_stays),
+		STORE_TEST(a_baseline_that_lacks_what_was_skipped_learns_it),
+		STORE_TEST(an_analyst_that_comes_later_doubts_the_same),
 		STORE_TEST(a_store_that_failed_is_told_once_it_works),
 		STORE_TEST(a_store_that_somebody_holds_is_tried_once_in_a_tick),
 		STORE_TEST(how_long_the_store_failed_is_told_by_a_clock_that_goes_on),

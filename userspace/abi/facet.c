@@ -53,6 +53,8 @@ bool coverage_tells_loss(const char *reason)
 	return length >= mark && !strcmp(reason + length - mark, COVERAGE_LOSS_MARK);
 }
 
+bool coverage_tells_skips(const char *reason) { return reason && strstr(reason, COVERAGE_SKIP_MARK); }
+
 const char *coverage_name(enum coverage c) { return coverage_names[c]; }
 
 int coverage_parse(const char *name, enum coverage *ret)
@@ -146,6 +148,12 @@ int facet_cover_witnessed(const struct guest_facts *facts, struct abi_entries *o
 	if (lost)
 		return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched, and %llu facts of it were refused", lost);
 	return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched");
+}
+
+int facet_cover_skipped(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet)
+{
+	return entries_cover(out, facet, COVERAGE_NONE, "the kernel skipped %llu events while this was read " COVERAGE_SKIP_MARK ": judged again from the next boot on",
+			     (unsigned long long)facts_skipped(facts, FACTS_OF_PCI));
 }
 
 int facet_cover_area(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum record_area area)

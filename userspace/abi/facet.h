@@ -91,6 +91,9 @@ const struct facet *facet_find(const char *name);
 /* Every reason that tells of refused facts ends with this, so that a text alone still says that facts were lost. */
 #define COVERAGE_LOSS_MARK " were refused"
 bool coverage_tells_loss(const char *reason); /* NULL: no */
+/* Every reason that tells of events that the kernel skipped holds this. */
+#define COVERAGE_SKIP_MARK "(recursion_misses)"
+bool coverage_tells_skips(const char *reason); /* NULL: no */
 const char *coverage_name(enum coverage c);
 /* -EINVAL. */
 int coverage_parse(const char *name, enum coverage *ret);

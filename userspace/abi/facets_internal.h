@@ -89,6 +89,12 @@ int facet_cover_area(const struct guest_facts *facts, struct abi_entries *out, e
  */
 int facet_cover_witnessed(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum observe_class class);
 
+/*
+ * facet.c: of a facet that hangs on what PCI's registers said, none, because the kernel skipped events meanwhile. To be asked where
+ * facts_skipped(facts, FACTS_OF_PCI). -ENOMEM.
+ */
+int facet_cover_skipped(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet);
+
 /* ports.c: "answered", "absent", or NULL: too few reads to say. Shared with mmio. */
 struct observe_value;
 const char *evidence_text(const struct observe_value *value);

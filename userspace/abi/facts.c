@@ -40,6 +40,7 @@ static void forget_boot(struct guest_facts *f)
 	f->slots_stamp = (struct stamp){ 0 };
 	f->ordered = f->slots_known = f->slots_complete = f->boot_known = f->from_reset = false;
 	memcpy(f->loss_before, f->loss, sizeof(f->loss));
+	memset(f->skipped, 0, sizeof(f->skipped));
 }
 
 void facts_free(struct guest_facts *f)
@@ -264,12 +265,32 @@ static int fact_insert(struct guest_facts *f, const struct record_fact *fact)
 	return 0;
 }
 
+void facts_drop(struct guest_facts *f, bool (*gone)(const struct guest_facts *f, const struct record_fact *fact))
+{
+	size_t kept = 0;
+
+	if (f->count)
+		memset(f->index, 0, f->index_room * sizeof(*f->index));
+	for (size_t i = 0; i < f->count; i++) {
+		if (gone(f, &f->items[i]))
+			continue;
+		f->items[kept] = f->items[i];
+		*index_place(f, &f->items[kept].key) = (uint32_t)kept + 1;
+		kept++;
+	}
+	f->count = kept;
+	f->ordered = false;
+}
+
 int facts_put(struct guest_facts *f, const struct record_fact *fact, unsigned *ret_news)
 {
-	struct record_fact *held = facts_lookup(f, &fact->key);
+	struct record_fact *held;
 	unsigned news = 0;
 	int r;
 
+	if (fact_is_skipped(f, fact))
+		return 0;
+	held = facts_lookup(f, &fact->key);
 	if (held) {
 		news = fact_join(f, held, fact);
 	} else if (f->count >= FACTS_MAX) {
@@ -609,7 +630,7 @@ static int add_boot(struct guest_facts *f, const struct record_header *h, const 
 	return 0;
 }
 
-static int add_loss(struct guest_facts *f, const struct record_header *h, const void *body, size_t bytes)
+static int add_loss(struct guest_facts *f, const struct record_header *h, const void *body, size_t bytes, unsigned *news)
 {
 	struct record_loss loss;
 	uint32_t class;
@@ -617,6 +638,9 @@ static int add_loss(struct guest_facts *f, const struct record_header *h, const 
 	if (bytes != sizeof(loss))
 		return -EBADMSG;
 	memcpy(&loss, body, sizeof(loss));
+	for (int d = 0; loss.stage == RECORD_LOSS_MISSED && d < FACTS_DECODED; d++)
+		if (loss.class == facts_decoded_class(d) && (!h->boot || h->boot == f->boot))
+			facts_skip(f, d, loss.count, news);
 	/* News that the ring dropped is found again in the map; the rest is not about facts of one guest. */
 	if (loss.stage != RECORD_LOSS_QUOTA && loss.stage != RECORD_LOSS_MAP)
 		return 0;
@@ -660,7 +684,7 @@ int facts_add(struct guest_facts *f, const struct record_header *h, const void *
 		r = add_memory(f, h, body, bytes, &news);
 		break;
 	case RECORD_LOSS:
-		r = add_loss(f, h, body, bytes);
+		r = add_loss(f, h, body, bytes, &news);
 		break;
 	default:
 		break;
@@ -796,5 +820,5 @@ bool facts_ran(const struct guest_facts *f)
 	for (size_t i = 0; i < f->vcpu_count; i++)
 		if (f->vcpus[i].ran)
 			return true;
-	return f->count > 0;
+	return f->count > 0 || f->skipped[FACTS_OF_PCI] || f->skipped[FACTS_OF_REGISTERS];
 }

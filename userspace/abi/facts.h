@@ -82,6 +82,26 @@ const char *facts_arg(const struct guest_facts *f, size_t n);
 const char *facts_blind(const struct guest_facts *f, const char *facet_name);
 /* Facts of this class that were refused or lost for this guest in this boot. */
 uint64_t facts_lost(const struct guest_facts *f, enum observe_class class);
+
+/*
+ * Facts that are decoded through state that the programs keep between two events: an address latch, an index, a selector. Where the kernel
+ * skipped an event in between, such a fact may be of another register than it says.
+ */
+enum facts_decoded {
+	FACTS_OF_PCI,       /* 0xCF8 and 0xCFC, sizing of BARs, where BARs and buses are */
+	FACTS_OF_REGISTERS, /* behind index registers; fw_cfg */
+	FACTS_DECODED,
+};
+/* FACTS_DECODED: it is not decoded through any. */
+enum facts_decoded facts_decoded_of(enum observe_kind kind);
+/* A RECORD_LOSS of stage MISSED and this class says that those facts are doubtful. */
+enum observe_class facts_decoded_class(enum facts_decoded d);
+/*
+ * How many events the kernel skipped while such facts were taken in this boot. Where there are any the boot has none of these facts, whenever
+ * they came: which of them are right nobody knows.
+ */
+uint64_t facts_skipped(const struct guest_facts *f, enum facts_decoded d);
+
 bool facts_from_reset(const struct guest_facts *f);
 uint32_t facts_boot(const struct guest_facts *f); /* 0 = none yet */
 bool facts_ran(const struct guest_facts *f);      /* a vCPU has run */

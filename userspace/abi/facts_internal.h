@@ -78,8 +78,16 @@ struct guest_facts {
 	/* Per class and for all classes: the counter now, where it stood when this boot began. */
 	uint64_t loss[OBSERVE_CLASSES + 1];
 	uint64_t loss_before[OBSERVE_CLASSES + 1];
+
+	uint64_t skipped[FACTS_DECODED]; /* events, in this boot; 0 = none of these facts is doubtful */
 };
 
+/* facts_skips.c: from now on these facts of the boot count for nothing. *news: the facets that lose them. */
+void facts_skip(struct guest_facts *f, enum facts_decoded d, uint64_t events, unsigned *news);
+/* Is it one of those? */
+bool fact_is_skipped(const struct guest_facts *f, const struct record_fact *fact);
+/* facts.c: forgets the facts for which `gone` says so. */
+void facts_drop(struct guest_facts *f, bool (*gone)(const struct guest_facts *f, const struct record_fact *fact));
 /* Takes a fact of the present boot in its own right, whatever boot it names. -ENOMEM. */
 int facts_put(struct guest_facts *f, const struct record_fact *fact, unsigned *ret_news);
 /* As facts_find, but the fact itself. */

@@ -8,7 +8,8 @@
  *   - all-ones counts end where they say no more (answered: 0; otherwise OBSERVE_ABSENT_READS);
  *   - BOOT keeps only whether it was seen from its reset; slots lose hva, number and the dirty-logging flag;
  *   - VM pairs that name one process (pid, fd, start, started_ns) are left out;
- *   - LOSS is one record per class with what was lost in this boot, none where nothing was.
+ *   - LOSS is one record per class with what was lost in this boot, none where nothing was; and one for what the kernel skipped, by what
+ *     that made doubtful.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -143,7 +144,7 @@ static int put_areas(struct buffer *out, const struct guest_facts *f)
 
 static int put_losses(struct buffer *out, const struct guest_facts *f)
 {
-	int r;
+	int r = 0;
 
 	for (uint32_t class = 0; class <= OBSERVE_CLASSES; class++) {
 		struct record_loss loss = {
@@ -158,7 +159,13 @@ static int put_losses(struct buffer *out, const struct guest_facts *f)
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	for (int d = 0; d < FACTS_DECODED && r >= 0; d++) {
+		struct record_loss loss = { .stage = RECORD_LOSS_MISSED, .class = facts_decoded_class(d), .count = f->skipped[d] };
+
+		if (loss.count)
+			r = put(out, RECORD_LOSS, 0, &loss, sizeof(loss), NULL, 0);
+	}
+	return r;
 }
 
 int facts_serialize(const struct guest_facts *f, struct buffer *out)
@@ -250,6 +257,7 @@ static int clone_into(struct guest_facts *to, const struct guest_facts *f)
 	to->from_reset = f->from_reset;
 	memcpy(to->loss, f->loss, sizeof(to->loss));
 	memcpy(to->loss_before, f->loss_before, sizeof(to->loss_before));
+	memcpy(to->skipped, f->skipped, sizeof(to->skipped));
 	return r;
 }
 

@@ -287,7 +287,7 @@ static int merge_whole(struct guest_facts *known, const struct guest_facts *now)
 	if (r >= 0)
 		r = merge_coverage(known, now);
 	/* With all of a boot that was seen from its reset, the whole is known from there on. */
-	if (r >= 0 && facts_from_reset(now)) {
+	if (r >= 0 && facts_from_reset(now) && !facts_skipped(now, FACTS_OF_PCI)) {
 		known->from_reset = known->boot_known = true;
 		known->boot = known->boot ? known->boot : 1;
 	}
@@ -302,6 +302,10 @@ int facts_merge(struct guest_facts *known, const struct guest_facts *now)
 
 	if (!before)
 		return -ENOMEM;
+	/* What was doubtful in the one boot is known by another. */
+	for (int d = 0; d < FACTS_DECODED; d++)
+		if (!facts_skipped(now, d))
+			known->skipped[d] = before->skipped[d] = 0;
 	m.before = before;
 	r = windows_derive(now, &m.windows);
 	if (r >= 0)

@@ -216,7 +216,7 @@ static int derive_slots(const struct guest_facts *facts, const struct record_slo
 	for (size_t i = 0; i < count; i++)
 		take_slot(m, &known, &slots[i]);
 	/* A guest that was seen from its reset has shown every BAR that it has, unless nothing shows them here. */
-	if (m->pc && (!facts_from_reset(facts) || (facts_blind(facts, "pci") && !bar_seen(&known))))
+	if (m->pc && (!facts_from_reset(facts) || facts_skipped(facts, FACTS_OF_PCI) || (facts_blind(facts, "pci") && !bar_seen(&known))))
 		guess_windows(m);
 	windows_release(&known);
 	return 0;
@@ -254,6 +254,11 @@ int memory_derive(const struct guest_facts *facts, struct abi_entries *out)
 	if (!slots)
 		return entries_cover(out, FACET_MEMORY, COVERAGE_NONE, "%s", blind ? blind : "the guest's memory slots were not read yet");
 	r = derive_slots(facts, slots, count, &m);
+	/* Which slots are behind BARs can be told of a PC only. */
+	if (r >= 0 && !m.pc && facts_skipped(facts, FACTS_OF_PCI)) {
+		r = facet_cover_skipped(facts, out, FACET_MEMORY);
+		goto out;
+	}
 	if (r >= 0)
 		r = add_entries(&m, out);
 	if (r >= 0 && !complete)
@@ -261,6 +266,7 @@ int memory_derive(const struct guest_facts *facts, struct abi_entries *out)
 	else if (r >= 0)
 		r = entries_cover(out, FACET_MEMORY, COVERAGE_COMPLETE, "%s",
 				  m.guessed ? "the guest's BARs were not all seen: what lies between low RAM and 0xfec00000 is taken for placement" : "");
+out:
 	free(m.memory.items);
 	free(m.windows.items);
 	return r;

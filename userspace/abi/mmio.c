@@ -54,6 +54,9 @@ int mmio_derive(const struct guest_facts *facts, struct abi_entries *out)
 	r = facet_cover_witnessed(facts, out, FACET_MMIO, OBSERVE_CLASS_MMIO);
 	if (r < 0 || facts_blind(facts, "mmio"))
 		return r;
+	/* Which pages are a function's, or PCI's configuration window, nobody knows. */
+	if (facts_skipped(facts, FACTS_OF_PCI))
+		return facet_cover_skipped(facts, out, FACET_MMIO);
 	ecam_find(facts, &ecam_base, &ecam_bytes);
 	r = windows_derive(facts, &windows);
 	while (r >= 0 && (fact = facts_next(facts, OBSERVE_MMIO, &cursor))) {

@@ -277,6 +277,8 @@ int pci_derive(const struct guest_facts *facts, struct abi_entries *out)
 	struct pci_tree tree;
 	int r;
 
+	if (facts_skipped(facts, FACTS_OF_PCI))
+		return facet_cover_skipped(facts, out, FACET_PCI);
 	if (!pci_seen(facts))
 		return entries_cover(out, FACET_PCI, COVERAGE_NONE, "%s", blind ? blind : unseen(facts));
 	r = pci_tree_derive(facts, &tree);

@@ -84,6 +84,9 @@ int placement_derive(const struct guest_facts *facts, struct abi_entries *out)
 	if (r < 0)
 		return r;
 	/* Slots behind BARs may still be known. */
+	if (facts_skipped(facts, FACTS_OF_PCI))
+		return entries_cover(out, FACET_PLACEMENT, COVERAGE_WITNESSED, "only memory behind BARs: the kernel skipped %llu events " COVERAGE_SKIP_MARK,
+				     (unsigned long long)facts_skipped(facts, FACTS_OF_PCI));
 	if (blind)
 		return entries_cover(out, FACET_PLACEMENT, COVERAGE_WITNESSED, "only memory behind BARs: %s", blind);
 	return facet_cover_witnessed(facts, out, FACET_PLACEMENT, OBSERVE_CLASS_PCI_PLACED);

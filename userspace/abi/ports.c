@@ -31,6 +31,9 @@ int ports_derive(const struct guest_facts *facts, struct abi_entries *out)
 	r = facet_cover_witnessed(facts, out, FACET_PORTS, OBSERVE_CLASS_PORT);
 	if (r < 0 || facts_blind(facts, "ports"))
 		return r;
+	/* Which of them are a function's nobody knows. */
+	if (facts_skipped(facts, FACTS_OF_PCI))
+		return facet_cover_skipped(facts, out, FACET_PORTS);
 	r = windows_derive(facts, &windows);
 	while (r >= 0 && (fact = facts_next(facts, OBSERVE_PORT, &cursor))) {
 		const char *evidence = evidence_text(&fact->value);

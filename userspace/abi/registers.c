@@ -64,8 +64,11 @@ static bool register_read(const struct guest_facts *facts, uint64_t address, uin
 /* Registers share a quota: what of them was refused may be missing in either facet. */
 static int cover(const struct guest_facts *facts, struct abi_entries *out, enum facet_id facet, enum observe_class class)
 {
-	unsigned long long lost = facts_lost(facts, OBSERVE_CLASS_REGISTER);
+	unsigned long long lost = facts_lost(facts, OBSERVE_CLASS_REGISTER), skipped = facts_skipped(facts, FACTS_OF_REGISTERS);
 
+	if (!lost && skipped)
+		return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched, and no register by name: the kernel skipped %llu events "
+				     COVERAGE_SKIP_MARK, skipped);
 	if (!lost)
 		return 0;
 	return entries_cover(out, facet, COVERAGE_WITNESSED, "only what the guest touched, and %llu facts of it were refused",

@@ -87,8 +87,8 @@ static int grow_coverage(struct abi_entries *known, const struct abi_entries *no
 	const char *why = better->reason ? better->reason : "", *knew = known->coverage[facet].reason;
 	int r;
 
-	/* Why there is nothing to see may be known only later: "not read yet" is not for ever. */
-	if (better->level == COVERAGE_NONE && known->coverage[facet].level == COVERAGE_NONE && *why && strcmp(why, knew ? knew : "")) {
+	/* Why there is nothing to see may be known only later: "not read yet" is not for ever. What one boot lacks by chance is no such reason. */
+	if (!coverage_tells_skips(why) && better->level == COVERAGE_NONE && known->coverage[facet].level == COVERAGE_NONE && *why && strcmp(why, knew ? knew : "")) {
 		(*joined)++;
 		return entries_cover(known, facet, COVERAGE_NONE, "%s", why);
 	}

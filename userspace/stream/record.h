@@ -41,6 +41,7 @@ enum record_type {
 
 #define RECORD_TICK_NS 250000000ull
 #define RECORD_STATS_NS 5000000000ull
+#define RECORD_LOOK_NS 500000000ull /* between two looks at what was lost */
 
 struct record_header {
 	uint32_t bytes;   /* whole record, this header included */
@@ -133,7 +134,7 @@ enum record_loss_stage {
 	RECORD_LOSS_RING,     /* news dropped: found again by a sweep; told, loses nothing */
 	RECORD_LOSS_MAP,      /* facts map full */
 	RECORD_LOSS_QUOTA,    /* a guest's quota: header.vm and `class` say whose */
-	RECORD_LOSS_MISSED,   /* BPF program runs that the kernel skipped */
+	RECORD_LOSS_MISSED,   /* BPF program runs that the kernel skipped, of no VM. In stored facts `class` says what they made doubtful: PCI_HEADER or REGISTER */
 	RECORD_LOSS_VCPU,     /* events that belong to no vCPU */
 	RECORD_LOSS_STAGES,
 };
