@@ -72,6 +72,7 @@ struct instance {
 	bool began_known;     /* the next was looked up */
 	uint32_t began;       /* revision that this boot showed first; 0: it has not been judged as a whole */
 	bool announced;
+	bool waiting_said;    /* told that it waits for its guest */
 	bool outgoing;        /* another VM of the same guest runs by now: this one is being migrated away */
 	uint64_t ran_ns;      /* a vCPU was first known to run in this boot; 0 = not yet */
 	uint64_t news_ns[FACETS];
@@ -737,8 +738,8 @@ static void outgoing_find(struct analyst *a, struct instance *in)
 		}
 }
 
-/* The VM that came in has gone, and what it said of the guest with it: those that it made leave are asked again. */
-static void outgoing_return(struct analyst *a, const struct instance *gone)
+/* The VM that came in has gone, and what it said of the guest with it: the one that it made leave is asked again. NULL: there is none. */
+static struct instance *outgoing_return(struct analyst *a, const struct instance *gone)
 {
 	struct instance *last = NULL;
 
@@ -746,9 +747,26 @@ static void outgoing_return(struct analyst *a, const struct instance *gone)
 		if (in != gone && in->ready && in->guest.row == gone->guest.row && (!last || came_later(in, last)))
 			last = in;
 	if (!last || !last->outgoing)
-		return;
+		return NULL;
 	last->outgoing = false;
 	last->dirty |= last->judged;
+	return last;
+}
+
+/* Else history ends with a stop of a guest that is there. Whether its VMM lets it run again is not seen. */
+static int return_tell(struct analyst *a, const struct instance *in)
+{
+	struct buffer reason = BUFFER_INIT;
+	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row };
+	int err;
+
+	buffer_printf(&reason, "the VM that it had moved to has ended: pid %" PRId64 ", which it had left, is judged again", in->row.pid);
+	event.reason = reason.data;
+	err = buffer_failed(&reason) ? -ENOMEM : store_event_add(a->store, &event);
+	if (err >= 0)
+		say(a, 0, "%s: %s", called(in), reason.data);
+	buffer_release(&reason);
+	return err;
 }
 
 static int take_vm(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
@@ -1202,6 +1220,15 @@ static void instance_entered(struct analyst *a, struct instance *in)
 	in->entered_row = in->guest.row;
 }
 
+/* It is in no view yet: who started it has to be told that it was seen. */
+static void waiting_tell(struct analyst *a, struct instance *in)
+{
+	if (in->waiting_said || instance_who(a, in) < 0)
+		return;
+	in->waiting_said = true;
+	say(a, 0, "%s: pid %" PRId64 " waits for the guest to come in; this VM is in no view before the guest runs there", called(in), pair_number(in->facts, "pid"));
+}
+
 /* Guest, instance and boot into the store; again and again until it holds them. */
 static int instance_settle_in(struct analyst *a, struct instance *in, struct error *e)
 {
@@ -1209,8 +1236,10 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 	bool known = false;
 	int err;
 
-	if (waits(in))
+	if (waits(in)) {
+		waiting_tell(a, in);
 		return 0;
+	}
 	err = row_copy(&in->row, &before);
 	if (err >= 0)
 		err = store_begin(a->store);
@@ -1988,7 +2017,7 @@ static char *gone_reason(const struct instance *in, const char *reason)
 
 static int take_gone(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
 {
-	struct instance *in = instance_find(a, h->vm);
+	struct instance *in = instance_find(a, h->vm), *back;
 	const char *reason = record_pair_get(body, bytes, "reason");
 	int err;
 
@@ -1997,10 +2026,12 @@ static int take_gone(struct analyst *a, const struct record_header *h, const voi
 	in->gone = gone_reason(in, reason);
 	if (!in->gone)
 		return error_set(e, ENOMEM, "out of memory");
-	if (in->announced)
+	if (in->announced || in->waiting_said)
 		say(a, 0, "%s: gone (%s)", called(in), in->gone);
-	outgoing_return(a, in);
+	back = outgoing_return(a, in);
 	err = instance_bury(a, in, e);
+	if (err >= 0 && back && (err = return_tell(a, back)) < 0)
+		store_failed(a, err, e);
 	return err < 0 ? store_trouble(a, err, e) : 0;
 }
 

@@ -93,6 +93,30 @@ class Moved(unittest.TestCase):
         self.comes(2, OLD, *INCOMING)
         self.assertEqual(self.said(), ([], ["started", "migrated in"]))
 
+    def test_when_the_new_vm_dies_the_old_one_stands_for_the_guest_again(self):
+        """History would end with \"its process ended\", of a guest that somebody just resumed and that runs."""
+        life(self.trace, 1, "web-1", UUID, version=OLD)
+        self.trace.guest(2, "web-1", UUID, INCOMING, NEW)
+        self.boots(2, 1)
+        self.trace.gone(2)
+        self.trace.tick(4)
+        self.assertEqual(self.said(), ([], ["started", "migrated in: QEMU 7.2.22 → 10.0.13",
+                                            "the VM that it had moved to has ended: pid 1001, which it had left, is judged again"]))
+
+    def test_a_vm_that_waits_for_its_guest_is_told(self):
+        """Nothing at all is told of a VM that somebody just started, and he looks for what is wrong with the monitor."""
+        life(self.trace, 1, "web-1", UUID, version=OLD)
+        self.trace.guest(2, "web-1", UUID, INCOMING, NEW)
+        self.trace.boot(2, 1)
+        self.trace.tick(4)
+        self.trace.gone(2)
+        self.trace.tick(1)
+        self.assertEqual(self.said(), ([], ["started"]))
+        told = abidrift("replay", self.folder.file("t.trace"), "--set", "monitor.settle=1s", "-v", ok=(0, 3)).stderr
+        self.assertIn("web-1: pid 1002 waits for the guest to come in; this VM is in no view before the guest runs there\n", told)
+        self.assertIn("web-1: gone (its process ended)\n", told)
+        self.assertEqual((told.count("pid 1002"), told.count("pid 1001")), (1, 1), told)
+
     def test_from_a_vmm_that_nobody_saw(self):
         """A guest that is drained onto this host is as much to be expected to change as one that was seen before."""
         self.trace.guest(1, "web-1", UUID, INCOMING, NEW)
