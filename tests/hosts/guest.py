@@ -18,7 +18,7 @@ LATE = ("virtio_pci", "virtio_blk", "virtio_net", "virtio-rng", "qemu_fw_cfg", "
 # The host's side of the story. A step is a line to the guest's console and its answer; each is followed by LIFE, so that what it
 # brought is judged on its own when the recording is replayed.
 JOB = """
-await() { n=0; while [ "$(grep -c "$2" "$1" 2>/dev/null)" -lt "$3" ]; do n=$((n+1)); { [ $n -gt 1200 ] || ! kill -0 $vmm; } && { echo "waited in vain for $2"; tail -30 "$1"; since "waited in vain for $2"; exit 1; }; usleep 100000; done; }
+await() { n=0; while [ "$(grep -c "$2" "$1" 2>/dev/null)" -lt "$3" ]; do n=$((n+1)); { [ $n -gt 3000 ] || ! kill -0 $vmm; } && { echo "waited in vain for $2"; tail -30 "$1"; since "waited in vain for $2"; exit 1; }; usleep 100000; done; }
 since() { echo "$(cut -d. -f1 /proc/uptime) $*" >> /out/times; echo "HOST-NOTE $*" > /dev/console; }
 life() { usleep LIFE; }
 steps=0

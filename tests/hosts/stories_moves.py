@@ -44,6 +44,7 @@ def migrated(name, machine, a, b):
 def stories():
     yield Story("QEMU on one host", ["6.12"],
                 there_and_back("cold-q35", "pc-q35-5.2"), migrated("up-q35", "pc-q35-5.2", "7.2", "10.0"), migrated("up-i440fx", "pc-i440fx-5.2", "5.2", "7.2"),
+                migrated("down-i440fx", "pc-i440fx-5.2", "10.0", "7.2"), there_and_back("cold-i440fx", "pc-i440fx-5.2"),
                 Guest("less-q35", "pc-q35-5.2", [("start", "7.2"), ("migrate", "10.0", LACKS), ("migrate", "7.2")]))
     yield Story("saved, the host upgraded, restored", ["6.1", "6.12"],
                 Guest("saved-named", "pc-q35-5.2", [("start", "7.2"), ("save",)], [("restore", "10.0"), ("reset",), ("start", "10.0")]),

@@ -135,6 +135,24 @@ class Run(unittest.TestCase):
             self.assertEqual([p for p in pids if there(p)], [])
 
 
+class Emulation(unittest.TestCase):
+    def test_a_job_is_tried_again_where_the_emulation_ended_and_only_there(self):
+        """Without this the emulation's own faults would be taken for abidrift's, or abidrift's would be tried away."""
+        for errors, tries in (([], 1), ([hosts.EmulationEnded], 2), ([hosts.EmulationEnded] * 9, 3), ([AssertionError] * 9, 1)):
+            left, told = list(errors), []
+
+            def job():
+                told.append(1)
+                if left:
+                    raise left.pop(0)
+                return "done"
+            if len(errors) < 2:
+                self.assertEqual(hosts.again(job), "done")
+            else:
+                self.assertRaises(errors[0], hosts.again, job)
+            self.assertEqual(len(told), tries)
+
+
 class Unpacked(unittest.TestCase):
     """Where a package cannot be had."""
     def setUp(self):
