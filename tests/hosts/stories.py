@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import tempfile
+import textwrap
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,6 +19,7 @@ import upgrade  # noqa: E402
 
 SECONDS = 900
 STATE_MEGABYTES = 64
+LINE = 160
 
 
 class Host:
@@ -238,6 +240,8 @@ def bits(change):
     """What changed, each as short as its name allows: +avx2, -svm, maxphyaddr 40 → 48."""
     if change["facet"] == "cpuid" and change["change"] != "changed":
         return [f"{'+' if change['change'] == 'gained' else '-'}leaf {change['key'].split('.')[0]}"]
+    if change["string"]:  # each of its registers has all of it
+        return [f"{change['string']['name']} \"{change['string']['from']}\" → \"{change['string']['to']}\""]
     if change["facet"] not in ("cpuid", "msr") or change["change"] != "changed" or not change["fields"]:
         sign = {"gained": "+", "lost": "-", "changed": ""}[change["change"]]
         return [f"{sign}{change['key']}" + (f" {change['from']} → {change['to']}" if change["change"] == "changed" and change["facet"] in ("cpuid", "msr") else "")]
@@ -245,25 +249,29 @@ def bits(change):
             else f"{f['name']} {number(f['from'])} → {number(f['to'])}" for f in change["fields"]]
 
 
-SHOWN = 40  # of one cell
+SHOWN = 8  # in one cell; of more it names the list below the table
 
 
-def what(changes):
-    """Bits of registers by name; of the other facets, whose keys tests/upgrade tells one by one, how many entries."""
+def what(changes, lists):
+    """Bits of registers by name, many of them as a list of their own, which is added to `lists`; of the other facets, whose keys tests/upgrade tells one by one,
+    how many entries."""
     parts = []
     for facet in dict.fromkeys(c["facet"] for c in changes):
         mine = [c for c in changes if c["facet"] == facet]
-        if facet in ("cpuid", "msr"):
-            names = list(dict.fromkeys(b for c in mine for b in bits(c)))
-            parts.append(f"{facet}: `{'`, `'.join(names[:SHOWN])}`" + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""))
-        elif len(mine) <= 2:
-            parts.append(f"{facet}: `{'`, `'.join(b for c in mine for b in bits(c))}`")
+        names = list(dict.fromkeys(b for c in mine for b in bits(c)))
+        if facet in ("cpuid", "msr") and len(names) > SHOWN:
+            text = f"{facet}: `{'`, `'.join(names)}`"
+            if text not in lists:
+                lists.append(text)
+            parts.append(f"{facet}: {len(names)}, list {lists.index(text) + 1}")
+        elif facet in ("cpuid", "msr") or len(mine) <= 2:
+            parts.append(f"{facet}: `{'`, `'.join(names)}`")
         else:
             parts.append(f"{facet}: {table.cell(mine)} entries")
     return "; ".join(parts)
 
 
-def rows(story, found):
+def rows(story, found, lists):
     for host, now in zip(story.hosts[1:], found[1:]):
         for name in story.guests:
             groups = {}
@@ -272,16 +280,18 @@ def rows(story, found):
             if not groups:
                 yield [host.called, name, "same", "", ""]
             for (cause, verdict), changes in groups.items():
-                yield [host.called, name, verdict, f"`{cause}`", what(changes)]
+                yield [host.called, name, verdict, f"`{cause}`", what(changes, lists)]
 
 
 def tables(results):
     """The measured part of docs/host-upgrades.md."""
     parts = []
     for story, found in results:
-        first = story.hosts[0]
+        first, lists = story.hosts[0], []
         parts.append(f"**From kernel {first.kernel}, CPU {first.cpu}, QEMU {first.qemu}**\n")
-        parts.append(table.markdown([["host then", "guest", "verdict", "first cause", "what"], *rows(story, found)]) + "\n")
+        parts.append(table.markdown([["host then", "guest", "verdict", "first cause", "what"], *rows(story, found, lists)]) + "\n")
+        if lists:
+            parts.append("\n".join(textwrap.fill(f"{n}. {text}", LINE, subsequent_indent="   ", break_long_words=False) for n, text in enumerate(lists, 1)) + "\n")
     return "\n".join(parts)
 
 
