@@ -21,7 +21,7 @@ BUILD = os.path.join(ROOT, os.environ.get("BUILD", "build"))
 CACHE = os.environ.get("ABIDRIFT_CACHE", "/var/cache/abidrift-tests")
 KERNELS = {"5.10": "bullseye", "6.1": "bookworm", "6.12": "trixie", "newest": "sid"}
 CPU = "EPYC"
-BOOT_SECONDS = 240
+BOOT_SECONDS = 400
 DISK_BYTES = 512 << 20
 
 INIT = """#!/bin/busybox sh

@@ -20,8 +20,9 @@ GUESTS = [dict(name="5.2-SeaBIOS", vmm="5.2", machine="pc-q35-5.2", firmware="Se
 # Of the micro-VMM's tests: some of what depends on the kernel. All of them take an emulated host minutes.
 MICRO_SOME = ("test_cpuid_facet_equals_the_table_that_was_set", "test_port_that_answers_in_one_boot_and_not_in_the_next", "test_mmio_pages_are_told_by_width",
               "test_identifying_registers_are_told_by_value_and_others_by_answering", "test_reset_port_begins_a_boot",
-              "test_triple_fault_begins_a_boot", "test_vm_closed_and_made_again_with_the_same_pointers_is_another_guest")
-MICRO = {kernel: MICRO_SOME for kernel in ("5.10", "6.1", "6.12", "newest")}
+              "test_vm_closed_and_made_again_with_the_same_pointers_is_another_guest")
+# On an emulated 6.12 abidrift tells that boot, but the vCPU does not go on after it: docs/hosts.md.
+MICRO = {**{kernel: MICRO_SOME for kernel in ("5.10", "6.1", "6.12")}, "newest": (*MICRO_SOME, "test_triple_fault_begins_a_boot")}
 SECONDS = 840
 NAMES = [g["name"] for g in GUESTS]
 

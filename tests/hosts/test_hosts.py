@@ -19,7 +19,7 @@ MICROVMM = os.path.join(hosts.BUILD, "tests", "live", "microvmm")
 # the recording, however slow this host is; LIFE is how long the recording goes on then, so that it settles in the replay, whose time
 # is the recording's.
 JOB = """
-until_line() { n=0; while ! grep -q "$2" "$1" 2>/dev/null; do n=$((n+1)); [ $n -gt 600 ] && { echo "waited in vain for $2"; cat "$1"; return 1; }; usleep 100000; done; }
+until_line() { n=0; while ! grep -q "$2" "$1" 2>/dev/null; do n=$((n+1)); [ $n -gt 1500 ] && { echo "waited in vain for $2"; cat "$1"; return 1; }; usleep 100000; done; }
 seen() { n=0; while :; do
 	rm -f OUT/probe.db*
 	ABIDRIFT replay OUT/trace --set monitor.settle=1s --store sqlite:OUT/probe.db > /dev/null 2>&1
@@ -44,7 +44,7 @@ LAST=0x0000dead; seen show anon-$vmm- --facet msr
 LIFE
 printf 'answer clear\\nreset\\n' >&3
 echo "repeat 4 in 0x510 1; in 0x600 2; cpuid 0 0" >&3
-n=0; while [ $(grep -c "op done" OUT/vmm.log) -lt 2 ] && [ $n -lt 600 ]; do n=$((n+1)); usleep 100000; done
+n=0; while [ $(grep -c "op done" OUT/vmm.log) -lt 2 ] && [ $n -lt 1500 ]; do n=$((n+1)); usleep 100000; done
 LAST=0x0510; seen diff anon-$vmm-
 LIFE
 kill -INT $recorder
@@ -119,7 +119,7 @@ class Hosts(unittest.TestCase):
             raise unittest.SkipTest("needs root and /dev/kvm")
         with tempfile.TemporaryDirectory() as out:
             shell = job(ABIDRIFT, MICROVMM, out).replace("usleep 100000", "sleep 0.1").replace("usleep 300000", "sleep 0.3").replace("usleep 4000000", "sleep 4")
-            done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=120)
+            done = subprocess.run(["bash", "-c", shell], capture_output=True, text=True, timeout=400)
             try:
                 cls.here = summary(out)
             except (AssertionError, OSError, IndexError) as why:
