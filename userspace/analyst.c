@@ -1059,7 +1059,16 @@ static int boot_store(struct analyst *a, struct instance *in)
 /* A VM that is to go on with a guest is none of its lives before that guest runs in it: it may wait in vain, while the guest runs elsewhere. */
 static bool waits(const struct instance *in)
 {
-	return !facts_ran(in->facts) && life_goes_on(life_of(in->facts, in->boot.reason));
+	bool made_now = in->boot.reason == OBSERVE_REASON_CREATED || in->boot.reason == OBSERVE_REASON_FOUND;
+
+	return !facts_ran(in->facts) && made_now && life_goes_on(life_of(in->facts, OBSERVE_REASON_CREATED));
+}
+
+/* One that was found is told as a whole between two ticks: if it has not run by then it waits, and what it goes on with came before our eyes. */
+static void waits_follow(const struct analyst *a, struct instance *in)
+{
+	if (a->synced && in->stream_boot && in->boot.reason == OBSERVE_REASON_FOUND && waits(in))
+		in->boot.reason = OBSERVE_REASON_CREATED;
 }
 
 /* Is the boot that the stream tells of the one that the row already stands for? */
@@ -1237,7 +1246,9 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 	int err;
 
 	if (waits(in)) {
-		waiting_tell(a, in);
+		/* Whether one that was found has run is told after its boot. */
+		if (in->boot.reason == OBSERVE_REASON_CREATED)
+			waiting_tell(a, in);
 		return 0;
 	}
 	err = row_copy(&in->row, &before);
@@ -1310,6 +1321,9 @@ static int take_boot(struct analyst *a, const struct record_header *h, const voi
 		return error_set(e, -err, "boot of a guest cannot be used");
 	if (in->stream_boot == h->boot && in->boot_stored)
 		return boot_renewed(a, in, &boot, e);
+	/* Told once more, it still is one that waits. */
+	if (in->stream_boot == h->boot && in->boot.reason == OBSERVE_REASON_CREATED)
+		boot.reason = in->boot.reason;
 	in->boot = boot;
 	in->stream_boot = h->boot;
 	in->boot_stored = false;
@@ -1778,6 +1792,7 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 
 	if (in->gone)
 		return instance_bury(a, in, e);
+	waits_follow(a, in);
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
 	if (err < 0 || !in->stream_boot || !in->ready || in->outgoing)

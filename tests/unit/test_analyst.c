@@ -302,6 +302,64 @@ static void a_full_map_is_told_when_it_begins(void **state)
 	desk_close(&d);
 }
 
+/* ---- where a guest goes on */
+
+/* VM `vm` of web-1 as it is told when it is met; `option` and its value are the last of its command line. */
+static void vm_is_met(struct desk *d, uint64_t vm, uint32_t reason, bool ran, const struct inventory_cpuid_entry *shows, const char *option, const char *value)
+{
+	const struct record_slot slot = { .bytes = 1 << 27 };
+
+	d->stream.vm = vm;
+	d->stream.boot = 1;
+	records_vm(&d->stream, "pid", vm == 1 ? "10" : "20", "start", vm == 1 ? "1" : "2", "kind", "qemu", "arg", "qemu", "arg", "-name", "arg", "guest=web-1", "arg",
+		   option, "arg", value, NULL);
+	records_boot(&d->stream, reason, reason == OBSERVE_REASON_CREATED);
+	records_cpuid(&d->stream, 0, ran, shows, 2);
+	records_slots(&d->stream, true, &slot, 1);
+	feed(d);
+}
+
+/* Else a monitor that is restarted while a guest is about to come calls that "found running", and knows nothing of the move. */
+static void one_that_waits_when_it_is_found_is_no_life_before_the_guest_comes(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	guest_boots(&d, 1, true);
+	desk_close(&d);
+	desk_begin(&d, box->url, 100 * RECORDS_SECOND, "mmio", "no such tracepoint");
+	vm_is_met(&d, 1, OBSERVE_REASON_FOUND, true, table, "-m", "128");
+	vm_is_met(&d, 2, OBSERVE_REASON_FOUND, false, table, "-incoming", "defer");
+	records_synced(&d.stream);
+	pass(&d, 10);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM instances"), 1);
+	records_cpuid(&d.stream, 0, true, table, 2);
+	feed(&d);
+	pass(&d, 10);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM instances"), 2);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'boot' AND reason LIKE 'migrated in%'"), 1);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'boot' AND reason = 'found running'"), 0);
+	assert_int_equal(ask(box->path, "SELECT max(boot) FROM instances"), 1);
+	told(&d, NULL, NULL, NULL);
+	desk_close(&d);
+}
+
+/* Nor is one whose guest came before anybody looked a migration of now. */
+static void one_that_runs_when_it_is_found_was_found_running(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_begin(&d, box->url, 100 * RECORDS_SECOND, "mmio", "no such tracepoint");
+	vm_is_met(&d, 2, OBSERVE_REASON_FOUND, true, table, "-incoming", "defer");
+	records_synced(&d.stream);
+	feed(&d);
+	pass(&d, 10);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'boot' AND reason = 'found running'"), 1);
+	desk_close(&d);
+}
+
 /* ---- what the kernel skipped */
 
 #define CLASS_STORAGE 0x01000000u
@@ -638,6 +696,8 @@ int main(void)
 		STORE_TEST(what_is_seen_again_of_a_guest_is_told),
 		STORE_TEST(facts_that_a_guest_lost_are_told_once),
 		STORE_TEST(a_full_map_is_told_when_it_begins),
+		STORE_TEST(one_that_waits_when_it_is_found_is_no_life_before_the_guest_comes),
+		STORE_TEST(one_that_runs_when_it_is_found_was_found_running),
 		STORE_TEST(what_was_read_while_events_were_skipped_is_no_drift),
 		STORE_TEST(what_comes_later_of_that_time_is_doubtful_too),
 		STORE_TEST(what_another_guest_showed_at_another_time_stays),
