@@ -74,6 +74,7 @@ struct instance {
 	bool announced;
 	bool waiting_said;    /* told that it waits for its guest */
 	bool outgoing;        /* another VM of the same guest runs by now: this one is being migrated away */
+	bool twin;            /* it was started as a guest that ran already, and not to take it over: that VM is the guest */
 	uint64_t ran_ns;      /* a vCPU was first known to run in this boot; 0 = not yet */
 	uint64_t news_ns[FACETS];
 	uint64_t judged_ns[FACETS];
@@ -652,7 +653,7 @@ static int instance_reenter(struct analyst *a, struct instance *in)
 	in->began = 0;
 	in->judged = 0;
 	in->dirty = ALL_FACETS;
-	in->outgoing = in->said_fell = false;
+	in->outgoing = in->twin = in->said_fell = false;
 	in->said = (struct digest){ 0 };
 	return err;
 }
@@ -719,48 +720,90 @@ static bool came_later(const struct instance *in, const struct instance *other)
 	return in->row.began_at != other->row.began_at ? in->row.began_at > other->row.began_at : in->vm > other->vm;
 }
 
-static void outgoing_mark(struct analyst *a, const struct instance *in, struct instance *other)
+/* Another VM is the guest: what this one shows says nothing of that. */
+static bool stands_aside(const struct instance *in)
 {
-	if (!in->ran_ns || other->outgoing || !came_later(in, other))
-		return;
-	other->outgoing = true;
-	say(a, 0, "%s: another VM of the same guest runs now (pid %" PRId64 "); pid %" PRId64 " is taken for the one that is leaving", called(in),
-	    in->row.pid, other->row.pid);
+	return in->outgoing || in->twin;
 }
 
-/* Whichever of them is met first: once the later one runs, the earlier one leaves. */
-static void outgoing_find(struct analyst *a, struct instance *in)
+/* Was it made to go on with another VM's memory? */
+static bool takes_over(const struct instance *in)
+{
+	return life_goes_on(life_of(in->facts, OBSERVE_REASON_CREATED));
+}
+
+/* What `ls` and `show` say of it until the guest is free. */
+static void twin_describe(struct analyst *a, struct instance *in, const struct instance *first)
+{
+	char reason[128];
+	int err = replace(&in->row.state, "unknown");
+
+	snprintf(reason, sizeof reason, "another VM is this guest: pid %" PRId64 " runs, and this one was not made to take over from it", first->row.pid);
+	for (int f = 0; f < FACETS && err >= 0; f++) {
+		in->row.coverage[f].level = COVERAGE_NONE;
+		err = replace(&in->row.coverage[f].reason, reason);
+	}
+	/* Without it the row says that it has not settled, which is as true. */
+	if (err >= 0)
+		(void)store_instance_put(a->store, &in->row);
+}
+
+/* Of two VMs of one guest the later one has it from the other by a migration; or it is a second machine under the same name. */
+static void later_mark(struct analyst *a, struct instance *in, struct instance *other)
+{
+	if (!in->ran_ns || !other->ran_ns || stands_aside(in) || stands_aside(other) || !came_later(in, other))
+		return;
+	if (takes_over(in)) {
+		other->outgoing = true;
+		say(a, 0, "%s: another VM of the same guest runs now (pid %" PRId64 "); pid %" PRId64 " is taken for the one that is leaving", called(in),
+		    in->row.pid, other->row.pid);
+		return;
+	}
+	in->twin = true;
+	twin_describe(a, in, other);
+	say(a, 1, "%s: a second VM was started as this guest (pid %" PRId64 ") while it runs in pid %" PRId64
+		  ": the second one is not judged as long as the first is there; give one of them another UUID and name",
+	    called(in), in->row.pid, other->row.pid);
+}
+
+/* Whichever of them is met first. */
+static void others_find(struct analyst *a, struct instance *in)
 {
 	for (struct instance *other = a->instances; in->ready && other; other = other->next)
-		if (other != in && other->ready && other->guest.row == in->guest.row) {
-			outgoing_mark(a, in, other);
-			outgoing_mark(a, other, in);
+		if (other != in && other->ready && !other->gone && other->guest.row == in->guest.row) {
+			later_mark(a, in, other);
+			later_mark(a, other, in);
 		}
 }
 
-/* The VM that came in has gone, and what it said of the guest with it: the one that it made leave is asked again. NULL: there is none. */
-static struct instance *outgoing_return(struct analyst *a, const struct instance *gone)
+/* The VM that was the guest has gone, and what it said of the guest with it: one that it made leave, or that waits under its name, is asked again. NULL: there is none. */
+static struct instance *others_return(struct analyst *a, const struct instance *gone, bool *ret_twin)
 {
 	struct instance *last = NULL;
 
-	for (struct instance *in = a->instances; in && gone->ready && !gone->outgoing; in = in->next)
-		if (in != gone && in->ready && in->guest.row == gone->guest.row && (!last || came_later(in, last)))
+	for (struct instance *in = a->instances; in && gone->ready && !stands_aside(gone); in = in->next)
+		if (in != gone && in->ready && !in->gone && in->guest.row == gone->guest.row &&
+		    (!last || (in->twin == last->twin ? came_later(in, last) : last->twin)))
 			last = in;
-	if (!last || !last->outgoing)
+	if (!last || !stands_aside(last))
 		return NULL;
-	last->outgoing = false;
+	*ret_twin = last->twin;
+	last->outgoing = last->twin = false;
 	last->dirty |= last->judged;
 	return last;
 }
 
 /* Else history ends with a stop of a guest that is there. Whether its VMM lets it run again is not seen. */
-static int return_tell(struct analyst *a, const struct instance *in)
+static int return_tell(struct analyst *a, const struct instance *in, bool twin)
 {
 	struct buffer reason = BUFFER_INIT;
 	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row };
 	int err;
 
-	buffer_printf(&reason, "the VM that it had moved to has ended: pid %" PRId64 ", which it had left, is judged again", in->row.pid);
+	if (twin)
+		buffer_printf(&reason, "the VM that was this guest has ended: pid %" PRId64 ", which was started as it too, is judged now", in->row.pid);
+	else
+		buffer_printf(&reason, "the VM that it had moved to has ended: pid %" PRId64 ", which it had left, is judged again", in->row.pid);
 	event.reason = reason.data;
 	err = buffer_failed(&reason) ? -ENOMEM : store_event_add(a->store, &event);
 	if (err >= 0)
@@ -1288,7 +1331,7 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 		say(a, 0, "%s: %s, boot %" PRIu32, called(in), life_reason(life_parse(in->row.life), in->facts, in->boot.reason), in->row.boot);
 	in->ready = true;
 	in->boot_stored = true;
-	outgoing_find(a, in);
+	others_find(a, in);
 	return 0;
 }
 
@@ -1368,7 +1411,7 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 		in->ran_ns = a->now_ns;
 		if (!in->ready && in->stream_boot && (err = instance_settle_in(a, in, e)) < 0)
 			return store_trouble(a, err, e);
-		outgoing_find(a, in);
+		others_find(a, in);
 	}
 	return news & (1u << FACET_IDENTITY) && !in->tables_heard ? tables_follow(a, in, e) : 0;
 }
@@ -1773,7 +1816,7 @@ static int instance_bury(struct analyst *a, struct instance *in, struct error *e
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
 	/* Nothing more comes that its drift could wait for. */
-	if (err >= 0 && in->ready && in->held_ns && in->judged && !in->outgoing)
+	if (err >= 0 && in->ready && in->held_ns && in->judged && !stands_aside(in))
 		err = instance_judge(a, in, 0, e);
 	if (err >= 0 && in->ready)
 		err = instance_end(a, &in->row, in->gone, e);
@@ -1795,7 +1838,7 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 	waits_follow(a, in);
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
-	if (err < 0 || !in->stream_boot || !in->ready || in->outgoing)
+	if (err < 0 || !in->stream_boot || !in->ready || stands_aside(in))
 		return err;
 	err = instance_due(a, in, end, &due, e);
 	if (a->recheck)
@@ -2034,6 +2077,7 @@ static int take_gone(struct analyst *a, const struct record_header *h, const voi
 {
 	struct instance *in = instance_find(a, h->vm), *back;
 	const char *reason = record_pair_get(body, bytes, "reason");
+	bool twin = false;
 	int err;
 
 	if (!in || in->gone)
@@ -2043,9 +2087,9 @@ static int take_gone(struct analyst *a, const struct record_header *h, const voi
 		return error_set(e, ENOMEM, "out of memory");
 	if (in->announced || in->waiting_said)
 		say(a, 0, "%s: gone (%s)", called(in), in->gone);
-	back = outgoing_return(a, in);
+	back = others_return(a, in, &twin);
 	err = instance_bury(a, in, e);
-	if (err >= 0 && back && (err = return_tell(a, back)) < 0)
+	if (err >= 0 && back && (err = return_tell(a, back, twin)) < 0)
 		store_failed(a, err, e);
 	return err < 0 ? store_trouble(a, err, e) : 0;
 }
