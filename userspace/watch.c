@@ -135,6 +135,21 @@ static int64_t patience_ms(const struct watch *w)
 	return (int64_t)w->after_ms * (w->heard ? 1 : WATCH_FIRST);
 }
 
+/* Not known by us who they were then: a messenger that comes later finds it in the store. */
+static void put_last(struct buffer *out, const struct watch *w)
+{
+	int64_t last = w->beat > w->beat_before ? w->beat : w->beat_before;
+
+	if (w->heard)
+		return;
+	if (last) {
+		buffer_string(out, "; the last sign of life was at ");
+		text_time(out, last);
+	} else {
+		buffer_string(out, ", nor ever before");
+	}
+}
+
 static int tell(struct watch *w, struct store *s, bool *ret_alerted, struct error *e)
 {
 	struct buffer reason = BUFFER_INIT;
@@ -145,7 +160,7 @@ static int tell(struct watch *w, struct store *s, bool *ret_alerted, struct erro
 		return error_set(e, -err, "%s", store_error(s));
 	buffer_string(&reason, "nothing was heard of collector and analyst for ");
 	text_duration_put(&reason, (uint64_t)patience_ms(w) * NS_PER_MS);
-	buffer_string(&reason, w->heard ? "" : ", and not since they were started");
+	put_last(&reason, w);
 	err = blind_monitor(s, w->host, w->blind ? buffer_failed(&reason) ? "no heartbeat" : reason.data : NULL, real_ns(), &alerted, e);
 	if (err >= 0 && !w->named)
 		err = end_other_names(w, s, &alerted, e);

@@ -174,7 +174,7 @@ static void a_collector_that_still_loads_is_not_blind_but_one_that_never_speaks_
 	assert_true(alerted);
 	assert_int_equal(store_blinds_under(s, "monitor/", &rows, &count), 0);
 	assert_int_equal(count, 1);
-	assert_string_equal(rows[0].reason, "nothing was heard of collector and analyst for 2m, and not since they were started");
+	assert_string_equal(rows[0].reason, "nothing was heard of collector and analyst for 2m, nor ever before");
 	store_blinds_free(rows, count);
 	/* Once it spoke it is held to its rhythm. */
 	beat(s, "one");
@@ -187,6 +187,34 @@ static void a_collector_that_still_loads_is_not_blind_but_one_that_never_speaks_
 	store_close(s);
 }
 
+/* A messenger that is renewed while the collector is away must not say that nobody ever spoke: whoever reads that looks in the wrong place. */
+static void a_messenger_that_comes_later_says_when_the_last_sign_of_life_was(void **state)
+{
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	struct store_blind *rows = NULL;
+	struct watch w;
+	bool alerted = false;
+	size_t count = 0;
+
+	name = "one";
+	begin(&w);
+	beat(s, "one");
+	assert_int_equal(look_for(&w, s, 5, &alerted), 0);
+	now_s = 1767225600 - 60;
+	beat(s, "one");
+	now_s += 60;
+	begin(&w);
+	assert_int_equal(look_for(&w, s, 121, &alerted), 0);
+	assert_true(alerted);
+	assert_int_equal(store_blinds_under(s, "monitor/", &rows, &count), 0);
+	assert_int_equal(count, 1);
+	assert_string_equal(rows[0].reason, "nothing was heard of collector and analyst for 2m; the last sign of life was at 2025-12-31T23:59:00.000Z");
+	store_blinds_free(rows, count);
+	now_s = 1000;
+	store_close(s);
+}
+
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
 
 int main(void)
@@ -195,6 +223,7 @@ int main(void)
 		STORE_TEST(a_host_that_gets_another_name_is_watched_on),
 		STORE_TEST(what_was_told_under_another_name_ends),
 		STORE_TEST(a_collector_that_still_loads_is_not_blind_but_one_that_never_speaks_is),
+		STORE_TEST(a_messenger_that_comes_later_says_when_the_last_sign_of_life_was),
 		STORE_TEST(a_store_that_could_not_be_written_is_no_blindness),
 	};
 
