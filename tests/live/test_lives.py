@@ -85,6 +85,36 @@ class Lives(Live):
         self.assertNotEqual(state["severity"], "critical")
         self.assertEqual(boots(monitor, source.name), ["started", "started"])
 
+    def test_a_vm_that_waits_when_abidrift_comes_gets_the_guest_by_a_migration(self):
+        """Else history calls it found running, in another boot, while the guest still ran elsewhere."""
+        path = self.folder.file("migration")
+        source = self.qemu(MACHINE, *NIC)
+        target = self.qemu(MACHINE, *NIC, "-incoming", f"unix:{path}", name=source.name, guest_uuid=source.uuid)
+        monitor = self.monitor()
+        self.judged(monitor, source)
+        self.assertEqual([g["pid"] for g in monitor.guests() if g["name"] == source.name], [source.pid])
+        source.command("migrate", uri=f"unix:{path}")
+        wait_for("the guest to go on", lambda: target.command("query-status")["running"])
+        state = self.judged(monitor, target)
+        self.assertEqual((state["boot"], state["changes"]), (1, 0), monitor.diff(source.name))
+        self.assertEqual(boots(monitor, source.name), ["found running", "migrated in"])
+
+    def test_a_second_machine_under_its_name_is_not_the_guest(self):
+        """Else a clone that somebody starts by mistake ends the watch over the guest, and what the clone lacks alarms as the guest's loss."""
+        monitor = self.monitor()
+        source = self.source(monitor)
+        twin = self.qemu(MACHINE, *NIC, name=source.name, guest_uuid=source.uuid, cpu="qemu64,-cx16")
+        state = wait_for("the second VM to be seen as one", lambda: next((g for g in monitor.guests() if g["pid"] == twin.pid and g["state"] == "unknown"), None))
+        self.assertFalse(state["settled"], state)
+        source.command("system_reset")
+        state = wait_for("the guest's next boot", lambda: next((g for g in monitor.guests() if g["pid"] == source.pid and g["boot"] > 1 and g["settled"]), None))
+        self.assertEqual(state["changes"], 0, monitor.diff(source.name))
+        self.assertEqual([a["type"] for a in monitor.alerts(source.uuid) if a["type"] == "drift"], [])
+        # Once it is alone it is the guest.
+        source.stop()
+        state = self.judged(monitor, twin)
+        self.assertEqual([c["key"] for c in monitor.diff(source.name)["changes"]], ["0x00000001.0.ecx"], state)
+
     def test_a_guest_restored_in_another_process_goes_on(self):
         monitor = self.monitor()
         disk = self.folder.file("disk.qcow2")
