@@ -13,6 +13,7 @@ from browser import Replayed, Server  # noqa: E402
 from traces import LEAVES, Trace, life, without  # noqa: E402
 
 WEB, OTHER = "11111111-2222-3333-4444-555555555555", "22222222-2222-3333-4444-555555555555"
+BACK = "33333333-2222-3333-4444-555555555555"
 SSE4_2, ECX = 20, 2
 MORE = {**LEAVES, (1, 0): (0x306a9, 0x800, 0x80302001, 0x178bfbff)}
 KNOWN = ("--set", "suppress.known.facet=cpuid", "--set", "suppress.known.reason=ticket 4711")
@@ -48,7 +49,19 @@ class Names(Replayed):
         life(t, 2, "web-1", WEB, spelt("AMD EPYC-Rome Processor", "TCGTCGTCGTCG"))
         life(t, 3, "db-1", OTHER, version="7.2.22")
         life(t, 4, "db-1", OTHER, version="10.0.13", args=("-incoming", "tcp:0:4444"))
+        t.gone(3)
+        life(t, 5, "back-1", BACK)
+        life(t, 6, "back-1", BACK, args=("-incoming", "tcp:0:4444"))
+        t.gone(6)
+        t.tick(4)
         return t
+
+    def test_a_guest_that_moved_is_drawn_as_one_that_runs(self):
+        """Its time would end on the page with the VM that it left, and who looks takes it for stopped."""
+        for guest, spans in ((OTHER, 2), (BACK, 3)):
+            page = self.open("#/guest/" + guest)
+            self.assertEqual(page.there("[...document.querySelectorAll('.span.boot')].map((s) => s.classList.contains('open'))"),
+                             [False] * (spans - 1) + [True])
 
     def test_a_guest_that_moved_says_what_its_next_boot_changes(self):
         """\"Nothing differs\" alone is no answer for who has to reset it tonight."""

@@ -90,7 +90,9 @@ export interface Span {
 }
 
 /** A VM that comes in with another one's memory begins no boot. */
-const goesOn = (reason: string | null) => /^(migrated|restored)/.test(reason ?? '')
+const goesOn = (reason: string | null) => /^(migrated|restored|the VM that it had moved to)/.test(reason ?? '')
+/** Nor does the end of the VM that it left end one. */
+const left = (h: Happening) => h.kind === 'stop' && /the guest goes on in another VM$/.test(h.event?.reason ?? '')
 const begins = (reason: string | null) => /^(started|reset)/.test(reason ?? '')
 
 /** The events of a boot do not tell its number: what is known of the present one and of revisions is, and what follows from these. */
@@ -98,7 +100,7 @@ export function boots(all: Happening[], guest: Guest | null, revisions: Revision
   const spans: (Span & { number: number | null; reason: string | null })[] = []
   let open = -1
   for (const h of all) {
-    if (h.kind !== 'boot' && h.kind !== 'stop') continue
+    if ((h.kind !== 'boot' && h.kind !== 'stop') || left(h)) continue
     const last = spans[open]
     if (last) {
       last.to = h.ms
