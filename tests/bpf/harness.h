@@ -82,18 +82,17 @@ static inline void rig_who(uint64_t kvm, uint64_t vcpu, uint32_t vcpu_id)
 static inline int rig_turns_prepare(void)
 {
 	struct btf *vmlinux = btf__load_vmlinux_btf();
-	int r;
+	struct turns turns;
 
-	if (!turns_possible(vmlinux)) {
-		btf__free(vmlinux);
+	turns_look(vmlinux, &turns);
+	btf__free(vmlinux);
+	if (!turns.possible) {
 		abidrift_bpf__destroy(rig.skel);
 		rig.skel = NULL;
 		print_message("skipped: programs cannot take turns on this kernel\n");
 		skip();
 	}
-	r = turns_prepare(rig.skel, vmlinux, ~0u);
-	btf__free(vmlinux);
-	return r;
+	return turns_prepare(rig.skel, &turns, ~0u);
 }
 
 static inline void rig_open(const struct rig_options *o)

@@ -154,7 +154,7 @@ struct bpf_program *kernel_turn(const struct kernel *k, enum program p, unsigned
 }
 
 /* Opens and loads the programs of `mask`. */
-static int skeleton_load(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, unsigned mask, struct abidrift_bpf **ret)
+static int skeleton_load(struct kernel *k, const struct kernel_options *options, const struct turns *turns, unsigned mask, struct abidrift_bpf **ret)
 {
 	struct abidrift_bpf *skel = NULL;
 	int r;
@@ -167,7 +167,7 @@ static int skeleton_load(struct kernel *k, const struct kernel_options *options,
 		bpf_program__set_autoload(kernel_program(skel, p), mask & 1u << p);
 	r = turns_autocreate(skel, k->turns);
 	if (r >= 0 && k->turns)
-		r = turns_prepare(skel, vmlinux, mask);
+		r = turns_prepare(skel, turns, mask);
 	if (r >= 0)
 		r = abidrift_bpf__load(skel);
 	if (r >= 0 && k->turns)
@@ -213,11 +213,11 @@ static void refuse(struct kernel *k, enum program p, int r)
 }
 
 /* Each alone: those that this kernel takes. */
-static unsigned load_each(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, unsigned mask)
+static unsigned load_each(struct kernel *k, const struct kernel_options *options, const struct turns *turns, unsigned mask)
 {
 	for (enum program p = 0; p < PROGRAMS; p++) {
 		struct abidrift_bpf *skel = NULL;
-		int r = mask & 1u << p ? skeleton_load(k, options, vmlinux, 1u << p, &skel) : 0;
+		int r = mask & 1u << p ? skeleton_load(k, options, turns, 1u << p, &skel) : 0;
 
 		if (r < 0) {
 			refuse(k, p, r);
@@ -229,31 +229,32 @@ static unsigned load_each(struct kernel *k, const struct kernel_options *options
 }
 
 /* Programs that take turns where they have to; as they are where this kernel refuses that. */
-static int load_all(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, unsigned mask)
+static int load_all(struct kernel *k, const struct kernel_options *options, const struct turns *turns, unsigned mask)
 {
-	const bool wanted = turns_wanted(vmlinux);
+	char why[KERNEL_REASON_BYTES] = "it lacks what that needs";
 	int r;
 
-	k->turns = (wanted || options->turns) && turns_possible(vmlinux);
-	r = skeleton_load(k, options, vmlinux, mask, &k->skel);
+	k->turns = (turns->wanted || options->turns) && turns->possible;
+	r = skeleton_load(k, options, turns, mask, &k->skel);
 	if (r < 0 && k->turns && refused_for_good(r)) {
+		chomp(last_message);
+		snprintf(why, sizeof(why), "%s: %.200s", strerror(-r), last_message);
 		k->turns = false;
-		r = skeleton_load(k, options, vmlinux, mask, &k->skel);
+		r = skeleton_load(k, options, turns, mask, &k->skel);
 	}
-	if (r >= 0 && wanted && !k->turns)
-		buffer_printf(&k->notes, "this kernel preempts programs on tracepoints, and they cannot take turns on it%s%s: what happens on a CPU meanwhile is lost, and counted\n",
-			      last_message[0] ? ": " : "", last_message);
+	if (r >= 0 && turns->wanted && !k->turns)
+		buffer_printf(&k->notes, "this kernel preempts programs, and they cannot take turns on it (%s): what happens on a CPU meanwhile is lost, and counted\n", why);
 	return r;
 }
 
 /* All programs; where this kernel refuses one of them, those that it takes. */
-static int load(struct kernel *k, const struct kernel_options *options, const struct btf *vmlinux, struct error *e)
+static int load(struct kernel *k, const struct kernel_options *options, const struct turns *turns, struct error *e)
 {
 	unsigned mask = (1u << PROGRAMS) - 1;
 	enum program p;
 	int r, first;
 
-	first = r = load_all(k, options, vmlinux, mask);
+	first = r = load_all(k, options, turns, mask);
 	if (r == 0)
 		return 0;
 	if (r == -EPERM)
@@ -264,11 +265,11 @@ static int load(struct kernel *k, const struct kernel_options *options, const st
 	while (r < 0 && refused_for_good(r) && (p = refused_program(mask)) < PROGRAMS) {
 		refuse(k, p, r);
 		mask &= ~(1u << p);
-		r = mask ? skeleton_load(k, options, vmlinux, mask, &k->skel) : first;
+		r = mask ? skeleton_load(k, options, turns, mask, &k->skel) : first;
 	}
 	if (r < 0 && mask) {
-		mask = load_each(k, options, vmlinux, mask);
-		r = mask ? skeleton_load(k, options, vmlinux, mask, &k->skel) : first;
+		mask = load_each(k, options, turns, mask);
+		r = mask ? skeleton_load(k, options, turns, mask, &k->skel) : first;
 	}
 	if (r < 0) {
 		chomp(last_message);
@@ -301,20 +302,21 @@ static char kind_of(const struct btf *btf, uint32_t id)
 	return size == 8 ? 'l' : size == 4 ? 'i' : size == 1 ? 'b' : '?';
 }
 
-/* Arguments of btf_trace_<tracepoint>, as letters; without the void * that comes first. -ENOENT: no such typedef. */
-static int prototype_of(const struct btf *btf, const char *tracepoint, char *letters, size_t room)
+/* Arguments of btf_trace_<tracepoint>, as letters; without the void * that comes first. -ENOENT: no such typedef among the types from `first` on. */
+static int prototype_of(const struct btf *btf, uint32_t first, const char *tracepoint, char *letters, size_t room)
 {
+	struct type_wanted is = { .kind = BTF_KIND_TYPEDEF };
 	const struct btf_type *t;
 	const struct btf_param *params;
 	char name[128];
 	size_t n;
-	int id;
 
 	snprintf(name, sizeof(name), "btf_trace_%s", tracepoint);
-	id = btf__find_by_name_kind(btf, name, BTF_KIND_TYPEDEF);
-	if (id < 0)
+	is.name = name;
+	types_find(btf, first, &is, 1);
+	if (!is.id)
 		return -ENOENT;
-	t = btf__type_by_id(btf, btf__type_by_id(btf, (uint32_t)id)->type);
+	t = btf__type_by_id(btf, btf__type_by_id(btf, is.id)->type);
 	if (t && btf_is_ptr(t))
 		t = btf__type_by_id(btf, t->type);
 	if (!t || !btf_is_func_proto(t) || btf_vlen(t) < 1)
@@ -356,10 +358,10 @@ static int check_prototype(const struct btf *vmlinux, const struct btf *module, 
 	char letters[32] = "";
 	int r = -ENOENT;
 
-	if (vmlinux)
-		r = prototype_of(vmlinux, s->tracepoint, letters, sizeof(letters));
-	if (r == -ENOENT && module)
-		r = prototype_of(module, s->tracepoint, letters, sizeof(letters));
+	if (module)
+		r = prototype_of(module, btf__type_cnt(vmlinux), s->tracepoint, letters, sizeof(letters));
+	if (r == -ENOENT && vmlinux)
+		r = prototype_of(vmlinux, 1, s->tracepoint, letters, sizeof(letters));
 	if (r == 0) {
 		if (strcmp(letters, s->arguments) == 0)
 			return 0;
@@ -518,6 +520,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 	static const struct kernel_options none;
 	const double begun_ms = now_ms();
 	libbpf_print_fn_t before;
+	struct turns turns;
 	struct btf *vmlinux;
 	struct kernel *k;
 	int r;
@@ -532,7 +535,8 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 	if (options && options->pin)
 		k->pins = pins_open(options->pin, &k->notes);
 	vmlinux = btf__load_vmlinux_btf();
-	r = load(k, options ? options : &none, vmlinux, e);
+	turns_look(vmlinux, &turns);
+	r = load(k, options ? options : &none, &turns, e);
 	if (r == 0) {
 		attach(k, vmlinux);
 		memcpy(k->quota, (const void *)k->skel->rodata->quota, sizeof(k->quota));

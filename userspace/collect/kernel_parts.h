@@ -69,11 +69,21 @@ struct bpf_program *kernel_program(const struct abidrift_bpf *skel, enum program
 /* What hangs on the tracepoint as its `turn`th, 0 to KERNEL_TURNS - 1; NULL: nothing does. */
 struct bpf_program *kernel_turn(const struct kernel *k, enum program p, unsigned turn);
 
-/* Whether this kernel preempts programs on tracepoints, and whether they can take turns on it. */
-bool turns_wanted(const struct btf *vmlinux);
-bool turns_possible(const struct btf *vmlinux);
+/* Types of a kernel, all in one walk: it has a hundred thousand. From `first` on: those of a module alone. id 0: there is none. */
+struct type_wanted {
+	const char *name;
+	uint32_t kind, id;
+};
+void types_find(const struct btf *btf, uint32_t first, struct type_wanted *wanted, size_t count);
+
+struct turns {
+	bool wanted;      /* this kernel preempts programs on tracepoints */
+	bool possible;    /* they can take turns on it */
+	int functions[2]; /* BTF of bpf_preempt_disable(), _enable() */
+};
+void turns_look(const struct btf *vmlinux, struct turns *ret);
 /* Between opening and loading: those of the programs in `mask` that hang on a tracepoint are loaded as such that take turns. */
-int turns_prepare(struct abidrift_bpf *skel, const struct btf *vmlinux, unsigned mask);
+int turns_prepare(struct abidrift_bpf *skel, const struct turns *turns, unsigned mask);
 /* The same: whether there are maps for it. */
 int turns_autocreate(struct abidrift_bpf *skel, bool turns);
 /* Events that the first of those on this program's tracepoint was skipped for, and another took. */

@@ -15,10 +15,29 @@ _Static_assert((int)PROGRAM_CPUID == TURNS_CPUID && (int)PROGRAM_PORTS == TURNS_
 	       (int)PROGRAM_FAST_MMIO == TURNS_FAST_MMIO && (int)PROGRAM_MSR == TURNS_MSR && (int)PROGRAM_RESETS == TURNS_RESETS &&
 	       (int)PROGRAM_SHUTDOWNS == TURNS_SHUTDOWNS, "turns are taken by program");
 
-static bool has_member(const struct btf *btf, const char *type, const char *member)
+void types_find(const struct btf *btf, uint32_t first, struct type_wanted *wanted, size_t count)
 {
-	int id = btf__find_by_name_kind(btf, type, BTF_KIND_STRUCT);
-	const struct btf_type *t = id > 0 ? btf__type_by_id(btf, (uint32_t)id) : NULL;
+	const uint32_t end = btf__type_cnt(btf);
+
+	for (uint32_t id = first; id < end; id++) {
+		const struct btf_type *t = btf__type_by_id(btf, id);
+		const uint32_t kind = btf_kind(t);
+		const char *name = NULL;
+
+		for (size_t i = 0; i < count; i++) {
+			if (wanted[i].kind != kind || wanted[i].id)
+				continue;
+			if (!name)
+				name = btf__name_by_offset(btf, t->name_off);
+			if (name && strcmp(name, wanted[i].name) == 0)
+				wanted[i].id = id;
+		}
+	}
+}
+
+static bool has_member(const struct btf *btf, uint32_t type, const char *member)
+{
+	const struct btf_type *t = type ? btf__type_by_id(btf, type) : NULL;
 	const struct btf_member *m = t ? btf_members(t) : NULL;
 
 	for (uint32_t i = 0; t && i < btf_vlen(t); i++) {
@@ -35,15 +54,23 @@ static bool has_member(const struct btf *btf, const char *type, const char *memb
  * for other tracepoints). Programs may hold it off since 6.10, and call global functions meanwhile since 6.15, whose verifier knows of each
  * whether it might sleep.
  */
-bool turns_wanted(const struct btf *vmlinux)
+void turns_look(const struct btf *vmlinux, struct turns *ret)
 {
-	return vmlinux && has_member(vmlinux, "tp_transition_snapshot", "srcu_gp");
-}
+	struct type_wanted types[] = {
+		{ "tp_transition_snapshot", BTF_KIND_STRUCT, 0 },
+		{ "bpf_subprog_info", BTF_KIND_STRUCT, 0 },
+		{ "bpf_preempt_disable", BTF_KIND_FUNC, 0 },
+		{ "bpf_preempt_enable", BTF_KIND_FUNC, 0 },
+	};
 
-bool turns_possible(const struct btf *vmlinux)
-{
-	return vmlinux && has_member(vmlinux, "bpf_subprog_info", "might_sleep") &&
-	       btf__find_by_name_kind(vmlinux, "bpf_preempt_disable", BTF_KIND_FUNC) > 0 && btf__find_by_name_kind(vmlinux, "bpf_preempt_enable", BTF_KIND_FUNC) > 0;
+	memset(ret, 0, sizeof(*ret));
+	if (!vmlinux)
+		return;
+	types_find(vmlinux, 1, types, sizeof(types) / sizeof(*types));
+	ret->functions[0] = (int)types[2].id;
+	ret->functions[1] = (int)types[3].id;
+	ret->wanted = has_member(vmlinux, types[0].id, "srcu_gp");
+	ret->possible = types[2].id && types[3].id && has_member(vmlinux, types[1].id, "might_sleep");
 }
 
 static struct bpf_program *program_of(const struct abidrift_bpf *skel, enum program p, const char *suffix)
@@ -88,11 +115,9 @@ static int functions_resolve(struct bpf_program *program, const int numbers[2])
 	return r;
 }
 
-int turns_prepare(struct abidrift_bpf *skel, const struct btf *vmlinux, unsigned mask)
+int turns_prepare(struct abidrift_bpf *skel, const struct turns *turns, unsigned mask)
 {
-	const int numbers[2] = { btf__find_by_name_kind(vmlinux, "bpf_preempt_disable", BTF_KIND_FUNC),
-				 btf__find_by_name_kind(vmlinux, "bpf_preempt_enable", BTF_KIND_FUNC) };
-	int r = numbers[0] > 0 && numbers[1] > 0 ? 0 : -ENOTSUP;
+	int r = turns->possible ? 0 : -ENOTSUP;
 
 	for (enum program p = 0; (unsigned)p < TURNS_PROGRAMS && r >= 0; p++) {
 		if (!(mask & 1u << p))
@@ -101,7 +126,7 @@ int turns_prepare(struct abidrift_bpf *skel, const struct btf *vmlinux, unsigned
 		bpf_program__set_autoload(turns_steady(skel, p), true);
 		for (unsigned turn = 0; turn < KERNEL_TURNS; turn++)
 			bpf_program__set_autoload(turns_program(skel, p, turn), true);
-		r = functions_resolve(turns_steady(skel, p), numbers);
+		r = functions_resolve(turns_steady(skel, p), turns->functions);
 	}
 	return r;
 }
