@@ -1338,12 +1338,20 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 /* The same boot again: its token became known, or the VMM wrote the clock without a reset. */
 static int boot_renewed(struct analyst *a, struct instance *in, const struct record_boot *boot, struct error *e)
 {
-	int err;
+	/* It was found between its making and its first vCPU's: what tells how it began came after. */
+	bool told_late = in->boot.reason == OBSERVE_REASON_FOUND && boot->reason == OBSERVE_REASON_CREATED;
+	int err = 0;
 
-	if (!boot->token || boot->token == in->row.boot_token)
+	if (!told_late && (!boot->token || boot->token == in->row.boot_token))
 		return 0;
-	in->boot.token = in->row.boot_token = boot->token;
-	err = store_instance_put(a->store, &in->row);
+	if (told_late) {
+		in->boot.reason = boot->reason;
+		err = replace(&in->row.life, life_name(life_of(in->facts, boot->reason)));
+	}
+	if (boot->token)
+		in->boot.token = in->row.boot_token = boot->token;
+	if (err >= 0)
+		err = store_instance_put(a->store, &in->row);
 	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;
 }
 

@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an operator would lose: whether a guest was restarted or changed under its feet. Debian's QEMU: resets, restarts, migrations, snapshots."""
+import json
 import os
 import subprocess
+import unittest
 
-from harness import ROOT, Live, wait_for
+from harness import ROOT, Folder, Live, abidrift, wait_for
+from test_cli import UUID
 from test_pci import CC
+from traces import LEAVES, Trace
 
 NIC = ["-device", "e1000,netdev=n0,addr=3,romfile=,mac=52:54:00:12:34:56", "-netdev", "user,id=n0"]
 MACHINE = "pc-i440fx-7.2"
@@ -249,3 +253,25 @@ class Exact(Live):
             state = monitor.settled(vmm.name, boot=boot)
             self.assertEqual((state["boot"], state["changes"]), (boot, 0), monitor.diff(vmm.name))
         self.assertEqual([a for a in monitor.alerts(vmm.name) if a["severity"] != "info"], [])
+
+
+class ToldLate(unittest.TestCase):
+    """By replay: no root, no KVM."""
+    def test_a_guest_that_was_found_just_before_its_first_vcpu_was_made_was_started(self):
+        """Else on a busy host now and then a guest that starts has no life, as one that ran before abidrift did."""
+        for told, life in ((True, "started"), (False, None)):
+            folder, t = Folder(), Trace()
+            self.addCleanup(folder.close)
+            t.synced()
+            t.guest(1, "web-1", UUID)
+            t.boot(1, 1, found=True)
+            t.tick(1)
+            if told:
+                t.boot(1, 1)
+            t.cpuid(1, 1, LEAVES)
+            t.slots(1, 1, (0, 0x8000000))
+            t.tick(4)
+            store = "sqlite:" + folder.file("s.db")
+            abidrift("replay", t.write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=store, ok=(0, 1, 3))
+            state = json.loads(abidrift("ls", "--json", store=store, ok=None).stdout)["guests"][0]
+            self.assertEqual((state["life"], state["boot"], state["settled"]), (life, 1, True), state)

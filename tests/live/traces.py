@@ -82,8 +82,9 @@ class Trace:
         self.add(VM, pairs(("pid", str(1000 + vm)), ("fd", "9"), ("start", str(vm)), ("exe", "/usr/bin/qemu-system-x86_64"), ("replaced", "0"),
                            ("build_id", "ab" * 20), ("kind", "qemu"), ("version", version), *(("arg", a) for a in argv)), vm)
 
-    def boot(self, vm, number):
-        self.add(BOOT, struct.pack("<IIQQ", 1 if number == 1 else 4, 1, self.now, number), vm, number)
+    def boot(self, vm, number, found=False):
+        """found: nobody saw how it began."""
+        self.add(BOOT, struct.pack("<IIQQ", 0 if found else 1 if number == 1 else 4, not found, self.now, number), vm, number)
 
     def cpuid(self, vm, boot, leaves):
         """leaves: {(function, index): (eax, ebx, ecx, edx)} of one vCPU that has run."""
