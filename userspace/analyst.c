@@ -986,8 +986,11 @@ static int take_stats(struct analyst *a, const void *body, size_t bytes, struct 
 	return err < 0 ? err : status_follow(a, e);
 }
 
-/* Facts of this very boot that an earlier abidrift saw: this one came too late for them. */
-static int seed(struct instance *in, const void *facts, size_t size, struct record_boot *boot)
+/*
+ * Facts of this very boot that an earlier abidrift saw: this one came too late for them. moved: the boot began in another VM, which may
+ * have made them: that one was seen from its reset, and its devices are not this one's.
+ */
+static int seed(struct instance *in, const void *facts, size_t size, bool moved, struct record_boot *boot)
 {
 	const char *at = facts;
 	int err = 0;
@@ -1007,7 +1010,7 @@ static int seed(struct instance *in, const void *facts, size_t size, struct reco
 			struct record_boot old;
 
 			memcpy(&old, body, sizeof old);
-			if (old.from_reset && !boot->from_reset) {
+			if (old.from_reset && !boot->from_reset && !moved) {
 				struct record_header again = { .bytes = (uint32_t)(sizeof again + sizeof *boot), .type = RECORD_BOOT, .vm = in->vm, .boot = h.boot };
 
 				boot->from_reset = 1;
@@ -1018,7 +1021,8 @@ static int seed(struct instance *in, const void *facts, size_t size, struct reco
 
 			memcpy(&fact, body, sizeof fact);
 			fact.value.boot = h.boot;
-			err = facts_add(in->facts, &h, &fact, sizeof fact, NULL);
+			if (!moved || facts_decoded_of((enum observe_kind)fact.key.kind) != FACTS_OF_PCI)
+				err = facts_add(in->facts, &h, &fact, sizeof fact, NULL);
 		}
 	}
 	return err;
@@ -1031,7 +1035,7 @@ static int seed_from_store(struct analyst *a, struct instance *in, struct record
 	int err = in->row.revision && in->row.settled ? store_revision_get(a->store, in->guest.row, in->row.revision, &r) : -ENOENT;
 
 	if (err >= 0)
-		err = seed(in, r.facts, r.facts_size, boot);
+		err = seed(in, r.facts, r.facts_size, life_goes_on(life_parse(in->row.life)), boot);
 	store_revision_release(&r);
 	return err == -ENOENT ? 0 : err;
 }
