@@ -362,6 +362,17 @@ static void names_that_cpuid_spells_are_told_whole(void **state)
 	free(text);
 	free(line);
 	json_decref(diff);
+	/* Another brand, which begins with the same registers and has more of them. */
+	diff = diff_of("# coverage cpuid complete\n" LEAF("80000002", "20444d41", "43595045", "00000000", "00000000"),
+		       "# coverage cpuid complete\n" LEAF("80000002", "20444d41", "43595045", "6f725020", "73736563") LEAF("80000003", "0000726f", "00000000", "00000000", "00000000"));
+	text = text_of(diff, false);
+	line = summary_of(diff, 400);
+	assert_non_null(strstr(text, "cpuid  0x80000002-4  changed  brand \"AMD EPYC\" → \"AMD EPYC Processor\"\n"));
+	assert_null(strstr(strstr(text, "0x80000002-4") + 1, "0x8000000"));
+	assert_string_equal(line, "drift. CPUID: brand \"AMD EPYC\" → \"AMD EPYC Processor\".");
+	free(text);
+	free(line);
+	json_decref(diff);
 }
 
 /* "reserved_5, reserved_5" and "value 1 → 2" are two registers' and nobody's: who is woken by them looks for a bit that he cannot find. */

@@ -50,11 +50,14 @@ static int change_explain(struct drift_change *c)
 	return facet->fields ? facet->fields(c->key, c->from, c->to, &c->fields) : 0;
 }
 
-static int string_of(const struct abi_entries *entries, const char *key, char **ret)
+/* A side that lacks this register may have others of the name. *ret stays NULL where it has none. */
+static int string_of(const struct abi_entries *entries, const char *key, bool there, char **ret)
 {
 	struct buffer text = BUFFER_INIT;
 
 	cpuid_string_put(entries, key, &text);
+	if (!buffer_failed(&text) && !text.size && !there)
+		return 0;
 	if (buffer_failed(&text) || !copy_text(text.size ? text.data : "", ret)) {
 		buffer_release(&text);
 		return -ENOMEM;
@@ -68,10 +71,10 @@ static int change_spell(const struct comparison *sides, struct drift_change *c)
 	int r = 0;
 
 	c->string = c->facet == FACET_CPUID ? cpuid_string_name(c->key) : NULL;
-	if (c->string && c->from)
-		r = string_of(sides->from, c->key, &c->string_from);
-	if (r >= 0 && c->string && c->to)
-		r = string_of(sides->to, c->key, &c->string_to);
+	if (c->string)
+		r = string_of(sides->from, c->key, c->from, &c->string_from);
+	if (r >= 0 && c->string)
+		r = string_of(sides->to, c->key, c->to, &c->string_to);
 	return r;
 }
 

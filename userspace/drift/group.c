@@ -110,8 +110,16 @@ static bool is_brand(const json_t *change) { return strcmp(member_text(group_str
 
 static bool same_brand(const struct group *group, const json_t *first, const json_t *change)
 {
-	return strcmp(member_text(change, "facet"), group->facet) == 0 && strcmp(member_text(change, "change"), group->kind) == 0 &&
-	       json_equal(group_string(change), group_string(first));
+	return strcmp(member_text(change, "facet"), group->facet) == 0 && json_equal(group_string(change), group_string(first));
+}
+
+/* A longer brand has registers more, and is another one, as a shorter one is. */
+static const char *kind_of_brand(const json_t *change)
+{
+	const json_t *string = group_string(change);
+	bool both = json_is_string(json_object_get(string, "from")) && json_is_string(json_object_get(string, "to"));
+
+	return both ? "changed" : member_text(change, "change");
 }
 
 static bool same_subject(const struct group *group, const json_t *change)
@@ -198,6 +206,7 @@ bool group_next(const json_t *changes, struct group_cursor *cursor, struct group
 	}
 	if (leaf && is_brand(change)) {
 		g.called = BRAND_LEAVES;
+		g.kind = kind_of_brand(change);
 		g.subject = cpuid_leaf(g.key);
 		while (g.end < json_array_size(changes) && same_brand(&g, change, json_array_get(changes, g.end)))
 			g.end++;

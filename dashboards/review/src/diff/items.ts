@@ -58,6 +58,11 @@ function likeOf(c: Change): string | null {
   return facet === 'pci' || (facet === 'acpi' && ACPI_SHARED.test(tail.slice(1))) ? '*' + tail : null
 }
 
+/** What became of the thing that it is told of: a longer brand has registers more, and is another one, as a shorter one is. */
+export function changeOf(c: Change): Change['change'] {
+  return c.string?.name === 'brand' && c.string.from !== null && c.string.to !== null ? 'changed' : c.change
+}
+
 export function itemsOf(changes: Indexed[]): Item[] {
   const keys = new Set(changes.map(({ c }) => `${c.facet} ${c.change} ${c.key}`))
   const has = (facet: string, change: string, key: string) => keys.has(`${facet} ${change} ${key}`)
@@ -81,7 +86,7 @@ export function itemsOf(changes: Indexed[]): Item[] {
       subject = like
       more = isDigest(c.to) ? '' : `${c.to}`
     }
-    const id = [c.facet, c.change, kind, subject, more].join('\n')
+    const id = [c.facet, changeOf(c), kind, subject, more].join('\n')
     const item = items.get(id)
     if (item) item.parts.push(at)
     else items.set(id, { kind, subject, parts: [at] })

@@ -4,7 +4,7 @@ import { areRegisters, BitRows, bitsOf, rangesOf } from '../bits'
 import type { Change, Factor, Moved, Spelling } from '../model'
 import { seen, SeverityTag, Text, Wide } from '../parts'
 import { Fold, More, Part, SHOWN } from '../fold'
-import { isFirstOfString, itemsOf, partOf, type Indexed, type Item } from './items'
+import { changeOf, isFirstOfString, itemsOf, partOf, type Indexed, type Item } from './items'
 import { Fields, numberText, Pair, Short, SIGNS, Value } from './values'
 
 export interface Look {
@@ -175,7 +175,7 @@ function Leaf({ item }: { item: Item }) {
   const strings = item.parts.filter(({ c }) => c.string && isFirstOfString(item, c))
   const rest = item.parts.filter(({ c }) => !c.string)
   const spelt = strings.map(({ c }) => c.string && <Spelt string={c.string} />)
-  if (item.parts[0]?.c.change === 'changed')
+  if (item.parts[0] && changeOf(item.parts[0].c) === 'changed')
     return (
       <>
         {rest.map(({ c }) => (
@@ -249,14 +249,14 @@ function Row({ item, look }: { item: Item; look: Look }) {
   ].filter(Boolean)
   return (
     <li class="change">
-      <span class={`sign sign-${c.change}`} aria-hidden="true">
-        {SIGNS[c.change]}
+      <span class={`sign sign-${changeOf(c)}`} aria-hidden="true">
+        {SIGNS[changeOf(c)]}
       </span>
       <span class="facet">{c.facet}</span>
       <code class="key">
         <Short text={item.subject} />
       </code>
-      <span class="kind">{c.change}</span>
+      <span class="kind">{changeOf(c)}</span>
       <div class="said-of">
         {item.kind === 'leaf' ? <Leaf item={item} /> : item.kind === 'whole' && item.parts.length > 1 ? <Whole item={item} /> : item.kind === 'like' ? <Like item={item} /> : <Said c={c} />}
         {(worst || notes.length > 0 || blame) && (
