@@ -71,6 +71,7 @@ struct instance {
 	bool boot_stored;     /* and so is this boot */
 	bool began_known;     /* the next was looked up */
 	uint32_t began;       /* revision that this boot showed first; 0: it has not been judged as a whole */
+	enum origin origin;   /* of one that was made to go on with another VM's memory */
 	bool announced;
 	bool waiting_said;    /* told that it waits for its guest */
 	bool outgoing;        /* another VM of the same guest runs by now: this one is being migrated away */
@@ -112,6 +113,7 @@ struct analyst {
 	int64_t failing_since; /* the store, CLOCK_BOOTTIME; 0 = it does not */
 	bool failing, failed_hard; /* since the last heartbeat; for more than being busy */
 	char failure[sizeof(((struct error *)0)->text)]; /* what it said first */
+	int64_t begun;           /* when the stream began, CLOCK_REALTIME */
 	bool hello, synced, unknown, recheck;
 	bool reads_memory;       /* the collector reads guests' memory, and tells in the end of every boot what came of it */
 	char failures[FAILURES][sizeof(((struct error *)0)->text)]; /* told since the store last took something */
@@ -453,6 +455,18 @@ static int replace(char **field, const char *text)
 	return 0;
 }
 
+/* Was it made to go on with another VM's memory? */
+static bool takes_over(const struct instance *in)
+{
+	return life_goes_on(life_of(in->facts, OBSERVE_REASON_CREATED));
+}
+
+/* A guest that came here with its memory has the tables and the firmware of the VMM that it comes from. */
+static int context_before(const struct analyst *a, const struct instance *in, struct context *context)
+{
+	return takes_over(in) ? life_context(a->store, &in->row, in->origin, life_parse(in->row.life) == LIFE_RESET, context) : 0;
+}
+
 /* What of the row comes from the VM's own description. */
 static int row_context(struct instance *in, const struct context *context)
 {
@@ -473,6 +487,9 @@ static int row_describe(struct analyst *a, struct instance *in)
 
 	if (err >= 0)
 		err = replace(&in->row.machine, context_get(&context, "machine"));
+	/* What it came with it keeps, whatever is told of its VM since. */
+	if (err >= 0 && in->row.row)
+		err = context_before(a, in, &context);
 	if (err >= 0)
 		err = row_context(in, &context);
 	context_release(&context);
@@ -506,6 +523,14 @@ static bool row_is(const struct instance *in, const char *vm, const struct store
 	return (old->vm && same_vm(old->vm, vm)) || (process && old->fd == in->row.fd);
 }
 
+/* What was found out of where it came from stands in its context. Until it settled, or was reset, that may still be found out. */
+static enum origin origin_recall(const struct store_instance *old)
+{
+	if (!old->settled && life_parse(old->life) != LIFE_RESET)
+		return ORIGIN_OPEN;
+	return life_elsewhere(old) ? ORIGIN_ELSEWHERE : ORIGIN_STORE;
+}
+
 /* The store may know this very VM: from before abidrift, or only the analyst, was restarted. */
 static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 {
@@ -527,6 +552,7 @@ static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 		in->row.boot_token = old->boot_token;
 		in->row.revision = old->revision;
 		in->row.settled = old->settled;
+		in->origin = origin_recall(old);
 		in->row.severity = old->severity;
 		in->row.changes = old->changes;
 		for (int f = 0; f < FACETS; f++) {
@@ -651,6 +677,7 @@ static int instance_reenter(struct analyst *a, struct instance *in)
 	in->boot_stored = false;
 	in->began_known = false;
 	in->began = 0;
+	in->origin = ORIGIN_OPEN;
 	in->judged = 0;
 	in->dirty = ALL_FACETS;
 	in->outgoing = in->twin = in->said_fell = false;
@@ -681,6 +708,8 @@ static int instance_enter(struct analyst *a, struct instance *in, struct error *
 		err = row_adopt(a, in, &known);
 		if (err >= 0 && !known)
 			in->row.began_at = now_real(a);
+		if (err >= 0 && known)
+			err = row_describe(a, in);
 	}
 	if (err >= 0 && !in->row.state)
 		err = replace(&in->row.state, "learning");
@@ -724,12 +753,6 @@ static bool came_later(const struct instance *in, const struct instance *other)
 static bool stands_aside(const struct instance *in)
 {
 	return in->outgoing || in->twin;
-}
-
-/* Was it made to go on with another VM's memory? */
-static bool takes_over(const struct instance *in)
-{
-	return life_goes_on(life_of(in->facts, OBSERVE_REASON_CREATED));
 }
 
 /* What `ls` and `show` say of it until the guest is free. */
@@ -1062,14 +1085,14 @@ static int boot_reason(const struct analyst *a, const struct instance *in, enum 
 	int err = 0;
 
 	if (life_goes_on(life))
-		err = life_moved(a->store, &in->row, reason, ret);
+		err = life_moved(a->store, &in->row, in->origin, reason, ret);
 	else
 		buffer_string(ret, reason);
 	return err < 0 ? err : buffer_failed(ret) ? -ENOMEM : 0;
 }
 
 /* Counts a new boot of the guest, unless one goes on in this VM. */
-static int boot_store(struct analyst *a, struct instance *in)
+static int boot_store(struct analyst *a, struct instance *in, struct error *e)
 {
 	enum life life = life_of(in->facts, in->boot.reason);
 	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row };
@@ -1079,6 +1102,8 @@ static int boot_store(struct analyst *a, struct instance *in)
 
 	if (err >= 0)
 		err = replace(&in->row.life, life_name(life));
+	if (err >= 0 && life_goes_on(life))
+		err = life_origin(a->store, &in->row, NULL, &in->origin, e);
 	if (err >= 0) {
 		in->row.boot = life_goes_on(life) && fresh.boots ? fresh.boots : fresh.boots + 1;
 		in->row.boot_token = in->boot.token;
@@ -1313,7 +1338,7 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 		if (err >= 0 && known)
 			err = seed_from_store(a, in, &in->boot);
 		if (err >= 0)
-			err = known ? store_instance_put(a->store, &in->row) : boot_store(a, in);
+			err = known ? store_instance_put(a->store, &in->row) : boot_store(a, in, e);
 	} else if (err >= 0) {
 		err = store_instance_put(a->store, &in->row);
 	}
@@ -1651,6 +1676,11 @@ static int instance_began(struct analyst *a, struct instance *in, struct error *
 		err = 0;
 	if (err < 0)
 		return store_failed(a, err, e);
+	/* It was started or reset where nobody saw it: what that boot showed first is not known. */
+	if (!in->row.settled && life_goes_on(life_parse(in->row.life)) && in->origin != ORIGIN_STORE) {
+		boot += in->origin == ORIGIN_ELSEWHERE && boot > 0;
+		began = 0;
+	}
 	if (boot > in->row.boot)
 		in->row.boot = boot;
 	in->began = began;
@@ -1673,14 +1703,6 @@ static void held_follow(const struct analyst *a, struct instance *in, bool held)
 		in->held_ns = 0;
 }
 
-/* A guest that came here with its memory has the tables and the firmware of the VMM that it comes from. */
-static int context_before(const struct analyst *a, const struct instance *in, struct context *context)
-{
-	if (!life_goes_on(life_of(in->facts, OBSERVE_REASON_CREATED)))
-		return 0;
-	return life_context(a->store, &in->row, life_parse(in->row.life) == LIFE_RESET, context);
-}
-
 /* Of a guest that moved here it is not abidrift that came late. */
 static int moved_cover(const struct instance *in, unsigned judged, struct abi_entries *entries)
 {
@@ -1690,6 +1712,34 @@ static int moved_cover(const struct instance *in, unsigned judged, struct abi_en
 	    facts_skipped(in->facts, FACTS_OF_PCI))
 		return 0;
 	return entries_cover(entries, FACET_PCI, level, "the guest moved here while it ran: nobody scans the bus before its next reset");
+}
+
+/* Is what the guest has in memory still waited for, to see by it where it was? Then nothing is said yet to have changed while it ran. */
+static bool origin_awaited(const struct analyst *a, const struct instance *in)
+{
+	bool awaited = false;
+
+	for (int f = 0; f < FACETS; f++)
+		awaited |= (life_tables() & 1u << f) && reading_awaited(a, in, (enum facet_id)f);
+	return awaited && a->now_ns < quiet_of_all(in) + PATIENCE * a->options.settle_ns && a->now_ns < in->ran_ns + a->options.settle_max_ns;
+}
+
+/* Finds out where a guest was that came with its memory. *ret_open: not yet. */
+static int origin_follow(const struct analyst *a, struct instance *in, bool end, bool *ret_open, struct error *e)
+{
+	struct abi_entries tables = ABI_ENTRIES_INIT;
+	bool awaited = !end && origin_awaited(a, in);
+	int err;
+
+	*ret_open = false;
+	if (!in->ran_ns || in->origin != ORIGIN_OPEN || !takes_over(in) || life_parse(in->row.life) == LIFE_RESET)
+		return 0;
+	err = awaited ? 0 : abi_derive_of(in->facts, life_tables(), &tables);
+	if (err >= 0)
+		err = life_origin(a->store, &in->row, awaited ? NULL : &tables, &in->origin, e);
+	*ret_open = in->origin == ORIGIN_OPEN;
+	entries_release(&tables);
+	return err == -ENOMEM ? error_set(e, ENOMEM, "out of memory") : err < 0 && !e->text[0] ? error_set(e, -err, "%s", store_error(a->store)) : err;
 }
 
 static int instance_judge(struct analyst *a, struct instance *in, unsigned due, struct error *e)
@@ -1794,7 +1844,7 @@ static int blind_of_gone(struct analyst *a, int64_t row, bool *ret_alerted, stru
 	return err;
 }
 
-static int instance_end(struct analyst *a, struct store_instance *row, const char *reason, struct error *e)
+static int instance_end(struct analyst *a, struct store_instance *row, const char *reason, int64_t at, struct error *e)
 {
 	struct store_event event = { .at = now_real(a), .type = (char *)"stop", .guest = row->guest, .reason = (char *)reason };
 	bool alerted = false;
@@ -1803,7 +1853,7 @@ static int instance_end(struct analyst *a, struct store_instance *row, const cha
 	if (err < 0)
 		return store_failed(a, err, e);
 	row->running = false;
-	row->ended_at = now_real(a);
+	row->ended_at = at;
 	err = store_instance_put(a->store, row);
 	if (err >= 0)
 		err = store_event_add(a->store, &event);
@@ -1831,7 +1881,7 @@ static int instance_bury(struct analyst *a, struct instance *in, struct error *e
 	if (err >= 0 && in->ready && in->held_ns && in->judged && !stands_aside(in))
 		err = instance_judge(a, in, 0, e);
 	if (err >= 0 && in->ready)
-		err = instance_end(a, &in->row, in->gone, e);
+		err = instance_end(a, &in->row, in->gone, now_real(a), e);
 	if (err < 0)
 		return err;
 	instance_unlink(a, in);
@@ -1843,6 +1893,7 @@ static int instance_bury(struct analyst *a, struct instance *in, struct error *e
 static int instance_follow(struct analyst *a, struct instance *in, bool end, struct error *e)
 {
 	unsigned due = 0;
+	bool open = false;
 	int err = 0;
 
 	if (in->gone)
@@ -1851,6 +1902,9 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
 	if (err < 0 || !in->stream_boot || !in->ready || stands_aside(in))
+		return err;
+	err = origin_follow(a, in, end, &open, e);
+	if (err < 0 || open)
 		return err;
 	err = instance_due(a, in, end, &due, e);
 	if (a->recheck)
@@ -2122,8 +2176,8 @@ static int end_the_missing(struct analyst *a, struct error *e)
 			continue;
 		for (struct instance *in = a->instances; in; in = in->next)
 			there |= in->ready && in->row.row == items[i].row;
-		if (!there)
-			err = instance_end(a, &items[i], "ended while it was not watched", e);
+		if (!there) /* before any that began since */
+			err = instance_end(a, &items[i], "ended while it was not watched", a->begun - 1, e);
 	}
 	store_instances_free(items, count);
 	return err;
@@ -2210,6 +2264,7 @@ static int take_tick(struct analyst *a, const void *body, bool hello, struct err
 	a->realtime_offset = tick.realtime_ns - (int64_t)a->now_ns;
 	a->hello |= hello;
 	if (hello) {
+		a->begun = now_real(a);
 		a->rule_end = suppressions_next_end(a->rules, now_real(a));
 		if (!a->prune_ns)
 			a->prune_ns = a->now_ns + (a->options.keep_ns < PRUNE_FIRST_NS ? a->options.keep_ns : PRUNE_FIRST_NS);
@@ -2255,7 +2310,7 @@ int analyst_end(struct analyst *a, bool gone, struct error *e)
 
 	for (struct instance *in = a->instances; gone && in && err >= 0; in = in->next)
 		if (in->ready)
-			err = instance_end(a, &in->row, "the recording ends", e);
+			err = instance_end(a, &in->row, "the recording ends", now_real(a), e);
 	return err;
 }
 

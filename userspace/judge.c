@@ -660,7 +660,7 @@ static int drift_follow(struct store *s, const struct store_guest *guest, const 
 	struct digest was, is, was_told, is_told;
 	const char *host = life && life->host ? life->host : "";
 	struct maintenance window = { .holds = false };
-	bool all = judged == ALL_FACETS, moved = life && life_goes_on(life_parse(life->life)), same, worse = false;
+	bool all = judged == ALL_FACETS, moved = life && life_goes_on(life_parse(life->life)) && !life_elsewhere(life), same, worse = false;
 	enum severity news;
 	int64_t opened_at = 0;
 	int err = open_drift(s, guest->row, &open, &was, &opened_at, e);

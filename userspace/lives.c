@@ -8,6 +8,7 @@
 #include "userspace/abi/context.h"
 #include "userspace/abi/facts.h"
 #include "userspace/base/buffer.h"
+#include "userspace/drift/drift.h"
 #include "userspace/drift/words.h"
 #include "userspace/store/revision.h"
 
@@ -135,6 +136,17 @@ int life_before(struct store *s, const struct store_instance *row, uint32_t *ret
 	return err < 0 ? err : 0;
 }
 
+/* Its newest life that began before `row`. NULL: there is none. */
+static const struct store_instance *source_of(const struct store_instance *items, size_t count, const struct store_instance *row)
+{
+	const struct store_instance *source = NULL;
+
+	for (size_t i = 0; i < count; i++)
+		if (items[i].row != row->row && items[i].began_at <= row->began_at && (!source || items[i].began_at > source->began_at))
+			source = &items[i];
+	return source;
+}
+
 int life_source(struct store *s, const struct store_instance *row, struct context *ret)
 {
 	struct store_instance *items = NULL;
@@ -142,13 +154,60 @@ int life_source(struct store *s, const struct store_instance *row, struct contex
 	size_t count = 0;
 	int err = store_instances(s, row->guest, &items, &count);
 
-	for (size_t i = 0; err >= 0 && i < count; i++)
-		if (items[i].row != row->row && items[i].began_at <= row->began_at && (!source || items[i].began_at > source->began_at))
-			source = &items[i];
 	if (err >= 0)
-		err = source ? 0 : -ENOENT;
+		err = (source = source_of(items, count, row)) ? 0 : -ENOENT;
 	if (err >= 0 && source->context)
 		err = context_parse(source->context, strlen(source->context), ret);
+	store_instances_free(items, count);
+	return err;
+}
+
+/* What firmware builds anew with every reset, and lies in the guest's memory: it says which boot that is. */
+unsigned life_tables(void)
+{
+	return 1u << FACET_ACPI | 1u << FACET_SMBIOS | 1u << FACET_FIRMWARE;
+}
+
+/* Does a facet of both sides tell, and none of them of a change? */
+static int tables_same(const struct abi_entries *was, const struct abi_entries *is, bool *ret)
+{
+	const struct drift_options what = { .facets = life_tables(), .same_guest = true };
+	struct drift drift = DRIFT_INIT;
+	bool told = (was->coverage[FACET_ACPI].level && is->coverage[FACET_ACPI].level) ||
+		    (was->coverage[FACET_SMBIOS].level && is->coverage[FACET_SMBIOS].level);
+	int err = drift_compare(was, NULL, is, NULL, &what, &drift);
+
+	*ret = err >= 0 && told && !drift.change_count;
+	drift_release(&drift);
+	return err;
+}
+
+int life_origin(struct store *s, const struct store_instance *row, const struct abi_entries *tables, enum origin *ret, struct error *e)
+{
+	struct store_instance *items = NULL;
+	const struct store_instance *source = NULL;
+	struct store_revision last = { 0 };
+	struct abi_entries was = ABI_ENTRIES_INIT;
+	bool same = false, judged = false;
+	size_t count = 0;
+	int err = store_instances(s, row->guest, &items, &count);
+
+	if (err >= 0)
+		source = source_of(items, count, row);
+	/* Of one whose boot was not judged as a whole nothing can be compared. */
+	judged = source && source->settled && source->revision;
+	*ret = !source ? ORIGIN_ELSEWHERE : source->running || source->ended_at >= row->began_at ? ORIGIN_STORE : judged ? ORIGIN_OPEN : ORIGIN_ELSEWHERE;
+	if (err >= 0 && *ret == ORIGIN_OPEN && tables) {
+		err = store_revision_get(s, row->guest, source->revision, &last);
+		if (err >= 0)
+			err = store_revision_entries(&last, &was, e);
+		if (err >= 0)
+			err = tables_same(&was, tables, &same);
+		*ret = same ? ORIGIN_STORE : ORIGIN_ELSEWHERE;
+		err = err == -ENOENT ? 0 : err; /* history that was forgotten */
+	}
+	entries_release(&was);
+	store_revision_release(&last);
 	store_instances_free(items, count);
 	return err;
 }
@@ -162,10 +221,10 @@ static int carried(const struct context *from, const char *factor, struct contex
 	return was && is && strcmp(was, is) != 0 ? context_set(context, factor, was) : 0;
 }
 
-int life_context(struct store *s, const struct store_instance *row, bool reset, struct context *context)
+int life_context(struct store *s, const struct store_instance *row, enum origin origin, bool reset, struct context *context)
 {
 	struct context from = CONTEXT_INIT;
-	int err = life_source(s, row, &from);
+	int err = origin == ORIGIN_STORE ? life_source(s, row, &from) : -ENOENT;
 
 	/* Firmware stays until the next cold start. */
 	if (err == -ENOENT)
@@ -178,9 +237,18 @@ int life_context(struct store *s, const struct store_instance *row, bool reset, 
 	return err;
 }
 
+bool life_elsewhere(const struct store_instance *row)
+{
+	struct context context = CONTEXT_INIT;
+	bool ret = row->context && context_parse(row->context, strlen(row->context), &context) >= 0 && context_get(&context, "vmm.before");
+
+	context_release(&context);
+	return ret;
+}
+
 #define ARROW " \xe2\x86\x92 "
 
-int life_moved(struct store *s, const struct store_instance *row, const char *reason, struct buffer *ret)
+int life_moved(struct store *s, const struct store_instance *row, enum origin origin, const char *reason, struct buffer *ret)
 {
 	struct context from = CONTEXT_INIT, to = CONTEXT_INIT;
 	const char *was, *is;
@@ -194,9 +262,11 @@ int life_moved(struct store *s, const struct store_instance *row, const char *re
 	was = context_get(&from, "vmm.version");
 	is = context_get(&to, "vmm.version");
 	if (err >= 0 && was && is && strcmp(was, is) != 0) {
-		buffer_printf(ret, ": %s ", words_vmm(context_get(&to, "vmm.kind") ? context_get(&to, "vmm.kind") : ""));
+		const char *kind = words_vmm(context_get(&to, "vmm.kind") ? context_get(&to, "vmm.kind") : "");
+
+		buffer_printf(ret, origin == ORIGIN_STORE ? ": %s " : "; it was last seen in %s ", kind);
 		words_version(was, is, ret);
-		buffer_string(ret, ARROW);
+		buffer_string(ret, origin == ORIGIN_STORE ? ARROW : ", and is now in ");
 		words_version(is, was, ret);
 	}
 	context_release(&from);

@@ -11,8 +11,10 @@
 
 #include "userspace/store/store.h"
 
+struct abi_entries;
 struct buffer;
 struct context;
+struct error;
 struct guest_facts;
 
 enum life {
@@ -32,6 +34,22 @@ bool life_goes_on(enum life life);
 /* For people: why the boot began, or went on. */
 const char *life_reason(enum life life, const struct guest_facts *facts, uint32_t reason);
 
+/* Where a guest that came with its memory was last. */
+enum origin {
+	ORIGIN_OPEN,      /* its tables may tell, once they are read */
+	ORIGIN_STORE,     /* in the VM that life_source finds */
+	ORIGIN_ELSEWHERE, /* in one that the store does not know */
+};
+
+/*
+ * A VM that the store knows is where it was if that one still ran when this one was made. One that had ended may have been started and
+ * reset elsewhere meanwhile: it was the last if the guest has the tables that it had there. tables: what is known of them now; NULL: nothing
+ * yet. Where the store knows none, or they differ, or one side lacks them, it was elsewhere.
+ */
+int life_origin(struct store *s, const struct store_instance *row, const struct abi_entries *tables, enum origin *ret, struct error *e);
+/* What life_origin compares: bits 1u << enum facet_id. */
+unsigned life_tables(void);
+
 /*
  * Where the guest of `row` was before it came into this VM: its newest other life. *ret_boot is its boot (0: there is none),
  * *ret_began the revision that this boot showed first (0: it was never judged as a whole).
@@ -42,10 +60,12 @@ int life_before(struct store *s, const struct store_instance *row, uint32_t *ret
 int life_source(struct store *s, const struct store_instance *row, struct context *ret);
 /*
  * Where the guest came with its memory: which version of its VMM its tables and firmware are of, if that is another one than it runs in
- * now (vmm.tables, vmm.firmware); where the store knows no other VM of it, that nobody knows (vmm.before). reset: it was, in this VM.
+ * now (vmm.tables, vmm.firmware); where the store does not know that VM, that nobody knows (vmm.before). reset: it was, in this VM.
  */
-int life_context(struct store *s, const struct store_instance *row, bool reset, struct context *context);
-/* "migrated in: QEMU 7.2.22 → 10.0.13": what life_reason says, and where its VMM is another version. */
-int life_moved(struct store *s, const struct store_instance *row, const char *reason, struct buffer *ret);
+int life_context(struct store *s, const struct store_instance *row, enum origin origin, bool reset, struct context *context);
+/* Does such a context say that it came from elsewhere? */
+bool life_elsewhere(const struct store_instance *row);
+/* "migrated in: QEMU 7.2.22 → 10.0.13": what life_reason says, and where its VMM is another version; as far as `origin` is sure of it. */
+int life_moved(struct store *s, const struct store_instance *row, enum origin origin, const char *reason, struct buffer *ret);
 
 #endif

@@ -4,7 +4,8 @@ import json
 import unittest
 
 from harness import Folder, abidrift
-from traces import LEAVES, Trace, life
+from dmi import entry64, structure
+from traces import CONFIG, LEAVES, Trace, life, pairs, without
 
 UUID = "11111111-2222-3333-4444-555555555555"
 OLD, MIDDLE, NEW = "7.2.22 (Debian 1:7.2)", "8.1.0", "10.0.13 (Debian 1:10.0)"
@@ -123,3 +124,58 @@ class Moved(unittest.TestCase):
         self.boots(1, 1)
         self.trace.tick(4)
         self.assertEqual(self.said(), ([NOT_SEEN], ["migrated in"]))
+
+    def test_what_is_told_anew_of_its_vm_takes_nothing_away(self):
+        """An upgrade of QEMU's package beside a guest that moved would end the warning, and with it the reason of what its reset changes."""
+        life(self.trace, 1, "web-1", UUID, version=OLD)
+        self.comes(2, NEW, *INCOMING)
+        self.trace.guest(2, "web-1", UUID, INCOMING, NEW)
+        self.trace.tick(1)
+        self.assertEqual(self.said()[0], [BOTH])
+
+
+def firmware(version):
+    table = structure(0, bytes([1, 2, 0, 0, 0]) + bytes(13), strings=[b"SeaBIOS", version]) + structure(127, b"")
+    return entry64(table), table
+
+
+class Away(unittest.TestCase):
+    """A guest that is saved, and comes back to a poorer CPU; `tables`: what its firmware built, when it went and when it came."""
+    def back(self, went, came):
+        folder, t = Folder(), Trace()
+        self.addCleanup(folder.close)
+        t.add(CONFIG, pairs(("monitor.guest_memory", "on")))
+        t.synced()
+        for vm, args, leaves, version in ((1, (), LEAVES, went), (2, ("-incoming", "exec:cat /saved"), without(LEAVES, 1, 2, 13), came)):
+            t.guest(vm, "web-1", UUID, args, OLD)
+            t.boot(vm, 1)
+            t.cpuid(vm, 1, leaves)
+            t.slots(vm, 1, (0, 0x8000000))
+            t.tick(1)
+            if version:
+                t.smbios(vm, 1, *firmware(version))
+            t.tick(20)
+            if vm == 1:
+                t.gone(vm)
+                t.tick(1)
+        store = "sqlite:" + folder.file("s.db")
+        abidrift("replay", t.write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=store, ok=(0, 1, 3))
+        diff = json.loads(abidrift("diff", "web-1", "--json", store=store, ok=(0, 1, 3)).stdout)
+        guest = json.loads(abidrift("ls", "--json", store=store, ok=None).stdout)["guests"][0]
+        change, = [c for c in diff["changes"] if c["facet"] == "cpuid"]
+        events = json.loads(abidrift("history", "web-1", "--json", store=store).stdout)["events"]
+        told, = [c for e in events if e["type"] == "drift" for c in e["changes"] if c["facet"] == "cpuid"][:1]
+        self.assertEqual((told["running"], told["severity"]), (change["running"], change["severity"]))
+        return guest["boot"], change["running"], change["severity"], [f["to"] for f in diff["context"] if f["factor"] == "vmm.before"]
+
+    def test_with_the_tables_it_went_with_it_was_never_reset(self):
+        """Its CPU lost something under a running kernel."""
+        self.assertEqual(self.back(b"1.16.2", b"1.16.2"), (1, True, "critical", []))
+
+    def test_with_other_tables_it_was_reset_elsewhere(self):
+        """Drained away, rebooted there, and back: told as if a running kernel had lost it, with what another host built as proof."""
+        boot, running, _, before = self.back(b"1.16.2", b"1.16.3")
+        self.assertEqual((boot, running, before), (2, False, ["not known"]))
+
+    def test_without_tables_nobody_knows(self):
+        self.assertEqual(self.back(b"1.16.2", None)[:2], (2, False))
