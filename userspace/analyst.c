@@ -1318,8 +1318,8 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 	int err;
 
 	if (waits(in)) {
-		/* Whether one that was found has run is told after its boot. */
-		if (in->boot.reason == OBSERVE_REASON_CREATED)
+		/* Whether one that was there before us has run is told after its boot. */
+		if (a->synced && in->boot.reason == OBSERVE_REASON_CREATED)
 			waiting_tell(a, in);
 		return 0;
 	}
@@ -1364,19 +1364,33 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 	return 0;
 }
 
+/* It was found between its making and its first vCPU's: what tells how it began came after. History says that too. */
+static int boot_told_late(struct analyst *a, struct instance *in, uint32_t reason)
+{
+	const char *was = life_reason(LIFE_UNKNOWN, in->facts, in->boot.reason);
+	enum life life = life_of(in->facts, reason);
+	struct buffer is = BUFFER_INIT;
+	int err = replace(&in->row.life, life_name(life));
+
+	in->boot.reason = reason;
+	if (err >= 0)
+		err = boot_reason(a, in, life, &is);
+	if (err >= 0)
+		err = store_event_mend(a->store, in->guest.row, "boot", was, is.data);
+	buffer_release(&is);
+	return err;
+}
+
 /* The same boot again: its token became known, or the VMM wrote the clock without a reset. */
 static int boot_renewed(struct analyst *a, struct instance *in, const struct record_boot *boot, struct error *e)
 {
-	/* It was found between its making and its first vCPU's: what tells how it began came after. */
 	bool told_late = in->boot.reason == OBSERVE_REASON_FOUND && boot->reason == OBSERVE_REASON_CREATED;
 	int err = 0;
 
 	if (!told_late && (!boot->token || boot->token == in->row.boot_token))
 		return 0;
-	if (told_late) {
-		in->boot.reason = boot->reason;
-		err = replace(&in->row.life, life_name(life_of(in->facts, boot->reason)));
-	}
+	if (told_late)
+		err = boot_told_late(a, in, boot->reason);
 	if (boot->token)
 		in->boot.token = in->row.boot_token = boot->token;
 	if (err >= 0)

@@ -725,6 +725,16 @@ static void overrun_tell(const struct drift *d, struct judge_outcome *ret)
 	}
 }
 
+/* Also a VM that was found, if it was made to go on with another one's memory: nobody saw whether it was reset since. */
+static bool came_along(const struct store_instance *life, const struct guest_facts *facts)
+{
+	enum life is = life ? life_parse(life->life) : LIFE_UNKNOWN;
+
+	if (life && facts && is == LIFE_UNKNOWN)
+		is = life_of(facts, OBSERVE_REASON_CREATED);
+	return life_goes_on(is);
+}
+
 /*
  * A guest that moved shows a mixture: tables and firmware from where it comes from, devices and CPUs of here. Where here is another VMM,
  * kernel or CPU than the baseline's, what is new is no evidence of the baseline's machine. Its next reset shows one machine again.
@@ -733,7 +743,7 @@ static bool shows_two_machines(const struct judge_input *in, const struct side *
 {
 	static const char *const factors[] = { "vmm.kind", "vmm.version", "kernel", "host_cpu" };
 
-	if (!life_goes_on(life_parse(in->instance->life)))
+	if (!came_along(in->instance, in->facts))
 		return false;
 	for (size_t i = 0; i < sizeof factors / sizeof *factors; i++) {
 		const char *was = context_get(&known->context, factors[i]), *is = context_get(in->context, factors[i]);
@@ -883,17 +893,10 @@ static bool drift_fell(const struct drift *d)
 	return false;
 }
 
-/*
- * A guest that came with its memory has no firmware at work that would scan the bus: each migration looks like that until the next reset.
- * So does a VM that was found, if it was made to go on with another one's memory: nobody saw whether it was reset since.
- */
+/* A guest that came with its memory has no firmware at work that would scan the bus: each migration looks like that until the next reset. */
 static bool not_scanned(const struct store_instance *life, const struct guest_facts *facts, enum facet_id facet)
 {
-	enum life is = life ? life_parse(life->life) : LIFE_UNKNOWN;
-
-	if (life && facts && is == LIFE_UNKNOWN)
-		is = life_of(facts, OBSERVE_REASON_CREATED);
-	return facet == FACET_PCI && life && life_goes_on(is);
+	return facet == FACET_PCI && came_along(life, facts);
 }
 
 /*

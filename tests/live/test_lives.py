@@ -275,3 +275,5 @@ class ToldLate(unittest.TestCase):
             abidrift("replay", t.write(folder.file("t.trace")), "--set", "monitor.settle=1s", store=store, ok=(0, 1, 3))
             state = json.loads(abidrift("ls", "--json", store=store, ok=None).stdout)["guests"][0]
             self.assertEqual((state["life"], state["boot"], state["settled"]), (life, 1, True), state)
+            events = json.loads(abidrift("history", "--json", store=store).stdout)["events"]
+            self.assertEqual([e["reason"] for e in events if e["type"] == "boot"], [life or "found running"])

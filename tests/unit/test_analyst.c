@@ -28,6 +28,15 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 	return 0;
 }
 
+static unsigned waits_said;
+
+static void heard(void *context, int level, const char *line)
+{
+	(void)context;
+	(void)level;
+	waits_said += strstr(line, "waits for the guest to come in") != NULL;
+}
+
 static void rang(void *context)
 {
 	(void)context;
@@ -61,7 +70,7 @@ static void feed(struct desk *d)
 /* A monitor begins: host, settings, what the host does not show. */
 static void desk_begin(struct desk *d, const char *url, uint64_t at_ns, const char *facet, const char *reason)
 {
-	const struct analyst_options options = { .settle_ns = 2 * RECORDS_SECOND, .settle_max_ns = 20 * RECORDS_SECOND, .baseline_auto = true, .alive = rang };
+	const struct analyst_options options = { .settle_ns = 2 * RECORDS_SECOND, .settle_max_ns = 20 * RECORDS_SECOND, .baseline_auto = true, .alive = rang, .say = heard };
 	struct error e = ERROR_INIT;
 
 	*d = (struct desk){ .store = open_store(url, STORE_CREATE), .stream = RECORDS_INIT, .row = d->row };
@@ -379,6 +388,61 @@ static void one_that_runs_when_it_is_found_was_found_running(void **state)
 	pass(&d, 10);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'boot' AND reason = 'found running'"), 1);
 	desk_close(&d);
+}
+
+/* Over pins its boot is told as one that was seen, before that it has run: each restart would say of each guest that moved that it is to come. */
+static void one_that_ran_while_nobody_watched_waits_for_nobody(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	for (int ran = 1; ran >= 0; ran--) {
+		waits_said = 0;
+		desk_begin(&d, box->url, 100 * RECORDS_SECOND, "mmio", "no such tracepoint");
+		vm_is_met(&d, 2, OBSERVE_REASON_CREATED, false, table, "-incoming", "defer");
+		if (ran)
+			records_cpuid(&d.stream, 0, true, table, 2);
+		records_synced(&d.stream);
+		feed(&d);
+		pass(&d, 10);
+		assert_int_equal(waits_said, !ran);
+		desk_close(&d);
+	}
+}
+
+static void version_is(struct desk *d, uint64_t vm, const char *version)
+{
+	d->stream.vm = vm;
+	records_vm(&d->stream, "pid", machines[vm - 1].pid, "start", machines[vm - 1].start, "kind", "qemu", "version", version, "arg", "qemu", "arg", "-name", "arg",
+		   "guest=web-1", vm == 2 ? "arg" : NULL, "-incoming", "arg", "defer", NULL);
+}
+
+/* Else the baseline holds what a newer VMM shows that the guest was moved to while the monitor was down, and that is never told again. */
+static void what_a_guest_shows_that_moved_unseen_is_no_evidence(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	for (int newer = 1; newer >= 0; newer--) {
+		const uint64_t at_ns = (newer ? 1 : 200) * RECORDS_SECOND;
+
+		desk_open(&d, box->url, at_ns, "mmio", "no such tracepoint");
+		vm_is_met(&d, 1, OBSERVE_REASON_CREATED, true, table, "-m", "128");
+		version_is(&d, 1, "7.2.0");
+		pass(&d, 15);
+		desk_close(&d);
+		desk_begin(&d, box->url, at_ns + 100 * RECORDS_SECOND, "mmio", "no such tracepoint");
+		version_is(&d, 2, newer ? "10.0.0" : "7.2.0");
+		records_boot(&d.stream, OBSERVE_REASON_FOUND, false);
+		records_cpuid(&d.stream, 0, true, table, 2);
+		records_port(&d.stream, 0x60, 1, OBSERVE_ANSWERED, 0);
+		records_synced(&d.stream);
+		pass(&d, 15);
+		records_gone(&d.stream, "its process ended");
+		pass(&d, 1);
+		assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'evidence'"), !newer);
+		desk_close(&d);
+	}
 }
 
 static const struct inventory_cpuid_entry poorer[] = { { .function = 0, .regs = { 1, 0x756e6547, 0x6c65746e, 0x49656e69 } },
@@ -815,6 +879,8 @@ int main(void)
 		STORE_TEST(a_full_map_is_told_when_it_begins),
 		STORE_TEST(one_that_waits_when_it_is_found_is_no_life_before_the_guest_comes),
 		STORE_TEST(one_that_runs_when_it_is_found_was_found_running),
+		STORE_TEST(one_that_ran_while_nobody_watched_waits_for_nobody),
+		STORE_TEST(what_a_guest_shows_that_moved_unseen_is_no_evidence),
 		STORE_TEST(a_second_machine_under_its_name_takes_no_guest_over),
 		STORE_TEST(a_machine_that_was_made_to_take_over_is_the_guest),
 		STORE_TEST(what_was_read_while_events_were_skipped_is_no_drift),

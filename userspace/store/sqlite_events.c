@@ -213,6 +213,20 @@ int store_event_add(struct store *s, const struct store_event *event)
 	return store_leave(s, own, query_run(&q));
 }
 
+int store_event_mend(struct store *s, int64_t guest, const char *type, const char *was, const char *is)
+{
+	bool own;
+	int err = store_enter(s, true, &own);
+	if (err < 0)
+		return err;
+	struct query q = query_start(s, "UPDATE events SET reason = ?4 WHERE reason = ?3 AND row = (SELECT max(row) FROM events WHERE guest = ?1 AND type = ?2)");
+	query_int(&q, guest);
+	query_text(&q, type);
+	query_text(&q, was);
+	query_text(&q, is);
+	return store_leave(s, own, query_run(&q));
+}
+
 static void event_columns(struct query *q, struct store_event *e)
 {
 	e->row = column_int(q);

@@ -209,6 +209,8 @@ struct store_event {
 };
 void store_events_free(struct store_event *items, size_t count);
 int store_event_add(struct store *s, const struct store_event *event);
+/* The guest's newest event of that type says `is`, if it said `was`: what it tells of became known later. */
+int store_event_mend(struct store *s, int64_t guest, const char *type, const char *was, const char *is);
 /* guest 0 = of all; since 0 = all; in time order. */
 int store_events(struct store *s, int64_t guest, int64_t since, struct store_event **ret, size_t *ret_count);
 /* The newest of them, before a place in the order of (at, row). */
