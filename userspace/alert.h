@@ -12,7 +12,7 @@ struct store;
 struct store_guest;
 
 struct alert {
-	const char *type;                /* drift resolved loss blind store test */
+	const char *type;                /* drift resolved loss blind store twin test */
 	const char *host;
 	const struct store_guest *guest; /* NULL: about the host */
 	enum severity severity;

@@ -75,7 +75,11 @@ struct instance {
 	bool announced;
 	bool waiting_said;    /* told that it waits for its guest */
 	bool outgoing;        /* another VM of the same guest runs by now: this one is being migrated away */
-	bool twin;            /* it was started as a guest that ran already, and not to take it over: that VM is the guest */
+	bool left;            /* the guest moved out of it once, and nothing was seen of it since */
+	bool was_guest;       /* the store has a judged boot of the guest in this very VM */
+	bool twin;            /* it has the name of a guest that another VM is */
+	bool twin_told;       /* so somebody was told */
+	bool returns;         /* it was a twin, and is the guest now: its boot counts from here */
 	uint64_t ran_ns;      /* a vCPU was first known to run in this boot; 0 = not yet */
 	uint64_t news_ns[FACETS];
 	uint64_t judged_ns[FACETS];
@@ -564,6 +568,8 @@ static int row_adopt(struct analyst *a, struct instance *in, bool *ret_known)
 			err = replace(&in->row.vm, old->vm);
 		if (err >= 0)
 			err = replace(&in->row.life, old->life);
+		in->twin = in->twin_told = store_instance_twin(old);
+		in->was_guest = old->settled && !in->twin;
 		*ret_known = true;
 		break;
 	}
@@ -680,7 +686,7 @@ static int instance_reenter(struct analyst *a, struct instance *in)
 	in->origin = ORIGIN_OPEN;
 	in->judged = 0;
 	in->dirty = ALL_FACETS;
-	in->outgoing = in->twin = in->said_fell = false;
+	in->outgoing = in->left = in->was_guest = in->twin = in->twin_told = in->returns = in->said_fell = false;
 	in->said = (struct digest){ 0 };
 	return err;
 }
@@ -755,20 +761,105 @@ static bool stands_aside(const struct instance *in)
 	return in->outgoing || in->twin;
 }
 
-/* What `ls` and `show` say of it until the guest is free. */
-static void twin_describe(struct analyst *a, struct instance *in, const struct instance *first)
+/* The VM that this one's guest is now. NULL: there is none but this one. */
+static struct instance *guest_of(const struct analyst *a, const struct instance *in)
 {
-	char reason[128];
+	for (struct instance *other = a->instances; other; other = other->next)
+		if (other != in && other->ready && !other->gone && other->guest.row == in->guest.row && !stands_aside(other))
+			return other;
+	return NULL;
+}
+
+/* Is it a second machine beside a guest that runs? What was started again while the VM before had not quite gone is none, once that has. */
+static bool begins_as_twin(const struct analyst *a, const struct instance *in)
+{
+	const struct instance *first = guest_of(a, in);
+
+	return first && first->ran_ns && !first->left && !takes_over(in) && came_later(in, first);
+}
+
+/* What `ls` says of it until the guest is free. */
+static int twin_describe(const struct analyst *a, struct instance *in)
+{
+	const struct instance *first = guest_of(a, in);
+	struct buffer reason = BUFFER_INIT;
 	int err = replace(&in->row.state, "unknown");
 
-	snprintf(reason, sizeof reason, "another VM is this guest: pid %" PRId64 " runs, and this one was not made to take over from it", first->row.pid);
+	buffer_string(&reason, "another VM is this guest");
+	if (first)
+		buffer_printf(&reason, ": pid %" PRId64 " runs, and this one %s", first->row.pid,
+			      takes_over(in) ? "did not take over from it" : "was not made to take over from it");
+	if (err >= 0)
+		err = buffer_failed(&reason) ? -ENOMEM : replace(&in->row.life, STORE_LIFE_TWIN);
 	for (int f = 0; f < FACETS && err >= 0; f++) {
 		in->row.coverage[f].level = COVERAGE_NONE;
-		err = replace(&in->row.coverage[f].reason, reason);
+		err = replace(&in->row.coverage[f].reason, reason.data);
 	}
-	/* Without it the row says that it has not settled, which is as true. */
+	buffer_release(&reason);
+	in->row.settled = false;
+	in->row.changes = 0;
+	in->row.severity = SEVERITY_NONE;
+	return err;
+}
+
+/* For history: what happens to a second VM is nothing that happens to the guest. */
+static int twin_event(struct analyst *a, const struct store_instance *row, const char *what)
+{
+	struct buffer reason = BUFFER_INIT;
+	struct store_event event = { .at = now_real(a), .type = (char *)"twin", .guest = row->guest };
+	int err;
+
+	buffer_printf(&reason, "another VM, pid %" PRId64 ": %s", row->pid, what);
+	event.reason = reason.data;
+	err = buffer_failed(&reason) ? -ENOMEM : store_event_add(a->store, &event);
+	buffer_release(&reason);
+	return err;
+}
+
+/* Once for each such VM, when it runs: to history, and as an alert. */
+static int twin_tell(struct analyst *a, struct instance *in, const struct instance *first, struct error *e)
+{
+	struct alert alert = { .type = "twin", .host = a->host ? a->host : "-", .guest = &in->guest, .severity = SEVERITY_WARNING, .now = now_real(a) };
+	struct buffer about = BUFFER_INIT, what = BUFFER_INIT, summary = BUFFER_INIT;
+	int err = store_begin(a->store);
+
+	if (err < 0)
+		return store_failed(a, err, e);
+	buffer_printf(&what, "%s as this guest, which runs in pid %" PRId64, takes_over(in) ? "it runs" : "it was started", first->row.pid);
+	buffer_printf(&about, "%016" PRIx64 "@%s", in->vm, a->boot_id ? a->boot_id : "-");
+	buffer_printf(&summary, "a second VM runs as this guest (pid %" PRId64 ") while it runs in pid %" PRId64
+				": the second one is not judged as long as the first is there; give one of them another UUID and name",
+		      in->row.pid, first->row.pid);
+	alert.about = about.data;
+	alert.summary = summary.data;
+	err = buffer_failed(&about) || buffer_failed(&what) || buffer_failed(&summary) ? -ENOMEM : twin_describe(a, in);
 	if (err >= 0)
-		(void)store_instance_put(a->store, &in->row);
+		err = store_instance_put(a->store, &in->row);
+	if (err >= 0)
+		err = twin_event(a, &in->row, what.data);
+	if (err >= 0)
+		err = alert_add(a->store, &alert);
+	if (err >= 0)
+		err = store_commit(a->store);
+	if (err < 0) {
+		store_failed(a, err, e);
+		store_rollback(a->store);
+	} else {
+		in->twin_told = true;
+		say(a, 1, "%s: %s", called(in), summary.data);
+		if (a->options.rang)
+			a->options.rang(a->options.context);
+	}
+	buffer_release(&about);
+	buffer_release(&what);
+	buffer_release(&summary);
+	return err < 0 ? err : 0;
+}
+
+static void twin_mark(struct instance *in)
+{
+	in->outgoing = in->left = in->twin_told = false;
+	in->twin = true;
 }
 
 /* Of two VMs of one guest the later one has it from the other by a migration; or it is a second machine under the same name. */
@@ -776,17 +867,28 @@ static void later_mark(struct analyst *a, struct instance *in, struct instance *
 {
 	if (!in->ran_ns || !other->ran_ns || stands_aside(in) || stands_aside(other) || !came_later(in, other))
 		return;
-	if (takes_over(in)) {
-		other->outgoing = true;
-		say(a, 0, "%s: another VM of the same guest runs now (pid %" PRId64 "); pid %" PRId64 " is taken for the one that is leaving", called(in),
-		    in->row.pid, other->row.pid);
+	/* A VM that the guest had left is no first machine of two; nor is one that the guest was beside before we came. */
+	if (!takes_over(in) && !other->left && !in->was_guest) {
+		twin_mark(in);
 		return;
 	}
-	in->twin = true;
-	twin_describe(a, in, other);
-	say(a, 1, "%s: a second VM was started as this guest (pid %" PRId64 ") while it runs in pid %" PRId64
-		  ": the second one is not judged as long as the first is there; give one of them another UUID and name",
-	    called(in), in->row.pid, other->row.pid);
+	other->outgoing = other->left = true;
+	say(a, 0, "%s: another VM of the same guest runs now (pid %" PRId64 "); pid %" PRId64 " is taken for the one that is leaving", called(in),
+	    in->row.pid, other->row.pid);
+}
+
+/* Who has sent a guest away does not reset it: it was copied, and goes on here. Unless it was started elsewhere since. */
+static void outgoing_reset(const struct analyst *a, struct instance *in)
+{
+	struct instance *other = guest_of(a, in);
+
+	if (other && !takes_over(other)) {
+		twin_mark(in);
+		return;
+	}
+	in->outgoing = in->left = false;
+	if (other)
+		twin_mark(other);
 }
 
 /* Whichever of them is met first. */
@@ -800,7 +902,7 @@ static void others_find(struct analyst *a, struct instance *in)
 }
 
 /* The VM that was the guest has gone, and what it said of the guest with it: one that it made leave, or that waits under its name, is asked again. NULL: there is none. */
-static struct instance *others_return(struct analyst *a, const struct instance *gone, bool *ret_twin)
+static struct instance *others_return(const struct analyst *a, const struct instance *gone)
 {
 	struct instance *last = NULL;
 
@@ -808,31 +910,49 @@ static struct instance *others_return(struct analyst *a, const struct instance *
 		if (in != gone && in->ready && !in->gone && in->guest.row == gone->guest.row &&
 		    (!last || (in->twin == last->twin ? came_later(in, last) : last->twin)))
 			last = in;
-	if (!last || !stands_aside(last))
-		return NULL;
-	*ret_twin = last->twin;
-	last->outgoing = last->twin = false;
-	last->dirty |= last->judged;
-	return last;
+	return last && stands_aside(last) ? last : NULL;
 }
 
 /* Else history ends with a stop of a guest that is there. Whether its VMM lets it run again is not seen. */
-static int return_tell(struct analyst *a, const struct instance *in, bool twin)
+static int outgoing_return(struct analyst *a, struct instance *in, struct error *e)
 {
 	struct buffer reason = BUFFER_INIT;
 	struct store_event event = { .at = now_real(a), .type = (char *)"boot", .guest = in->guest.row };
 	int err;
 
-	if (twin)
-		buffer_printf(&reason, "the VM that was this guest has ended: pid %" PRId64 ", which was started as it too, is judged now", in->row.pid);
-	else
-		buffer_printf(&reason, "the VM that it had moved to has ended: pid %" PRId64 ", which it had left, is judged again", in->row.pid);
+	in->outgoing = false;
+	in->dirty |= in->judged;
+	buffer_printf(&reason, "the VM that it had moved to has ended: pid %" PRId64 ", which it had left, is judged again", in->row.pid);
 	event.reason = reason.data;
 	err = buffer_failed(&reason) ? -ENOMEM : store_event_add(a->store, &event);
 	if (err >= 0)
 		say(a, 0, "%s: %s", called(in), reason.data);
+	else
+		store_failed(a, err, e);
 	buffer_release(&reason);
 	return err;
+}
+
+/* It is the guest now, and is judged as one that is new: in the guest's next boot, unless it goes on with one. */
+static int twin_return(struct analyst *a, struct instance *in, struct error *e)
+{
+	in->twin = in->ready = in->boot_stored = in->began_known = false;
+	in->returns = true;
+	in->began = 0;
+	in->judged = 0;
+	in->dirty = ALL_FACETS;
+	in->held_ns = 0;
+	return instance_settle_in(a, in, e);
+}
+
+/* Is told as a second machine, or is the guest after all: also where that ended while nobody looked. */
+static int twin_follow(struct analyst *a, struct instance *in, struct error *e)
+{
+	const struct instance *first = guest_of(a, in);
+
+	if (!first)
+		return a->synced ? twin_return(a, in, e) : 0;
+	return in->ran_ns && !in->twin_told ? twin_tell(a, in, first, e) : 0;
 }
 
 static int take_vm(struct analyst *a, const struct record_header *h, const void *body, size_t bytes, struct error *e)
@@ -1084,11 +1204,27 @@ static int boot_reason(const struct analyst *a, const struct instance *in, enum 
 	const char *reason = life_reason(life, in->facts, in->boot.reason);
 	int err = 0;
 
-	if (life_goes_on(life))
+	if (in->returns && in->twin_told)
+		buffer_printf(ret, "the VM that was this guest has ended: pid %" PRId64 ", which ran beside it, is judged now", in->row.pid);
+	else if (life_goes_on(life))
 		err = life_moved(a->store, &in->row, in->origin, reason, ret);
 	else
 		buffer_string(ret, reason);
 	return err < 0 ? err : buffer_failed(ret) ? -ENOMEM : 0;
+}
+
+/* A boot of a VM that is not the guest is none of the guest's. */
+static int twin_boot_store(struct analyst *a, struct instance *in, uint32_t boots)
+{
+	int err = twin_describe(a, in);
+
+	in->row.boot = boots;
+	in->row.boot_token = in->boot.token;
+	if (err >= 0)
+		err = store_instance_put(a->store, &in->row);
+	if (err >= 0 && in->twin_told)
+		err = twin_event(a, &in->row, life_reason(life_of(in->facts, in->boot.reason), in->facts, in->boot.reason));
+	return err;
 }
 
 /* Counts a new boot of the guest, unless one goes on in this VM. */
@@ -1100,6 +1236,12 @@ static int boot_store(struct analyst *a, struct instance *in, struct error *e)
 	struct buffer reason = BUFFER_INIT;
 	int err = store_guest_get(a->store, in->guest.row, &fresh);
 
+	in->twin |= !in->returns && begins_as_twin(a, in);
+	if (err >= 0 && in->twin) {
+		err = twin_boot_store(a, in, fresh.boots);
+		store_guest_release(&fresh);
+		return err;
+	}
 	if (err >= 0)
 		err = replace(&in->row.life, life_name(life));
 	if (err >= 0 && life_goes_on(life))
@@ -1151,7 +1293,7 @@ static int boot_known(struct analyst *a, struct instance *in, bool *ret)
 
 	*ret = false;
 	if (err >= 0 && in->row.vm && in->row.boot)
-		*ret = same_vm(in->row.vm, vm) ? !strcmp(in->row.vm, vm) : in->boot.token && in->boot.token == in->row.boot_token;
+		*ret = in->returns ? false : same_vm(in->row.vm, vm) ? !strcmp(in->row.vm, vm) : in->boot.token && in->boot.token == in->row.boot_token;
 	if (err >= 0)
 		err = replace(&in->row.vm, vm);
 	free(vm);
@@ -1209,7 +1351,7 @@ static int doubt_store(struct analyst *a, struct instance *in, enum facts_decode
 	struct abi_coverage *row = &in->row.coverage[d == FACTS_OF_PCI ? FACET_PCI : FACET_MMIO];
 	int err;
 
-	if (!in->ready || coverage_tells_skips(row->reason))
+	if (!in->ready || in->twin || coverage_tells_skips(row->reason))
 		return 0;
 	row->level = COVERAGE_NONE;
 	err = replace(&row->reason, "the kernel skipped events while this was read " COVERAGE_SKIP_MARK);
@@ -1360,6 +1502,11 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 		say(a, 0, "%s: %s, boot %" PRIu32, called(in), life_reason(life_parse(in->row.life), in->facts, in->boot.reason), in->row.boot);
 	in->ready = true;
 	in->boot_stored = true;
+	if (in->returns) {
+		if (in->twin_told)
+			say(a, 0, "%s: the VM that was this guest has ended: pid %" PRId64 ", which ran beside it, is judged now", called(in), in->row.pid);
+		in->returns = in->twin_told = false;
+	}
 	others_find(a, in);
 	return 0;
 }
@@ -1389,7 +1536,9 @@ static int boot_renewed(struct analyst *a, struct instance *in, const struct rec
 
 	if (!told_late && (!boot->token || boot->token == in->row.boot_token))
 		return 0;
-	if (told_late)
+	if (told_late && in->twin)
+		in->boot.reason = boot->reason;
+	else if (told_late)
 		err = boot_told_late(a, in, boot->reason);
 	if (boot->token)
 		in->boot.token = in->row.boot_token = boot->token;
@@ -1418,6 +1567,8 @@ static int take_boot(struct analyst *a, const struct record_header *h, const voi
 	/* Told once more, it still is one that waits. */
 	if (in->stream_boot == h->boot && in->boot.reason == OBSERVE_REASON_CREATED)
 		boot.reason = in->boot.reason;
+	if (in->outgoing && in->stream_boot && in->stream_boot != h->boot && life_of(in->facts, boot.reason) == LIFE_RESET)
+		outgoing_reset(a, in);
 	in->boot = boot;
 	in->stream_boot = h->boot;
 	in->boot_stored = false;
@@ -1458,6 +1609,7 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 		if (news & (1u << f))
 			in->news_ns[f] = a->now_ns;
 	in->dirty |= news;
+	in->left &= in->outgoing || !news;
 	if (!in->ran_ns && facts_ran(in->facts)) {
 		in->ran_ns = a->now_ns;
 		if (!in->ready && in->stream_boot && (err = instance_settle_in(a, in, e)) < 0)
@@ -1858,10 +2010,11 @@ static int blind_of_gone(struct analyst *a, int64_t row, bool *ret_alerted, stru
 	return err;
 }
 
+/* reason NULL: that is no history, as is nothing that it did. */
 static int instance_end(struct analyst *a, struct store_instance *row, const char *reason, int64_t at, struct error *e)
 {
 	struct store_event event = { .at = now_real(a), .type = (char *)"stop", .guest = row->guest, .reason = (char *)reason };
-	bool alerted = false;
+	bool alerted = false, twin = store_instance_twin(row);
 	int err = store_begin(a->store);
 
 	if (err < 0)
@@ -1869,8 +2022,8 @@ static int instance_end(struct analyst *a, struct store_instance *row, const cha
 	row->running = false;
 	row->ended_at = at;
 	err = store_instance_put(a->store, row);
-	if (err >= 0)
-		err = store_event_add(a->store, &event);
+	if (err >= 0 && reason)
+		err = twin ? twin_event(a, row, reason) : store_event_add(a->store, &event);
 	if (err < 0)
 		store_failed(a, err, e);
 	else
@@ -1895,7 +2048,7 @@ static int instance_bury(struct analyst *a, struct instance *in, struct error *e
 	if (err >= 0 && in->ready && in->held_ns && in->judged && !stands_aside(in))
 		err = instance_judge(a, in, 0, e);
 	if (err >= 0 && in->ready)
-		err = instance_end(a, &in->row, in->gone, now_real(a), e);
+		err = instance_end(a, &in->row, in->twin && !in->twin_told ? NULL : in->gone, now_real(a), e);
 	if (err < 0)
 		return err;
 	instance_unlink(a, in);
@@ -1915,6 +2068,8 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 	waits_follow(a, in);
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
+	if (err >= 0 && in->ready && in->twin)
+		err = twin_follow(a, in, e);
 	if (err < 0 || !in->stream_boot || !in->ready || stands_aside(in))
 		return err;
 	err = origin_follow(a, in, end, &open, e);
@@ -2148,8 +2303,8 @@ static char *gone_reason(const struct instance *in, const char *reason)
 	struct buffer text = BUFFER_INIT;
 
 	buffer_string(&text, reason ? reason : "no reason given");
-	if (in->outgoing)
-		buffer_string(&text, "; the guest goes on in another VM");
+	if (stands_aside(in))
+		buffer_string(&text, in->twin ? "; the guest runs in another VM" : "; the guest goes on in another VM");
 	return buffer_take(&text, NULL);
 }
 
@@ -2157,7 +2312,6 @@ static int take_gone(struct analyst *a, const struct record_header *h, const voi
 {
 	struct instance *in = instance_find(a, h->vm), *back;
 	const char *reason = record_pair_get(body, bytes, "reason");
-	bool twin = false;
 	int err;
 
 	if (!in || in->gone)
@@ -2167,10 +2321,10 @@ static int take_gone(struct analyst *a, const struct record_header *h, const voi
 		return error_set(e, ENOMEM, "out of memory");
 	if (in->announced || in->waiting_said)
 		say(a, 0, "%s: gone (%s)", called(in), in->gone);
-	back = others_return(a, in, &twin);
+	back = others_return(a, in);
 	err = instance_bury(a, in, e);
-	if (err >= 0 && back && (err = return_tell(a, back, twin)) < 0)
-		store_failed(a, err, e);
+	if (err >= 0 && back)
+		err = back->twin ? twin_return(a, back, e) : outgoing_return(a, back, e);
 	return err < 0 ? store_trouble(a, err, e) : 0;
 }
 

@@ -1031,7 +1031,7 @@ static int recheck(struct store *s, const struct store_guest *guest, const struc
 	for (size_t i = 0; err >= 0 && i < count; i++) {
 		struct judge_input in = { .instance = &items[i], .judged = items[i].settled ? ALL_FACETS : 0 };
 
-		if (items[i].running || i == 0) {
+		if ((items[i].running || i == 0) && !store_instance_twin(&items[i])) {
 			err = instance_conclude(&in, is.diff, true, drift_fell(&is.drift));
 			if (err >= 0)
 				err = store_instance_put(s, &items[i]);

@@ -124,7 +124,7 @@ int life_before(struct store *s, const struct store_instance *row, uint32_t *ret
 	int err = store_instances(s, row->guest, &items, &count);
 
 	for (size_t i = 0; err >= 0 && i < count; i++)
-		if (items[i].row != row->row && (!before || items[i].boot > before->boot))
+		if (items[i].row != row->row && !store_instance_twin(&items[i]) && (!before || items[i].boot > before->boot))
 			before = &items[i];
 	if (err >= 0 && before && before->settled && before->revision)
 		err = store_revision_began(s, row->guest, before->revision, before->boot, &began);
@@ -142,7 +142,7 @@ static const struct store_instance *source_of(const struct store_instance *items
 	const struct store_instance *source = NULL;
 
 	for (size_t i = 0; i < count; i++)
-		if (items[i].row != row->row && items[i].began_at <= row->began_at && (!source || items[i].began_at > source->began_at))
+		if (items[i].row != row->row && !store_instance_twin(&items[i]) && items[i].began_at <= row->began_at && (!source || items[i].began_at > source->began_at))
 			source = &items[i];
 	return source;
 }

@@ -33,7 +33,7 @@ class Catalog(unittest.TestCase):
 
     def test_every_type_of_alert_has_an_entry_and_no_other_has(self):
         listed = [line.split()[0] for line in self.journalctl("--list-catalog").splitlines()]
-        self.assertEqual(set(self.ids), {"drift", "resolved", "loss", "blind", "store", "test"})
+        self.assertEqual(set(self.ids), {"drift", "resolved", "loss", "blind", "store", "twin", "test"})
         self.assertEqual(sorted(listed), sorted(self.ids.values()))
 
     def test_an_entry_says_what_it_means_and_where_to_read_on_with_fields_that_alerts_have(self):

@@ -113,7 +113,13 @@ class Lives(Live):
         source.command("system_reset")
         state = wait_for("the guest's next boot", lambda: next((g for g in monitor.guests() if g["pid"] == source.pid and g["boot"] > 1 and g["settled"]), None))
         self.assertEqual(state["changes"], 0, monitor.diff(source.name))
-        self.assertEqual([a["type"] for a in monitor.alerts(source.uuid) if a["type"] == "drift"], [])
+        self.assertEqual([a["type"] for a in monitor.alerts(source.uuid)], ["twin"])
+        # Nothing that is asked of the guest is answered by the other one, and what that does is not the guest's.
+        self.assertEqual(monitor.diff(source.name)["result"], "same")
+        twin.command("system_reset")
+        wait_for("its reset", lambda: next((e for e in monitor.json("history", source.name)["events"] if e["type"] == "twin" and "reset" in e["reason"]), None))
+        self.assertEqual([g["state"] for g in monitor.guests() if g["pid"] == twin.pid], ["unknown"])
+        self.assertEqual(len(boots(monitor, source.name)), 2)
         # Once it is alone it is the guest.
         source.stop()
         state = self.judged(monitor, twin)

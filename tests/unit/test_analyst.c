@@ -467,6 +467,7 @@ static void a_second_machine_under_its_name_takes_no_guest_over(void **state)
 	pass(&d, 15);
 	vm_is_met(&d, 2, OBSERVE_REASON_CREATED, true, poorer, "-m", "128");
 	pass(&d, 15);
+	told(&d, "twin", "warning", "web-1: a second VM runs as this guest (pid 20) while it runs in pid 10: ");
 	told(&d, NULL, NULL, NULL);
 	assert_int_equal(ask(box->path, "SELECT count(*) FROM instances WHERE running AND pid = 20 AND state = 'unknown'"), 1);
 	covered(&d, 2, FACET_CPUID, COVERAGE_NONE, "another VM is this guest: pid 10 runs, and this one was not made to take over from it");
@@ -489,6 +490,41 @@ static void a_second_machine_under_its_name_takes_no_guest_over(void **state)
 	told(&d, "drift", "critical", "\"running\":false");
 	told(&d, NULL, NULL, NULL);
 	covered(&d, 2, FACET_CPUID, COVERAGE_COMPLETE, "");
+	desk_close(&d);
+}
+
+/* Else each restart of the monitor tells it again, or takes the wrong one for the guest; and one that is alone since is never judged. */
+static void a_second_machine_stays_one_over_a_restart(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	vm_is_met(&d, 1, OBSERVE_REASON_CREATED, true, table, "-m", "128");
+	pass(&d, 15);
+	vm_is_met(&d, 2, OBSERVE_REASON_CREATED, true, poorer, "-m", "128");
+	pass(&d, 15);
+	told(&d, "twin", "warning", "web-1");
+	desk_close(&d);
+
+	desk_begin(&d, box->url, 100 * RECORDS_SECOND, "mmio", "no such tracepoint");
+	vm_is_met(&d, 2, OBSERVE_REASON_FOUND, true, poorer, "-m", "128");
+	vm_is_met(&d, 1, OBSERVE_REASON_FOUND, true, table, "-m", "128");
+	records_synced(&d.stream);
+	feed(&d);
+	pass(&d, 15);
+	told(&d, NULL, NULL, NULL);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM instances WHERE running AND pid = 20 AND state = 'unknown' AND life = 'twin'"), 1);
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM events WHERE type = 'boot'"), 1);
+	desk_close(&d);
+
+	desk_begin(&d, box->url, 200 * RECORDS_SECOND, "mmio", "no such tracepoint");
+	vm_is_met(&d, 2, OBSERVE_REASON_FOUND, true, poorer, "-m", "128");
+	records_synced(&d.stream);
+	feed(&d);
+	pass(&d, 15);
+	told(&d, "drift", "critical", "\"running\":false");
+	assert_int_equal(ask(box->path, "SELECT count(*) FROM instances WHERE running AND pid = 20 AND boot = 2 AND state = 'drift'"), 1);
 	desk_close(&d);
 }
 
@@ -882,6 +918,7 @@ int main(void)
 		STORE_TEST(one_that_ran_while_nobody_watched_waits_for_nobody),
 		STORE_TEST(what_a_guest_shows_that_moved_unseen_is_no_evidence),
 		STORE_TEST(a_second_machine_under_its_name_takes_no_guest_over),
+		STORE_TEST(a_second_machine_stays_one_over_a_restart),
 		STORE_TEST(a_machine_that_was_made_to_take_over_is_the_guest),
 		STORE_TEST(what_was_read_while_events_were_skipped_is_no_drift),
 		STORE_TEST(what_comes_later_of_that_time_is_doubtful_too),

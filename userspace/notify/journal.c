@@ -26,7 +26,8 @@ static const struct {
 } messages[] = {
 	{ "drift", "adee847f41ba415b80710207ffac37ab" }, { "resolved", "2dc1954e53ba45939adadec7f0940b73" },
 	{ "loss", "76d3121d5ea54eb782070769576913a8" },  { "blind", "1a6e5e3af77f4a83858a5dadf54dde84" },
-	{ "store", "3de60373f72f4101afbbc77c3e33e5b6" }, { "test", "69cab376f7934cdea55d0336fc9f53db" },
+	{ "store", "3de60373f72f4101afbbc77c3e33e5b6" }, { "twin", "0d2a4c6f5c9e4d3aa1f87d6c93b25e14" },
+	{ "test", "69cab376f7934cdea55d0336fc9f53db" },
 };
 
 /* 0: a journal takes a message now. -EAGAIN: there is none, or it is full. */

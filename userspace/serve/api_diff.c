@@ -144,6 +144,14 @@ static bool that_counts(const json_t *change, int min_severity)
 	return !name || severity_parse(name, &severity) < 0 || (int)severity >= min_severity;
 }
 
+/* Why its present boot says nothing: what is unknown as a whole says so of every facet. */
+static const char *why_learning(const struct side *to)
+{
+	const struct store_instance *now = to->instance_count ? &to->instances[0] : NULL;
+
+	return now && store_instance_twin(now) && now->coverage[0].reason && *now->coverage[0].reason ? now->coverage[0].reason : "its present boot has not settled yet";
+}
+
 /* The present boot is not judged as a whole yet: what was found in it so far, or that it is too early. */
 static int compare_learning(struct store *s, const struct side *from, const struct side *to, int min_severity, json_t **ret,
 			    int *ret_result, struct error *e)
@@ -166,7 +174,7 @@ static int compare_learning(struct store *s, const struct side *from, const stru
 	if (counts)
 		return conclude(s, open, from, to, DRIFT_DRIFT, ret, ret_result, e);
 	json_decref(open);
-	return not_known(s, from, to, "its present boot has not settled yet", ret, ret_result, e);
+	return not_known(s, from, to, why_learning(to), ret, ret_result, e);
 }
 
 /*

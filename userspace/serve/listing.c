@@ -9,6 +9,7 @@
 #include "userspace/base/text.h"
 #include "userspace/serve/member.h"
 #include "userspace/serve/table.h"
+#include "userspace/store/store.h"
 
 /* Marks behind the state, and what they say below the table. */
 #define MARK_UNSTABLE "*"
@@ -103,6 +104,14 @@ static void cell_of_mark(struct table *t, const json_t *guest, const char *key)
 static bool past(const json_t *guest)
 {
 	return json_is_true(json_object_get(guest, "anonymous")) && !json_is_true(json_object_get(guest, "running"));
+}
+
+/* Another VM is the guest whose name it has. */
+static bool is_twin(const json_t *guest)
+{
+	const char *life = member_string(guest, "life");
+
+	return json_is_true(json_object_get(guest, "running")) && life && !strcmp(life, STORE_LIFE_TWIN);
 }
 
 /* ---- what the marks mean, and for whom */
@@ -213,6 +222,14 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 	if (left_out)
 		buffer_printf(out, "(%zu without name or UUID that %s gone: -v lists %s too)\n", left_out, left_out == 1 ? "is" : "are",
 			      left_out == 1 ? "it" : "them");
+	json_array_foreach(guests, i, guest) if (is_twin(guest))
+	{
+		buffer_string(out, "\n");
+		listing_name(guest, out);
+		buffer_string(out, ": pid ");
+		member_put(out, guest, "pid");
+		buffer_string(out, " is not this guest, which runs in another VM; give one of them another UUID and name\n");
+	}
 	told_text(guests, more, "unstable", MARK_UNSTABLE " no stable Guest ABI:", out);
 	told_text(guests, more, "next_boot", MARK_NEXT_BOOT " the next boot meets another host side:", out);
 }

@@ -130,7 +130,7 @@ void store_drifts_free(struct store_drift *items, size_t count)
 #define DRIFTS(json)                                                                                                                          \
 	"SELECT d.guest, d.at, d.change_set, d.digest, " json ", g.id, g.uuid, g.name, g.anonymous, i.host, i.running, i.settled FROM drifts "    \
 	"AS d JOIN guests AS g ON g.row = d.guest LEFT JOIN instances AS i ON i.row = (SELECT n.row FROM instances AS n WHERE n.guest = d.guest " \
-	"ORDER BY n.running DESC, n.began_at DESC, n.row DESC LIMIT 1) ORDER BY d.guest"
+	"ORDER BY " GUEST_FIRST("n.") " LIMIT 1) ORDER BY d.guest"
 
 static int drifts_read(struct store *s, const char *sql, struct store_drift **ret, size_t *ret_count)
 {

@@ -22,6 +22,11 @@ void store_instance_release(struct store_instance *i)
 	*i = (struct store_instance){ 0 };
 }
 
+bool store_instance_twin(const struct store_instance *i)
+{
+	return i->life && !strcmp(i->life, STORE_LIFE_TWIN);
+}
+
 void store_instances_free(struct store_instance *items, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -183,7 +188,7 @@ static int get_coverage(struct store *s, struct store_instance *i)
 #define INSTANCES                                                                                                                         \
 	"SELECT row, guest, host, pid, fd, start, vm, running, began_at, ended_at, boot, boot_token, settled, state, severity, changes, " \
 	"revision, vmm, machine, context, life FROM instances"
-#define NEWEST_FIRST " ORDER BY running DESC, began_at DESC, row DESC"
+#define NEWEST_FIRST " ORDER BY " GUEST_FIRST("")
 
 /* What a list is made by. */
 enum which { ALL, RUNNING, NEWEST };
@@ -217,7 +222,10 @@ static int list(struct store *s, int64_t guest, enum which which, struct store_i
 static int newest_first(const void *left, const void *right)
 {
 	const struct store_instance *a = left, *b = right;
+	bool a_twin = store_instance_twin(a), b_twin = store_instance_twin(b);
 
+	if (a_twin != b_twin)
+		return a_twin ? 1 : -1;
 	if (a->began_at != b->began_at)
 		return a->began_at < b->began_at ? 1 : -1;
 	return a->row < b->row ? 1 : a->row > b->row ? -1 : 0;

@@ -127,6 +127,9 @@ void *store_grow(struct query *q, void *items, size_t count, size_t size);
 /* Rows that the last statement changed. */
 size_t query_changes(const struct query *q);
 
+/* The order in which the first instance is what the guest is, or was last; `of`: the table's name and a dot. */
+#define GUEST_FIRST(of) of "running DESC, " of "life IS '" STORE_LIFE_TWIN "', " of "began_at DESC, " of "row DESC"
+
 /* ---- sqlite_contents.c */
 /* The row of these bytes, stored now unless they were. */
 int store_contents_put(struct store *s, const void *data, size_t size, int64_t *ret_row);

@@ -30,8 +30,7 @@ static const struct {
 	" AND NOT EXISTS (SELECT 1 FROM acknowledged AS a WHERE a.sink = k.sink AND a.alert = alerts.row))"),
 	FORGET("instances", "row",
 	  "running = 0 AND ended_at < ?1 AND NOT " DRIFTS("instances.guest") " AND NOT (" BASELINED(
-		"instances.guest") " AND row = (SELECT n.row FROM instances AS n WHERE n.guest = instances.guest ORDER BY n.running DESC, "
-				   "n.began_at DESC, n.row DESC LIMIT 1))"),
+		"instances.guest") " AND row = (SELECT n.row FROM instances AS n WHERE n.guest = instances.guest ORDER BY " GUEST_FIRST("n.") " LIMIT 1))"),
 	FORGET("baselines", "row",
 	  "undone_at < ?1 OR (at < ?1 AND (SELECT anonymous AND boots > 0 FROM guests WHERE row = "
 	"baselines.guest)"

@@ -47,7 +47,7 @@ int store_tally_states(struct store *s, struct store_tally **ret, size_t *ret_co
 {
 	/* What runs; or the last life of a guest that does not, or none, where it was never seen to run. */
 	struct query q = query_start(s, "SELECT state, 'running', count(*) FROM instances WHERE running = 1 GROUP BY state UNION ALL SELECT coalesce((SELECT i.state "
-					"FROM instances AS i WHERE i.guest = g.row ORDER BY i.began_at DESC, i.row DESC LIMIT 1), 'unknown') AS last, 'ended', "
+					"FROM instances AS i WHERE i.guest = g.row ORDER BY " GUEST_FIRST("i.") " LIMIT 1), 'unknown') AS last, 'ended', "
 					"count(*) FROM guests AS g WHERE NOT EXISTS (SELECT 1 FROM instances AS r WHERE r.guest = g.row AND r.running = 1) "
 					"GROUP BY last ORDER BY 1, 2");
 	return tallies_read(&q, ret, ret_count);

@@ -69,6 +69,9 @@ int store_guests(struct store *s, struct store_guest **ret, size_t *ret_count);
  */
 int store_guest_resolve(struct store *s, const char *text, struct store_guest *ret, struct error *e);
 
+/* store_instance.life of a VM that is not the guest whose name or UUID it has: the guest's own come before it. */
+#define STORE_LIFE_TWIN "twin"
+
 /* One VM: UUID, host, process and start time. */
 struct store_instance {
 	int64_t row;
@@ -90,14 +93,15 @@ struct store_instance {
 	char *vmm;           /* JSON object as in `ls` */
 	char *machine;       /* NULL */
 	char *context;       /* context_write, of the present boot; NULL: not known */
-	char *life;          /* how it came to its present boot: started reset migrated restored; NULL: not known */
+	char *life;          /* how it came to its present boot: started reset migrated restored; STORE_LIFE_TWIN; NULL: not known */
 	struct abi_coverage coverage[FACETS]; /* of the present boot */
 };
 void store_instance_release(struct store_instance *i);
+bool store_instance_twin(const struct store_instance *i);
 void store_instances_free(struct store_instance *items, size_t count);
 /* row 0: inserts and sets row; else updates everything. */
 int store_instance_put(struct store *s, struct store_instance *i);
-/* Of one guest (0 = of all), running first, then newest first. */
+/* Of one guest (0 = of all), running first, then those that are the guest, then newest first. */
 int store_instances(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count);
 /* Those of one guest that run, newest first; where none does its newest one. */
 int store_instances_now(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count);

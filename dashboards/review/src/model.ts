@@ -38,7 +38,7 @@ export interface Guest {
   began: string | null
   ended: string | null
   /** How it came to its present boot. */
-  life: 'started' | 'reset' | 'migrated' | 'restored' | null
+  life: 'started' | 'reset' | 'migrated' | 'restored' | 'twin' | null
   boot: number | null
   settled: boolean
   state: State
@@ -235,7 +235,7 @@ export interface Diff {
   next_boot?: Reason[]
 }
 
-export type EventType = 'host' | 'boot' | 'fingerprint' | 'drift' | 'resolved' | 'accept' | 'undo' | 'evidence' | 'loss' | 'stop' | 'maintenance'
+export type EventType = 'host' | 'boot' | 'fingerprint' | 'drift' | 'resolved' | 'accept' | 'undo' | 'evidence' | 'loss' | 'stop' | 'twin' | 'maintenance'
 
 export interface Event {
   at: string
@@ -261,7 +261,7 @@ export interface Alert {
   id: string
   at: string
   /** Null, as the severity: it cannot be read any more, and the summary says so. */
-  type: 'drift' | 'resolved' | 'loss' | 'blind' | 'store' | 'test' | null
+  type: 'drift' | 'resolved' | 'loss' | 'blind' | 'store' | 'twin' | 'test' | null
   host: string | null
   guest: { id: string; uuid: string | null; name: string | null } | null
   severity: Severity | null

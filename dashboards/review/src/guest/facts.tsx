@@ -12,6 +12,7 @@ const LIFE: Record<string, string> = {
   reset: 'it was reset in the same process',
   migrated: 'it was migrated in',
   restored: 'it was restored from a snapshot or file',
+  twin: 'this VM is not the guest, which runs in another one',
 }
 
 function Fact({ name, children }: { name: string; children: ComponentChildren }) {

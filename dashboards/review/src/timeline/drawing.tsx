@@ -18,7 +18,7 @@ const LANES: Lane[] = [
   { name: 'Accepts', kinds: ['accept', 'undo'] },
   { name: 'Alerts', kinds: ['alert'] },
   { name: 'Host', kinds: ['host', 'maintenance'] },
-  { name: 'Evidence', kinds: ['evidence', 'loss'] },
+  { name: 'Evidence', kinds: ['evidence', 'loss', 'twin'] },
 ]
 
 /** Signs in a box of 12 by 12 around 0,0: which kind it is does not hang on a colour. */
@@ -35,6 +35,7 @@ const SIGNS: Record<Kind, string> = {
   maintenance: 'M-5,-5 L5,5 M-5,5 L5,-5',
   evidence: 'M-5,0 H5 M0,-5 V5',
   loss: 'M0,-6 V2 M0,4.5 V6',
+  twin: 'M-5,-5 H1 V5 H-5 Z M1,-2 H5 V5 H1',
 }
 const CRITICAL = 'M-5,-5 L5,5 M-5,5 L5,-5 M-5.5,-5.5 H5.5 V5.5 H-5.5 Z'
 const INFO = 'M-5,0 A5,5 0 1 0 5,0 A5,5 0 1 0 -5,0 Z'

@@ -20,6 +20,7 @@ export interface Happening {
 export const KINDS: Record<Kind, string> = {
   boot: 'boot',
   stop: 'stop',
+  twin: 'another VM',
   drift: 'drift',
   resolved: 'resolved',
   fingerprint: 'revision',
