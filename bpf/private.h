@@ -145,7 +145,7 @@ struct test_subject {
 	__u8 zero;
 	__u32 online;   /* vCPUs of the VM; 0 counts as 1 */
 	__u32 creator;  /* 0 = as tgid */
-	__u32 zero2;
+	__u32 no_memory; /* there is none for a thread's notes */
 	__u64 quirks;
 	__u8 data[128]; /* what a pointer argument points to, whatever its value, if it is not NULL */
 };

@@ -114,6 +114,7 @@ struct analyst {
 	uint64_t map_full;  /* facts that found the map full, as last heard */
 	struct skips skips;
 	bool skips_told;    /* the stream has told how many events the kernel skipped so far */
+	bool skips_decoded; /* and tells those apart that make what is decoded doubtful */
 	int64_t failing_since; /* the store, CLOCK_BOOTTIME; 0 = it does not */
 	bool failing, failed_hard; /* since the last heartbeat; for more than being busy */
 	char failure[sizeof(((struct error *)0)->text)]; /* what it said first */
@@ -1405,7 +1406,8 @@ static int skips_recall(struct analyst *a, struct error *e)
 
 	for (size_t i = 0; i < count; i++) {
 		json_t *status = strcmp(items[i].host, a->host) ? NULL : json_loads(items[i].json, 0, NULL);
-		json_t *missed = json_object_get(json_object_get(status, "stats"), "lost.missed");
+		json_t *stats = json_object_get(status, "stats"), *decoded = json_object_get(stats, "skipped.decoded");
+		json_t *missed = decoded ? decoded : json_object_get(stats, "lost.missed");
 		int64_t at = items[i].at - a->realtime_offset;
 
 		/* Of an earlier boot of the host it says nothing. */
@@ -1420,16 +1422,17 @@ static int skips_recall(struct analyst *a, struct error *e)
 static int skips_follow(struct analyst *a, uint64_t count, struct error *e)
 {
 	int err = a->skips_told || a->options.replay || !a->host ? 0 : skips_recall(a, e);
-	const struct skip_span *span;
+	struct skip_span span;
+	bool grew;
 
 	if (err < 0)
 		return err;
 	a->skips_told = true;
-	span = skips_take(&a->skips, count, a->now_ns);
-	for (struct instance *in = a->instances; span && in && err >= 0; in = in->next)
+	grew = skips_take(&a->skips, count, a->now_ns, &span);
+	for (struct instance *in = a->instances; grew && in && err >= 0; in = in->next)
 		for (int d = 0; d < FACTS_DECODED && err >= 0; d++)
-			if (in->decoded_ns[d] && in->decoded_ns[d] >= span->from_ns)
-				err = doubt(a, in, d, span->events, e);
+			if (in->decoded_ns[d] && in->decoded_ns[d] >= span.from_ns)
+				err = doubt(a, in, d, span.events, e);
 	return err;
 }
 
@@ -1666,7 +1669,9 @@ static int host_loss(struct analyst *a, const struct record_header *h, const voi
 		err = facts_add(in->facts, h, body, bytes, NULL);
 	if (err < 0)
 		return error_set(e, -err, "a loss record cannot be used");
-	if (loss->stage == RECORD_LOSS_MISSED)
+	a->skips_decoded |= loss->stage == RECORD_LOSS_DECODED;
+	/* Old traces do not tell of which programs they were. */
+	if (loss->stage == RECORD_LOSS_DECODED || (loss->stage == RECORD_LOSS_MISSED && !a->skips_decoded))
 		return skips_follow(a, loss->count, e);
 	return loss->stage == RECORD_LOSS_MAP ? map_full(a, loss->count, e) : 0;
 }
@@ -2433,6 +2438,7 @@ static int take_tick(struct analyst *a, const void *body, bool hello, struct err
 	a->hello |= hello;
 	if (hello) {
 		a->begun = now_real(a);
+		a->skips_decoded = false;
 		a->rule_end = suppressions_next_end(a->rules, now_real(a));
 		if (!a->prune_ns)
 			a->prune_ns = a->now_ns + (a->options.keep_ns < PRUNE_FIRST_NS ? a->options.keep_ns : PRUNE_FIRST_NS);

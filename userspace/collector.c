@@ -48,7 +48,8 @@ struct collector {
 	struct readings readings;
 	int epoll_fd;
 	struct buffer host, config, coverage;
-	uint64_t counters[OBSERVE_COUNTERS], missed;
+	uint64_t counters[OBSERVE_COUNTERS];
+	struct kernel_missed missed;
 	uint64_t end_ns, drain_ns, tick_ns, count_ns, stats_ns, sweep_ns, pass_ns, clean_ns, save_ns;
 	unsigned sweeps;
 	unsigned unsynced;  /* sinks whose snapshot is not complete */
@@ -203,8 +204,11 @@ static void tell_losses(struct collector *c, unsigned sinks)
 	for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++)
 		if (c->counters[stages[i].counter])
 			tell_loss(c->output, sinks, NULL, stages[i].stage, OBSERVE_CLASSES, c->counters[stages[i].counter]);
-	if (c->missed)
-		tell_loss(c->output, sinks, NULL, RECORD_LOSS_MISSED, OBSERVE_CLASSES, c->missed);
+	/* First those that matter for what was seen, also that there were none: else all would. */
+	if (c->missed.all) {
+		tell_loss(c->output, sinks, NULL, RECORD_LOSS_DECODED, OBSERVE_CLASSES, c->missed.decoded);
+		tell_loss(c->output, sinks, NULL, RECORD_LOSS_MISSED, OBSERVE_CLASSES, c->missed.all);
+	}
 }
 
 /* A stream begins; the VMs follow as far as there is room, and SYNCED when all have been told. */
@@ -362,7 +366,8 @@ static int count_overflow(void *context, const struct observe_vm *seen)
 
 static void count(struct collector *c, uint64_t now)
 {
-	uint64_t counters[OBSERVE_COUNTERS], missed;
+	uint64_t counters[OBSERVE_COUNTERS];
+	struct kernel_missed missed;
 	bool lost = false;
 
 	if (now < c->count_ns || !output_room(c->output))
@@ -383,7 +388,7 @@ static void count(struct collector *c, uint64_t now)
 		c->discovery.compare = true;
 	for (unsigned i = 0; i < OBSERVE_COUNT_FACTS; i++)
 		lost |= i != OBSERVE_COUNT_OVERFLOW && counters[i] != c->counters[i];
-	lost |= missed != c->missed;
+	lost |= missed.all != c->missed.all || missed.decoded != c->missed.decoded;
 	memcpy(c->counters, counters, sizeof(counters));
 	c->missed = missed;
 	if (lost)
@@ -399,7 +404,7 @@ static void tell_stats(struct collector *c, uint64_t now)
 	if (!sinks || now < c->stats_ns || !output_room(c->output))
 		return;
 	c->stats_ns = now + RECORD_STATS_NS;
-	if (stats_describe(c->kernel, c->counters, c->missed, &pairs) >= 0)
+	if (stats_describe(c->kernel, c->counters, &c->missed, &pairs) >= 0)
 		tell_host(c->output, sinks, RECORD_STATS, &pairs);
 	buffer_release(&pairs);
 }
@@ -616,6 +621,9 @@ static void finish(struct collector *c)
 	c->drain = c->discovery.ending = true;
 	drain(c, tell_now());
 	c->count_ns = c->pass_ns = 0;
+	count(c, tell_now());
+	/* What the kernel skipped is told with the look after that. */
+	c->count_ns = 0;
 	count(c, tell_now());
 	if (c->discovery.compare)
 		discovery_compare(&c->discovery);

@@ -10,7 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Facts are told in at most a few seconds after they were taken: of older spans nobody asks. */
+/* Facts are told at most a few sweeps after they were taken: of older spans nobody asks. Those that touch are one. */
 #define SKIPS_MAX 32
 
 struct skip_span {
@@ -31,8 +31,8 @@ struct skips {
 void skips_tick(struct skips *s, uint64_t now_ns);
 /* An analyst before this one was told so many, at that time. */
 void skips_known(struct skips *s, uint64_t count, uint64_t at_ns);
-/* It tells a count. Returns the span in which they grew, or NULL: none did. */
-const struct skip_span *skips_take(struct skips *s, uint64_t count, uint64_t now_ns);
+/* It tells a count. False: they did not grow; else *ret: how many more, and when. */
+bool skips_take(struct skips *s, uint64_t count, uint64_t now_ns, struct skip_span *ret);
 /* How many events were skipped around that time. */
 uint64_t skips_around(const struct skips *s, uint64_t at_ns);
 

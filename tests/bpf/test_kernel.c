@@ -329,7 +329,8 @@ static void a_window_can_be_told_for_any_vm(void **state)
 
 static void what_cannot_be_seen_has_a_reason(void **state)
 {
-	uint64_t counters[OBSERVE_COUNTERS], missed, entries;
+	uint64_t counters[OBSERVE_COUNTERS], entries;
+	struct kernel_missed missed;
 
 	(void)state;
 	if (!kernel)

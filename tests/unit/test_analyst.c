@@ -13,6 +13,7 @@
 #include "tests/unit/records.h"
 #include "tests/unit/stores.h"
 #include "userspace/analyst.h"
+#include "userspace/skips.h"
 
 #define KVM_MSR "tracepoint kvm_msr has other arguments on this kernel"
 
@@ -709,6 +710,52 @@ static void what_another_guest_showed_at_another_time_stays(void **state)
 	desk_close(&d);
 }
 
+/* Else what is skipped of CPUID, of another guest, takes PCI from each that boots then. */
+static void what_was_skipped_of_whole_facts_makes_nothing_doubtful(void **state)
+{
+	struct sandbox *box = *state;
+	struct desk d = { 0 };
+
+	skipped = 0;
+	desk_open(&d, box->url, RECORDS_SECOND, "mmio", "no such tracepoint");
+	records_loss(&d.stream, RECORD_LOSS_DECODED, OBSERVE_CLASSES, 0);
+	machine_boots_badly(&d, 1, 1, CLASS_STORAGE);
+	covered(&d, 1, FACET_PCI, COVERAGE_COMPLETE, "");
+	machine_begins(&d, 1, 2);
+	scan(&d, CLASS_WRONG);
+	records_loss(&d.stream, RECORD_LOSS_DECODED, OBSERVE_CLASSES, 3);
+	kernel_skips(&d, 3);
+	pass(&d, 15);
+	covered(&d, 1, FACET_PCI, COVERAGE_NONE, "the kernel skipped 3 events");
+	desk_close(&d);
+}
+
+/* Else a fact that a sweep finds is judged, where the kernel skipped events at it and ever since. */
+static void how_it_began_is_known_while_it_goes_on(void **state)
+{
+	struct skips s = SKIPS_INIT;
+	struct skip_span span;
+	uint64_t now = 1000 * RECORDS_SECOND, then = now + RECORDS_SECOND;
+
+	(void)state;
+	skips_known(&s, 0, now);
+	for (uint64_t n = 1; n <= 10 * SKIPS_MAX; n++) {
+		now += RECORD_LOOK_NS;
+		assert_true(skips_take(&s, n, now, &span));
+		assert_int_equal(span.events, 1);
+		assert_true(now - span.from_ns <= 5 * RECORD_LOOK_NS);
+		skips_tick(&s, now);
+	}
+	assert_true(skips_around(&s, then) > 0);
+	assert_false(skips_take(&s, 10 * SKIPS_MAX, now, &span));
+	/* And what comes much later is another time. */
+	now += 100 * RECORDS_SECOND;
+	skips_tick(&s, now);
+	assert_true(skips_take(&s, 10 * SKIPS_MAX + 1, now, &span));
+	assert_int_equal(skips_around(&s, now - 50 * RECORDS_SECOND), 0);
+	assert_int_equal(skips_around(&s, now), 1);
+}
+
 /* A baseline that was made then lacks what was doubtful, and learns it: it must not hold what is wrong, nor stay without for ever. */
 static void a_baseline_that_lacks_what_was_skipped_learns_it(void **state)
 {
@@ -924,6 +971,8 @@ int main(void)
 		STORE_TEST(what_comes_later_of_that_time_is_doubtful_too),
 		STORE_TEST(what_another_guest_showed_at_another_time_stays),
 		STORE_TEST(a_baseline_that_lacks_what_was_skipped_learns_it),
+		STORE_TEST(what_was_skipped_of_whole_facts_makes_nothing_doubtful),
+		STORE_TEST(how_it_began_is_known_while_it_goes_on),
 		STORE_TEST(an_analyst_that_comes_later_doubts_the_same),
 		STORE_TEST(a_restart_makes_no_complete_bus_of_a_move),
 		STORE_TEST(a_store_that_failed_is_told_once_it_works),

@@ -85,8 +85,12 @@ int kernel_inventory(struct kernel *k, uint32_t tgid, unsigned want, kernel_inve
 
 /* Sums over all CPUs; of what was taken over, facts and full rings of the time before do not count. */
 int kernel_counters(struct kernel *k, uint64_t ret[OBSERVE_COUNTERS]);
-/* Program runs that the kernel skipped because the program was running already on that CPU. */
-int kernel_missed(struct kernel *k, uint64_t *ret);
+/* Program runs that the kernel skipped because the program was running already on that CPU, since the maps are there. */
+struct kernel_missed {
+	uint64_t all;
+	uint64_t decoded; /* of these: of programs that make facts of several events, and take the wrong neighbour for one where one is missing */
+};
+int kernel_missed(struct kernel *k, struct kernel_missed *ret);
 int kernel_capacity(struct kernel *k, uint64_t *ret_entries);
 
 /* How full the maps are that can fill up. Names are static. */

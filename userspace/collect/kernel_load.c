@@ -645,44 +645,28 @@ static bool info_of(const struct kernel *k, enum program p, unsigned turn, struc
 	return fd >= 0 && bpf_obj_get_info_by_fd(fd, ret, &size) == 0;
 }
 
-/*
- * Of programs that take turns: what the first was skipped for, but for what others took; and each was skipped for it. One that is just about
- * to be taken is counted among both for a moment, so that the lesser of two looks counts.
- */
-static uint64_t missed_turns(struct kernel *k, enum program p)
+static uint64_t missed_by(struct kernel *k, enum program p)
 {
-	uint64_t least = UINT64_MAX, made = turns_made(k->skel, p), before = k->skipped[p], now;
+	bool turns = k->turns && (unsigned)p < TURNS_PROGRAMS;
+	int64_t made = turns ? turns_made(k->skel, p) : 0;
 	struct bpf_prog_info info;
 
-	for (unsigned turn = 0; turn < KERNEL_TURNS; turn++) {
-		if (!info_of(k, p, turn, &info))
-			return 0;
-		now = turn ? info.recursion_misses : info.recursion_misses > made ? info.recursion_misses - made : 0;
-		if (now < least)
-			least = now;
-	}
-	k->skipped[p] = least;
-	if (least > before)
-		least = before;
-	if (least > k->missed[p])
-		k->missed[p] = least;
-	return k->missed[p];
+	/* Kernels before 5.12 do not count them: 0. */
+	if (!info_of(k, p, 0, &info))
+		return turns ? k->missed[p].told : 0;
+	return turns ? turns_count(&k->missed[p], made, info.recursion_misses) : info.recursion_misses;
 }
 
-int kernel_missed(struct kernel *k, uint64_t *ret)
+int kernel_missed(struct kernel *k, struct kernel_missed *ret)
 {
-	uint64_t sum = 0;
-
-	/* Kernels before 5.12 do not count them: 0. */
+	memset(ret, 0, sizeof(*ret));
 	for (enum program p = 0; p < PROGRAMS; p++) {
-		struct bpf_prog_info info;
+		const uint64_t missed = missed_by(k, p);
 
-		if (k->turns && (unsigned)p < TURNS_PROGRAMS)
-			sum += missed_turns(k, p);
-		else if (info_of(k, p, 0, &info))
-			sum += info.recursion_misses;
+		ret->all += missed;
+		if (p == PROGRAM_PORTS || p == PROGRAM_MMIO)
+			ret->decoded += missed;
 	}
-	*ret = sum;
 	return 0;
 }
 

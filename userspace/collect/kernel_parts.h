@@ -31,11 +31,17 @@ enum program {
 
 struct btf;
 
+/* Events that no program on a tracepoint took. */
+struct turns_missed {
+	uint64_t last, told; /* as counted last, and as told */
+	uint64_t excess;     /* more was taken than `first` was skipped for: that hides nothing that comes later */
+};
+
 struct kernel {
 	struct abidrift_bpf *skel;
 	struct ring_buffer *ring;
 	bool turns; /* programs take turns */
-	uint64_t skipped[PROGRAMS], missed[PROGRAMS]; /* of those: events that nobody took, as counted last, and as told */
+	struct turns_missed missed[PROGRAMS]; /* of those */
 	struct bpf_link *links[PROGRAMS][KERNEL_TURNS]; /* of those that take no turns the first */
 	char reasons[PROGRAMS][KERNEL_REASON_BYTES];
 	bool refused[PROGRAMS]; /* by this kernel, for good */
@@ -86,8 +92,10 @@ void turns_look(const struct btf *vmlinux, struct turns *ret);
 int turns_prepare(struct abidrift_bpf *skel, const struct turns *turns, unsigned mask);
 /* The same: whether there are maps for it. */
 int turns_autocreate(struct abidrift_bpf *skel, bool turns);
-/* Events that the first of those on this program's tracepoint was skipped for, and another took. */
-uint64_t turns_made(const struct abidrift_bpf *skel, enum program p);
+/* Events that the first of those on this program's tracepoint was skipped for, and another took; less what it left to them. */
+int64_t turns_made(const struct abidrift_bpf *skel, enum program p);
+/* After a look: `made` was read before what the first was `skipped` for. Returns how many are to be told. */
+uint64_t turns_count(struct turns_missed *m, int64_t made, uint64_t skipped);
 /* After loading. */
 int turns_loaded(const struct abidrift_bpf *skel, unsigned mask);
 struct bpf_program *turns_program(const struct abidrift_bpf *skel, enum program p, unsigned turn);

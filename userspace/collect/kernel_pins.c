@@ -286,7 +286,6 @@ struct links {
 	uint32_t owner, newest;
 	unsigned alive;
 	bool seen[LINKS];
-	unsigned strange; /* names that no link of ours has */
 };
 
 static bool link_is_alive(int fd)

@@ -144,7 +144,7 @@ int turns_loaded(const struct abidrift_bpf *skel, unsigned mask)
 
 int turns_autocreate(struct abidrift_bpf *skel, bool turns)
 {
-	struct bpf_map *maps[] = { skel->maps.turns, skel->maps.turns_taken, skel->maps.turns_made };
+	struct bpf_map *maps[] = { skel->maps.turns, skel->maps.turns_taken, skel->maps.turns_noted, skel->maps.turns_made };
 	int r = 0;
 
 	for (size_t i = 0; i < sizeof(maps) / sizeof(*maps) && r >= 0; i++)
@@ -152,10 +152,27 @@ int turns_autocreate(struct abidrift_bpf *skel, bool turns)
 	return r;
 }
 
-uint64_t turns_made(const struct abidrift_bpf *skel, enum program p)
+int64_t turns_made(const struct abidrift_bpf *skel, enum program p)
 {
 	uint32_t key = p;
-	uint64_t made = 0;
+	int64_t made = 0;
 
 	return (unsigned)p < TURNS_PROGRAMS && bpf_map_lookup_elem(bpf_map__fd(skel->maps.turns_made), &key, &made) == 0 ? made : 0;
+}
+
+/*
+ * One event may be about to be taken: skipped already, and not made yet. So the lesser of two looks counts. Before and after it no event is
+ * counted that was taken: none is taken twice, and what others took `first` was skipped for before.
+ */
+uint64_t turns_count(struct turns_missed *m, int64_t made, uint64_t skipped)
+{
+	uint64_t now;
+
+	if (made - (int64_t)m->excess > (int64_t)skipped)
+		m->excess = (uint64_t)(made - (int64_t)skipped);
+	now = skipped + m->excess - (uint64_t)made;
+	if (now > m->told && m->last > m->told)
+		m->told = now < m->last ? now : m->last;
+	m->last = now;
+	return m->told;
 }

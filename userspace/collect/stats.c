@@ -41,7 +41,7 @@ static void put_of(struct buffer *pairs, const char *kind, const char *name, con
 	put(pairs, key, value);
 }
 
-int stats_describe(struct kernel *k, const uint64_t counters[OBSERVE_COUNTERS], uint64_t missed, struct buffer *pairs)
+int stats_describe(struct kernel *k, const uint64_t counters[OBSERVE_COUNTERS], const struct kernel_missed *missed, struct buffer *pairs)
 {
 	struct kernel_runs runs[KERNEL_RUNS_MAX];
 	struct kernel_map maps[KERNEL_MAPS];
@@ -58,7 +58,8 @@ int stats_describe(struct kernel *k, const uint64_t counters[OBSERVE_COUNTERS], 
 	}
 	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
 		put(pairs, counts[i].key, counters[counts[i].counter]);
-	put(pairs, "lost.missed", missed);
+	put(pairs, "lost.missed", missed->all);
+	put(pairs, "skipped.decoded", missed->decoded);
 	for (size_t i = 0; i < filled; i++) {
 		put_of(pairs, "map", maps[i].name, "entries", maps[i].entries);
 		put_of(pairs, "map", maps[i].name, "capacity", maps[i].capacity);

@@ -9,8 +9,9 @@
 
 struct buffer;
 struct kernel;
+struct kernel_missed;
 
 /* Appends the pairs of a RECORD_STATS. counters and missed: as kernel_counters and kernel_missed told them last. */
-int stats_describe(struct kernel *k, const uint64_t counters[OBSERVE_COUNTERS], uint64_t missed, struct buffer *pairs);
+int stats_describe(struct kernel *k, const uint64_t counters[OBSERVE_COUNTERS], const struct kernel_missed *missed, struct buffer *pairs);
 
 #endif

@@ -136,6 +136,7 @@ enum record_loss_stage {
 	RECORD_LOSS_QUOTA,    /* a guest's quota: header.vm and `class` say whose */
 	RECORD_LOSS_MISSED,   /* BPF program runs that the kernel skipped, of no VM. In stored facts `class` says what they made doubtful: PCI_HEADER or REGISTER */
 	RECORD_LOSS_VCPU,     /* events that belong to no vCPU */
+	RECORD_LOSS_DECODED,  /* those of MISSED whose programs make facts of several events: told before them, and also where there were none */
 	RECORD_LOSS_STAGES,
 };
 
@@ -159,7 +160,8 @@ struct record_loss {
  *   crosvm kvmtool other), version, arg (repeated, argv in order, secrets
  *   removed), comm, cgroup, unit, uid, firmware (repeated, "PATH SIZE SHA256"; SHA256 "-" = unreadable), unread ("arguments": they
  *   could not be read so far; another VM record follows once they can).
- * STATS keys, values decimal: facts.FACET (facts told since the collector began), lost.STAGE (ring map quota missed vcpu), overflow (facts that
+ * STATS keys, values decimal: facts.FACET (facts told since the collector began), lost.STAGE (ring map quota missed vcpu), skipped.decoded (as
+ *   RECORD_LOSS_DECODED), overflow (facts that
  *   guests' quotas refused), map.NAME.entries, map.NAME.capacity; only where the kernel's BPF statistics are on: program.NAME.runs,
  *   program.NAME.ns.
  */
