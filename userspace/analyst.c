@@ -669,6 +669,14 @@ static int instance_reenter(struct analyst *a, struct instance *in)
 	bool shared = guest_shared(a, in), dropped = false;
 	int err = shared ? -EEXIST : store_guest_rename(a->store, in->entered_row, in->who.id, in->who.uuid, in->who.name, in->who.anonymous);
 
+	/* Nobody shares this name: it is no second VM of anybody. */
+	if (err >= 0 && in->twin) {
+		in->twin = in->twin_told = in->boot_stored = in->began_known = false;
+		in->returns = true;
+		in->began = 0;
+		in->judged = 0;
+		in->dirty = ALL_FACETS;
+	}
 	if (err != -EEXIST)
 		return err;
 	err = shared ? 0 : store_guest_drop(a->store, in->entered_row, &dropped);
