@@ -384,9 +384,8 @@ upgrade: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/upgrade/run
 soak: deps
-	@$(MAKE) --no-print-directory fuzz-build
-	@tests/fuzz/soak
-	@tests/alarms/run
+	@$(MAKE) --no-print-directory tests-build
+	@tests/soak
 alarms: deps
 	@$(MAKE) --no-print-directory tests-build
 	@tests/alarms/run
