@@ -1234,6 +1234,7 @@ static void usage(void)
 {
 	fputs("usage: microvmm [OPTION]... [LINE]...\n"
 	      "  --vms N, --vcpus N, --memory BYTES, --slot GPA:BYTES[:ro], --no-run, --stdin (more lines from there, after LINEs)\n"
+	      "  --id NAME (what abidrift calls the guest)\n"
 	      "  --cpuid-set|--cpuid-clear LEAF.SUB.REG.BIT[@VCPU], --cpuid-set LEAF.SUB.REG=VALUE[@VCPU]\n"
 	      "  --answer port:P:VALUE | mmio:GPA:VALUE | pci:BB:DD.F:REG:VALUE[:WRITABLE]   (else all ones)\n"
 	      "guest operations, several in a line by ';', the line may begin with 'repeat N':\n"
@@ -1275,6 +1276,8 @@ static int option(int argc, char **argv)
 		usage();
 	if (!strcmp(name, "vms"))
 		g.vms_count = number(value);
+	else if (!strcmp(name, "id"))
+		; /* for those who look at this command line */
 	else if (!strcmp(name, "vcpus"))
 		g.vcpus_count = number(value);
 	else if (!strcmp(name, "memory"))
