@@ -240,7 +240,7 @@ static void describe_cgroup(int pid, const char *guest, struct buffer *pairs, bo
 
 			if (named)
 				chosen = named + strlen(":name=systemd:");
-			else if (begins(line, "0::") && (!chosen || line[4]))
+			else if (begins(line, "0::") && (!chosen || strlen(line) > strlen("0::/")))
 				chosen = line + 3;
 		}
 	if (chosen) {
