@@ -28,9 +28,18 @@ int lookup(struct bpf_raw_tracepoint_args *ctx)
 	return bpf_map_lookup_elem(&table, &key) != NULL;
 }
 
+/* Where no two events have the same arguments. */
+SEC("raw_tp/kvm_write_tsc_offset")
+int lookup_fixed(struct bpf_raw_tracepoint_args *ctx)
+{
+	struct observe_key key = { .vm = 1, .kind = OBSERVE_CPUID };
+
+	return bpf_map_lookup_elem(&table, &key) != NULL;
+}
+
 /* An MMIO read is two events, asked and answered, of which one is a fact. */
 SEC("raw_tp/kvm_mmio")
-int lookup_mmio(struct bpf_raw_tracepoint_args *ctx)
+int lookup_answered(struct bpf_raw_tracepoint_args *ctx)
 {
 	struct observe_key key = { .vm = 1, .address = ctx->args[1], .selector = 0, .kind = OBSERVE_CPUID };
 
