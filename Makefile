@@ -146,6 +146,9 @@ BPF_TESTS := $(patsubst %.c,$(BUILD)/%,$(wildcard tests/bpf/test_*.c) $(filter-o
 $(BUILD)/tests/bpf/%: $(BUILD)/tests/bpf/%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lbpf -lelf -lz $(PURE_LIBS)
+$(BUILD)/tests/bench/replay_pass: $(BUILD)/tests/bench/replay_pass.o $(ANALYST_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
+	@echo "  LINK    $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(STORE_LIBS)
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libcollect.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)

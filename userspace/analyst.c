@@ -43,6 +43,7 @@
 #define PATIENCE 3
 #define PATIENT_FACETS (1u << FACET_PORTS | 1u << FACET_MMIO | 1u << FACET_MEMORY | 1u << FACET_PCI | 1u << FACET_PLACEMENT)
 #define READ_BYTES 65536
+#define INSTANCE_BUCKETS 4096u /* power of two */
 /* Nothing to read for so long is progress too: the collector tells that. */
 #define QUIET_MS 1000
 #define SECOND_NS 1000000000
@@ -55,6 +56,7 @@
 /* One VM of the stream. */
 struct instance {
 	struct instance *next;
+	struct instance *next_alike; /* whose VM's number falls into the same bucket */
 	uint64_t vm;
 	uint32_t stream_boot; /* as the stream numbers it; 0 = no BOOT yet */
 	struct guest_facts *facts;
@@ -98,6 +100,7 @@ struct analyst {
 	struct store *store;
 	struct analyst_options options;
 	struct instance *instances;
+	struct instance *buckets[INSTANCE_BUCKETS]; /* the same, by VM: every record asks for one */
 	void *host_pairs, *blind_pairs, *stats_pairs;
 	size_t host_bytes, blind_bytes, stats_bytes;
 	char *host, *boot_id;
@@ -175,17 +178,23 @@ static void instance_free(struct instance *in)
 	free(in);
 }
 
-static struct instance *instance_find(const struct analyst *a, uint64_t vm)
+static struct instance **instance_bucket(struct analyst *a, uint64_t vm)
 {
-	for (struct instance *in = a->instances; in; in = in->next)
-		if (in->vm == vm)
-			return in;
-	return NULL;
+	return &a->buckets[(vm ^ vm >> 32) * 0x9e3779b97f4a7c15ull >> 32 & (INSTANCE_BUCKETS - 1)];
+}
+
+static struct instance *instance_find(struct analyst *a, uint64_t vm)
+{
+	struct instance *in = *instance_bucket(a, vm);
+
+	while (in && in->vm != vm)
+		in = in->next_alike;
+	return in;
 }
 
 static struct instance *instance_new(struct analyst *a, uint64_t vm)
 {
-	struct instance *in = calloc(1, sizeof *in);
+	struct instance *in = calloc(1, sizeof *in), **bucket = instance_bucket(a, vm);
 
 	if (in && !(in->facts = facts_new())) {
 		free(in);
@@ -195,17 +204,23 @@ static struct instance *instance_new(struct analyst *a, uint64_t vm)
 		in->vm = vm;
 		in->next = a->instances;
 		a->instances = in;
+		in->next_alike = *bucket;
+		*bucket = in;
 	}
 	return in;
 }
 
 static void instance_unlink(struct analyst *a, struct instance *gone)
 {
-	for (struct instance **at = &a->instances; *at; at = &(*at)->next)
-		if (*at == gone) {
-			*at = gone->next;
-			return;
-		}
+	struct instance **at = &a->instances;
+
+	while (*at != gone)
+		at = &(*at)->next;
+	*at = gone->next;
+	at = instance_bucket(a, gone->vm);
+	while (*at != gone)
+		at = &(*at)->next_alike;
+	*at = gone->next_alike;
 }
 
 int analyst_new(struct store *store, const struct analyst_options *options, struct analyst **ret, struct error *e)

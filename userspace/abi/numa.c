@@ -31,6 +31,9 @@
 #define MADT_FIRST 44u
 #define SLIT_MATRIX 44u
 #define STRUCTURE_HEAD 2u /* type, length */
+/* The smallest structures of which anything is kept. */
+#define SRAT_SMALLEST 16u
+#define MADT_SMALLEST 8u
 
 #define FLAG_ENABLED 1u
 #define MEMORY_HOT_PLUGGABLE 2u
@@ -530,6 +533,27 @@ static int cover(const struct numa *n, bool topology, bool whole, const char *re
 	return entries_cover(n->out, FACET_NUMA, COVERAGE_COMPLETE, "%.*s%s%s", (int)bytes, reason, bytes && *more ? "; " : "", more);
 }
 
+/* How many structures of a table are looked at, at most: it may hold that many of this size. */
+static size_t items_of(const struct guest_facts *facts, const char *signature, size_t smallest)
+{
+	struct acpi_table table;
+	size_t most = acpi_table_find(facts, signature, 0, &table) ? table.bytes / smallest : 0;
+
+	return most < NUMA_ITEMS_MAX ? most : NUMA_ITEMS_MAX;
+}
+
+/* One more than there may be, for none is no size and a list's end is pointed to. -ENOMEM. */
+static int lists_make(struct numa *n)
+{
+	size_t affinities = items_of(n->facts, "SRAT", SRAT_SMALLEST) + 1;
+
+	n->near = malloc(affinities * sizeof(*n->near));
+	n->memory = malloc(affinities * sizeof(*n->memory));
+	n->initiators = malloc(affinities * sizeof(*n->initiators));
+	n->listed = malloc((items_of(n->facts, "APIC", MADT_SMALLEST) + 1) * sizeof(*n->listed));
+	return n->near && n->listed && n->memory && n->initiators ? 0 : -ENOMEM;
+}
+
 int numa_derive(const struct guest_facts *facts, struct abi_entries *out)
 {
 	struct numa n = { .facts = facts, .out = out };
@@ -541,11 +565,9 @@ int numa_derive(const struct guest_facts *facts, struct abi_entries *out)
 
 	if (!facts_area(facts, RECORD_AREA_ACPI, &whole, &reason, &bytes) || !acpi_table_next(facts, &cursor, &table))
 		return facet_cover_area(facts, out, FACET_NUMA, RECORD_AREA_ACPI);
-	n.near = calloc(NUMA_ITEMS_MAX, sizeof(*n.near));
-	n.listed = calloc(NUMA_ITEMS_MAX, sizeof(*n.listed));
-	n.memory = calloc(NUMA_ITEMS_MAX, sizeof(*n.memory));
-	n.initiators = calloc(NUMA_ITEMS_MAX, sizeof(*n.initiators));
-	r = n.near && n.listed && n.memory && n.initiators ? derive_all(&n, &topology) : -ENOMEM;
+	r = lists_make(&n);
+	if (r >= 0)
+		r = derive_all(&n, &topology);
 	if (r >= 0)
 		r = cover(&n, topology, whole, reason, bytes);
 	free(n.near);
