@@ -912,13 +912,13 @@ static int blindness_follow(struct store *s, const struct store_guest *guest, co
 
 	for (size_t i = 0; i < d->unknown_count; i++) {
 		const struct drift_unknown *u = &d->unknown[i];
-		bool witnessed = now_seen->coverage[u->facet].level == COVERAGE_WITNESSED;
+		bool some = now_seen->coverage[u->facet].level != COVERAGE_NONE;
 
 		if (!u->fell || !u->reason)
 			continue;
 		is.facets[u->facet].reason = u->reason;
-		is.facets[u->facet].severity = witnessed || coverage_tells_skips(u->reason) ? SEVERITY_INFO : SEVERITY_WARNING;
-		is.facets[u->facet].lasts = lasts || (late && (witnessed || not_scanned(life, facts, u->facet))) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
+		is.facets[u->facet].severity = some || coverage_tells_skips(u->reason) ? SEVERITY_INFO : SEVERITY_WARNING;
+		is.facets[u->facet].lasts = lasts || (late && (some || not_scanned(life, facts, u->facet))) || coverage_tells_loss(u->reason) || (facts && facts_blind(facts, facet_get(u->facet)->name));
 	}
 	return blind_follow(s, &is, &ret->alerted, e);
 }

@@ -455,7 +455,7 @@ static void a_bridge_without_a_bus_makes_no_complete_facet(void **state)
 
 static void refused_facts_make_no_complete_facet(void **state)
 {
-	struct records s = small_guest(), body = small_guest();
+	struct records s = small_guest(), body = small_guest(), unprobed = small_guest();
 	struct guest g;
 
 	(void)state;
@@ -463,10 +463,15 @@ static void refused_facts_make_no_complete_facet(void **state)
 	guest_read(&g, &s);
 	assert_coverage(&g, COVERAGE_WITNESSED, "3 PCI facts were refused");
 	guest_end(&g);
-	/* Capabilities never made it complete: losing them takes nothing from it. */
+	/* Capabilities never made it complete: losing them takes nothing from it, but what was lost may be what differs. */
 	records_loss(&body, RECORD_LOSS_QUOTA, OBSERVE_CLASS_PCI_BODY, 3);
 	guest_read(&g, &body);
-	assert_coverage(&g, COVERAGE_COMPLETE, "");
+	assert_coverage(&g, COVERAGE_COMPLETE, "3 facts of its capabilities were refused");
+	guest_end(&g);
+	bridge(&unprobed, RECORDS_BDF(0, 4, 0), 1);
+	records_loss(&unprobed, RECORD_LOSS_QUOTA, OBSERVE_CLASS_PCI_BODY, 3);
+	guest_read(&g, &unprobed);
+	assert_coverage(&g, COVERAGE_WITNESSED, "device 00 behind 0000:00:04.0 was not probed, and 3 facts of its capabilities were refused");
 	guest_end(&g);
 }
 

@@ -230,10 +230,10 @@ static bool pci_is_complete(const struct guest_facts *facts, const struct pci_tr
 {
 	uint64_t lost = facts_lost(facts, OBSERVE_CLASS_PCI_HEADER);
 
-	if (!facts_from_reset(facts))
-		return incomplete(reason, "this boot was not seen from its reset on");
 	if (lost)
 		return incomplete(reason, "%llu PCI facts were refused", (unsigned long long)lost);
+	if (!facts_from_reset(facts))
+		return incomplete(reason, "this boot was not seen from its reset on");
 	if (tree_is_complete(facts, tree, reason))
 		return true;
 	/* Refused evidence of absence takes nothing from a scan that is whole without it. */
@@ -246,6 +246,17 @@ static bool pci_seen(const struct guest_facts *facts)
 	size_t cursor = 0;
 
 	return facts_next(facts, OBSERVE_PCI, &cursor);
+}
+
+/* What a capability says is no complete key; but where some of it was refused, nobody can say that all is the same. */
+static int cover(const struct guest_facts *facts, bool complete, const char *reason, struct abi_entries *out)
+{
+	unsigned long long lost = facts_lost(facts, OBSERVE_CLASS_PCI_BODY);
+	enum coverage level = complete ? COVERAGE_COMPLETE : COVERAGE_WITNESSED;
+
+	if (!lost || coverage_tells_loss(reason))
+		return entries_cover(out, FACET_PCI, level, "%s", reason);
+	return entries_cover(out, FACET_PCI, level, "%s%s%llu facts of its capabilities" COVERAGE_LOSS_MARK, reason, reason[0] ? ", and " : "", lost);
 }
 
 static int derive_tree(const struct guest_facts *facts, const struct pci_tree *tree, struct abi_entries *out)
@@ -262,7 +273,7 @@ static int derive_tree(const struct guest_facts *facts, const struct pci_tree *t
 	}
 	if (r < 0)
 		return r;
-	return entries_cover(out, FACET_PCI, complete ? COVERAGE_COMPLETE : COVERAGE_WITNESSED, "%s", reason.text);
+	return cover(facts, complete, reason.text, out);
 }
 
 static const char *unseen(const struct guest_facts *facts)
