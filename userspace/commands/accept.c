@@ -165,7 +165,9 @@ static int accept_set(const struct options *o, struct store *store, const struct
 	int err = store_change_set_find(store, o->change_set, o->undo, &id, &e);
 
 	if (err >= 0)
-		err = judge_change_set(store, &(struct judge_decision){ .change_set = id, .undo = o->undo, .suppress = rules, .by = person(room, sizeof room),
+		err = person(room, sizeof room, &e);
+	if (err >= 0)
+		err = judge_change_set(store, &(struct judge_decision){ .change_set = id, .undo = o->undo, .suppress = rules, .by = room,
 									.reason = o->reason, .expires = expires, .now = settings_now() },
 				       &items, &count, &e);
 	if (err >= 0)
@@ -214,10 +216,12 @@ int verb_accept(const struct options *o)
 	}
 	if (err >= 0)
 		err = guest_ready(store, o, &side, &e);
+	if (err >= 0)
+		err = person(room, sizeof room, &e);
 	if (err >= 0 && o->undo)
-		err = judge_undo(store, &side.guest, rules, person(room, sizeof room), o->reason, settings_now(), &baseline, &e);
+		err = judge_undo(store, &side.guest, rules, room, o->reason, settings_now(), &baseline, &e);
 	else if (err >= 0)
-		err = judge_accept(store, &side.guest, rules, person(room, sizeof room), o->reason, expires, settings_now(), &baseline,
+		err = judge_accept(store, &side.guest, rules, room, o->reason, expires, settings_now(), &baseline,
 				   &e);
 	if (err >= 0)
 		model = accept_json(&side.guest, &baseline, o->undo);

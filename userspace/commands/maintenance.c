@@ -50,8 +50,9 @@ static int window_change(struct store *store, const struct options *o, uint64_t 
 	err = uname(&name) < 0 ? error_set(e, errno, "this host's name is not known: %s", strerror(errno))
 			       : maintenance_follow(store, name.nodename, now, &before, e);
 	if (err >= 0)
-		err = o->end ? maintenance_end(store, now, person(room, sizeof room), e)
-			     : maintenance_begin(store, now, length, person(room, sizeof room), o->reason, e);
+		err = person(room, sizeof room, e);
+	if (err >= 0)
+		err = o->end ? maintenance_end(store, now, room, e) : maintenance_begin(store, now, length, room, o->reason, e);
 	if (err >= 0 && (err = store_commit(store)) < 0)
 		error_set(e, -err, "%s", store_error(store));
 	if (err < 0)

@@ -139,6 +139,20 @@ static int trace_check(struct replay *r, struct trace_reader **reader, bool agai
 	return trace_open(r->path, reader, &again, e);
 }
 
+/* A file is stored as a whole or not at all. What comes through a pipe may come for hours, and others write meanwhile. */
+static int store_whole(struct replay *r, struct store *store, struct trace_reader *reader, bool whole, struct error *e)
+{
+	int err = whole && store_hold(store) < 0 ? error_set(e, EIO, "%s", store_error(store)) : 0;
+
+	if (err >= 0)
+		err = analyse(r, store, reader, e);
+	if (err >= 0)
+		err = results(r, store, e);
+	if (err >= 0 && whole && store_release(store) < 0)
+		err = error_set(e, EIO, "%s", store_error(store));
+	return err;
+}
+
 static int replay(struct replay *r, struct error *e)
 {
 	struct trace_reader *reader = NULL;
@@ -154,9 +168,7 @@ static int replay(struct replay *r, struct error *e)
 	if (err >= 0)
 		err = store_open(url, STORE_CREATE, &store, e);
 	if (err >= 0)
-		err = analyse(r, store, reader, e);
-	if (err >= 0)
-		err = results(r, store, e);
+		err = store_whole(r, store, reader, again, e);
 	store_close(store);
 	scratch_remove();
 	trace_reader_free(reader);

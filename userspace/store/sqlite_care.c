@@ -207,6 +207,9 @@ static int copy_publish(const char *path, const char *working, struct error *e)
 	if (!err) {
 		snprintf(folder, sizeof(folder), "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : ".");
 		err = sync_path(folder, O_DIRECTORY);
+		/* It may be gone after a power cut: no backup, so that nobody takes it for one. */
+		if (err < 0)
+			unlink(path);
 	}
 	return err < 0 ? error_set(e, -err, "backup %s: cannot be finished: %s", path, strerror(-err)) : 0;
 }

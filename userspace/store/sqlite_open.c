@@ -320,6 +320,7 @@ void store_close(struct store *s)
 {
 	if (!s)
 		return;
+	s->held = false;
 	store_rollback(s);
 	disconnect(s);
 	free(s->path);

@@ -68,6 +68,8 @@ static int fail_io(struct store *s, int rc)
 	/* The index of the log could not be made or extended. */
 	if (rc == SQLITE_IOERR_SHMSIZE || rc == SQLITE_IOERR_SHMOPEN)
 		return fail_full(s);
+	if (rc == SQLITE_IOERR_SHMMAP)
+		return error_set(&s->error, ENOMEM, "store %s: out of memory (the index of its log cannot be mapped)", s->path);
 	if (rc == SQLITE_IOERR_WRITE && s->db &&
 	    (file_is_full(s, SQLITE_FCNTL_FILE_POINTER) || file_is_full(s, SQLITE_FCNTL_JOURNAL_POINTER)))
 		return fail_full(s);
@@ -157,7 +159,9 @@ void store_forget_statements(struct store *s)
 static int begin(struct store *s, bool write)
 {
 	/* IMMEDIATE: who asks for the lock in the middle of a transaction may find that what it read is outdated. */
-	int err = store_sql(s, write ? "BEGIN IMMEDIATE" : "BEGIN");
+	if (s->held && sqlite3_get_autocommit(s->db))
+		return error_set(&s->error, EIO, "store %s: what was to be kept as a whole was undone by a failure before", s->path);
+	int err = store_sql(s, s->held ? "SAVEPOINT part" : write ? "BEGIN IMMEDIATE" : "BEGIN");
 	if (err < 0)
 		return err;
 	s->transaction = true;
@@ -197,13 +201,31 @@ int store_begin(struct store *s)
 	return store_forwards(s) ? forward_begin(s) : begin(s, s->mode != STORE_READ);
 }
 
+int store_hold(struct store *s)
+{
+	int err = begin(s, true);
+
+	if (err < 0)
+		return err;
+	s->transaction = false;
+	s->held = true;
+	return 0;
+}
+
+int store_release(struct store *s)
+{
+	s->held = false;
+	s->transaction = true;
+	return store_commit(s);
+}
+
 void store_rollback(struct store *s)
 {
-	if (!sqlite3_get_autocommit(s->db)) {
+	if (!sqlite3_get_autocommit(s->db) && (s->transaction || !s->held)) {
 		/* A statement that is still running would keep the read lock. */
 		for (size_t i = 0; i < s->statement_count; i++)
 			sqlite3_reset(s->statements[i].stmt);
-		sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
+		sqlite3_exec(s->db, s->held ? "ROLLBACK TO part; RELEASE part" : "ROLLBACK", NULL, NULL, NULL);
 	}
 	if (s->transaction && store_forwards(s))
 		forward_end(s, FORWARD_ROLLBACK);
@@ -218,7 +240,7 @@ int store_commit(struct store *s)
 	int err = s->doomed;
 	bool here = err || !store_forwards(s);
 	if (!err)
-		err = here ? store_sql(s, "COMMIT") : forward_end(s, FORWARD_COMMIT);
+		err = here ? store_sql(s, s->held ? "RELEASE part" : "COMMIT") : forward_end(s, FORWARD_COMMIT);
 	/* A commit that failed there is rolled back there. */
 	if (err < 0 && here)
 		store_rollback(s);

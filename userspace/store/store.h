@@ -40,6 +40,9 @@ void store_patience(struct store *s, int ms);
 int store_begin(struct store *s);
 int store_commit(struct store *s);
 void store_rollback(struct store *s);
+/* All transactions from here to store_release are kept as one, or, where the store is closed before, none. Others wait that long to write. */
+int store_hold(struct store *s);
+int store_release(struct store *s);
 /* 1 if another connection committed since the last call (or the open), else 0. Of STORE_READ -ESTALE: its file was moved or replaced. */
 int store_changed(struct store *s);
 
