@@ -40,7 +40,7 @@ objects = $(patsubst %.c,$(BUILD)/%.o,$(call sources,$(1)))
 MAIN_SOURCES := $(wildcard userspace/*.c userspace/commands/*.c)
 MAIN_OBJECTS := $(MAIN_SOURCES:%.c=$(BUILD)/%.o)
 
-PURE_LIBS := -ljansson -lcrypto -linih
+PURE_LIBS := -ljansson -lcrypto -linih -lz
 STORE_LIBS := -lsqlite3 $(PURE_LIBS)
 ALL_LIBS := -lseccomp -lbpf -lelf -lz -lsystemd -lsmartcols -lcurl -larchive -lmicrohttpd -lgnutls -lssl $(STORE_LIBS)
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -83,6 +84,7 @@ struct instance {
 	bool twin_told;       /* so somebody was told */
 	bool returns;         /* it was a twin, and is the guest now: its boot counts from here */
 	uint64_t ran_ns;      /* a vCPU was first known to run in this boot; 0 = not yet */
+	uint64_t told_ns;     /* when the stream last told facts of it, news or not */
 	uint64_t news_ns[FACETS];
 	uint64_t judged_ns[FACETS];
 	unsigned judged, dirty;
@@ -113,6 +115,7 @@ struct analyst {
 	struct suppressions *own_rules;   /* those of the stream */
 	int64_t rule_end; /* when the next rule ends; INT64_MAX = none */
 	int64_t window; /* when the maintenance window ends, as far as the store was read; INT64_MAX = none is open */
+	bool packed;        /* facts of some guest, at the last look */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	uint64_t map_full;  /* facts that found the map full, as last heard */
 	struct skips skips;
@@ -415,6 +418,12 @@ static int take_host(struct analyst *a, const void *body, size_t bytes, struct e
 }
 
 /* ---- instances */
+
+/* Before anything but its description and its counters is asked for. */
+static int facts_open(const struct instance *in, struct error *e)
+{
+	return facts_unpack(in->facts) < 0 ? error_set(e, ENOMEM, "out of memory for the facts of guest %s", called(in)) : 0;
+}
 
 /* One kernel-side VM and boot, for ever: the VM's id is unique until the host reboots. */
 static int vm_name(const struct analyst *a, const struct instance *in, char **ret)
@@ -1491,6 +1500,9 @@ static int instance_settle_in(struct analyst *a, struct instance *in, struct err
 			waiting_tell(a, in);
 		return 0;
 	}
+	err = facts_open(in, e);
+	if (err < 0)
+		return err;
 	err = row_copy(&in->row, &before);
 	if (err >= 0)
 		err = store_begin(a->store);
@@ -1625,6 +1637,7 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 
 	if (!in)
 		return 0; /* of a VM that has gone meanwhile */
+	in->told_ns = a->now_ns;
 	err = facts_add(in->facts, h, body, bytes, &news);
 	if (err < 0)
 		return error_set(e, -err, "a fact of guest %s cannot be used", called(in));
@@ -1922,12 +1935,13 @@ static bool origin_awaited(const struct analyst *a, const struct instance *in)
 static int origin_follow(const struct analyst *a, struct instance *in, bool end, bool *ret_open, struct error *e)
 {
 	struct abi_entries tables = ABI_ENTRIES_INIT;
-	bool awaited = !end && origin_awaited(a, in);
+	bool awaited;
 	int err;
 
 	*ret_open = false;
 	if (!in->ran_ns || in->origin != ORIGIN_OPEN || !takes_over(in) || life_parse(in->row.life) == LIFE_RESET)
 		return 0;
+	awaited = !end && origin_awaited(a, in);
 	err = awaited ? 0 : abi_derive_of(in->facts, life_tables(), &tables);
 	if (err >= 0)
 		err = life_origin(a->store, &in->row, awaited ? NULL : &tables, &in->origin, e);
@@ -1946,8 +1960,10 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 		.judged = in->judged | due, .hold = holds(a, in), .baseline_auto = a->options.baseline_auto,
 		.suppress = a->rules, .host = a->host ? a->host : "-", .now = now_real(a),
 	};
-	int err = instance_began(a, in, e);
+	int err = facts_open(in, e);
 
+	if (err >= 0)
+		err = instance_began(a, in, e);
 	if (err < 0)
 		return err;
 	input.began = in->began;
@@ -2084,6 +2100,19 @@ static int instance_bury(struct analyst *a, struct instance *in, struct error *e
 	return 0;
 }
 
+/* All of it is judged and stored, and where it came from is known: nothing is asked of its facts before the stream tells more, or all are judged again. */
+static bool at_rest(const struct instance *in)
+{
+	return in->judged == ALL_FACETS && !in->dirty && in->ready && in->boot_stored && (in->origin != ORIGIN_OPEN || !takes_over(in));
+}
+
+/* Without memory for packing it stays as it is. */
+static void facts_close(struct analyst *a, struct instance *in)
+{
+	if (at_rest(in) && !facts_packed(in->facts) && a->now_ns >= in->told_ns + a->options.settle_ns)
+		a->packed |= facts_pack(in->facts) >= 0;
+}
+
 /* A guest that is gone is freed. */
 static int instance_follow(struct analyst *a, struct instance *in, bool end, struct error *e)
 {
@@ -2093,6 +2122,8 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 
 	if (in->gone)
 		return instance_bury(a, in, e);
+	if ((!at_rest(in) || a->recheck) && (err = facts_open(in, e)) < 0)
+		return err;
 	waits_follow(a, in);
 	if (in->stream_boot && !(in->ready && in->boot_stored))
 		err = instance_settle_in(a, in, e);
@@ -2106,15 +2137,20 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 	err = instance_due(a, in, end, &due, e);
 	if (a->recheck)
 		due |= in->judged;
-	return err >= 0 && due ? instance_judge(a, in, due, e) : err;
+	if (err >= 0 && due)
+		err = instance_judge(a, in, due, e);
+	if (err >= 0)
+		facts_close(a, in);
+	return err;
 }
 
 static int instances_follow(struct analyst *a, bool end, struct error *e)
 {
 	struct instance *next;
-	bool busy = false;
+	bool busy = false, holes = a->packed;
 	int err = 0;
 
+	a->packed = false;
 	for (struct instance *in = a->instances; in && err >= 0 && !busy; in = next) {
 		next = in->next;
 		alive(a);
@@ -2124,6 +2160,9 @@ static int instances_follow(struct analyst *a, bool end, struct error *e)
 			err = store_trouble(a, err, e);
 	}
 	a->recheck &= busy;
+	/* Packing leaves holes in the heap: once no more are made they are given back. */
+	if (holes && !a->packed)
+		malloc_trim(0);
 	return err;
 }
 

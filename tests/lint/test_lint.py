@@ -118,7 +118,7 @@ SLEEPS = {
 PURE_SYMBOLS = re.compile(
     r"^(mem\w+|str(?!ftime|ptime)\w+|__(mem|str)\w+_chk|v?s(n|)printf|__v?snprintf_chk|(__isoc\d+_)?sscanf|malloc|calloc|realloc|reallocarray|free|"
     r"qsort(_r)?|bsearch|abort|to(upper|lower)|__ctype_\w+|__errno_location|__assert_fail|_GLOBAL_OFFSET_TABLE_|__stack_chk_fail|"
-    r"__\w+[sdt]i[234]|__(asan|ubsan)_\w+|json_\w+|EVP_\w+)$")
+    r"__\w+[sdt]i[234]|__(asan|ubsan)_\w+|json_\w+|EVP_\w+|compress2|compressBound|uncompress)$")
 PURE_BUT_NOT = re.compile(r"^(json_(load|dump)(_file|f|fd|_callback)|trace_\w+|config_\w+)$")
 # Kept between calls, and why that is no state.
 PURE_VARIABLES = {

@@ -91,6 +91,55 @@ static void no_order_of_delivery_and_no_repetition_changes_what_is_remembered(vo
 	records_release(&s);
 }
 
+/* A guest at rest is packed: if it lost anything by that, its next news would be judged against something that it never showed. */
+static void packing_at_any_moment_changes_nothing(void **state)
+{
+	struct records s = RECORDS_INIT;
+	const struct record_memory unread = { .area = RECORD_AREA_ACPI };
+	struct guest_facts *straight, *f = facts_new();
+	struct feed_record *list;
+	struct abi_entries e;
+	size_t count;
+
+	(void)state;
+	build_guest(&s);
+	records_add(&s, RECORD_MEMORY, s.vm, s.boot, &unread, sizeof(unread), NULL, 0);
+	straight = feed(&s);
+	list = feed_split(&s, &count);
+	for (size_t i = 0; i < count; i++) {
+		unsigned news = 0, again = 0;
+
+		assert_int_equal(facts_add(f, &list[i].header, list[i].body, list[i].bytes, &news), 0);
+		assert_int_equal(facts_pack(f), 0);
+		assert_int_equal(facts_add(f, &list[i].header, list[i].body, list[i].bytes, &again), 0);
+		assert_int_equal(again, 0);
+		assert_int_equal(facts_pack(f), 0);
+		assert_int_equal(facts_pack(f), 0);
+	}
+	assert_true(facts_packed(f));
+	assert_true(facts_ran(f));
+	assert_string_equal(facts_vm(f, "pid"), "4711");
+	assert_int_equal(facts_unpack(f), 0);
+	assert_false(facts_packed(f));
+	assert_same_facts(straight, f);
+	e = derive(f);
+	assert_int_not_equal(entries_of(&e, FACET_PCI), 0);
+	entries_release(&e);
+	/* What is packed goes with its boot. */
+	assert_int_equal(facts_pack(f), 0);
+	buffer_clear(&s.out);
+	s.count = 0;
+	s.boot++;
+	records_boot(&s, OBSERVE_REASON_VMM, true);
+	(void)feed_into(f, &s);
+	assert_false(facts_packed(f));
+	assert_false(facts_ran(f));
+	free(list);
+	facts_free(f);
+	facts_free(straight);
+	records_release(&s);
+}
+
 /* What was decoded while the kernel skipped events is doubtful, whether it came before that was known or after. */
 static void no_order_of_delivery_makes_what_is_doubtful_known(void **state)
 {
@@ -499,6 +548,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(no_order_of_delivery_and_no_repetition_changes_what_is_remembered),
+		cmocka_unit_test(packing_at_any_moment_changes_nothing),
 		cmocka_unit_test(no_order_of_delivery_makes_what_is_doubtful_known),
 		cmocka_unit_test(a_baseline_learns_what_was_doubtful_and_nothing_that_is),
 		cmocka_unit_test(the_next_boot_is_doubtful_of_itself_alone),

@@ -26,6 +26,7 @@ static void forget_boot(struct guest_facts *f)
 {
 	for (size_t i = 0; i < f->vcpu_count; i++)
 		free(f->vcpus[i].entries);
+	facts_packed_forget(f);
 	free(f->vcpus);
 	free(f->slots);
 	facts_areas_forget(f);
@@ -106,9 +107,17 @@ struct record_fact *facts_lookup(const struct guest_facts *f, const struct obser
 	return *place ? &f->items[*place - 1] : NULL;
 }
 
-static int table_grow(struct guest_facts *f)
+void facts_table_index(struct guest_facts *f)
 {
-	size_t room = f->room ? f->room * 2 : FACTS_ROOM_FIRST;
+	if (f->index_room)
+		memset(f->index, 0, f->index_room * sizeof(*f->index));
+	for (size_t i = 0; i < f->count; i++)
+		*index_place(f, &f->items[i].key) = (uint32_t)i + 1;
+}
+
+int facts_table_make(struct guest_facts *f, size_t room)
+{
+	size_t index_room = FACTS_ROOM_FIRST * 2;
 	struct record_fact *items = realloc(f->items, room * sizeof(*items));
 	uint32_t *index, *order;
 
@@ -120,16 +129,25 @@ static int table_grow(struct guest_facts *f)
 	if (!order)
 		return -ENOMEM;
 	f->order = order;
-	index = calloc(room * 2, sizeof(*index));
+	while (index_room < room * 2)
+		index_room *= 2;
+	index = calloc(index_room, sizeof(*index));
 	if (!index)
 		return -ENOMEM;
 	free(f->index);
 	f->index = index;
-	f->index_room = room * 2;
+	f->index_room = index_room;
 	f->room = room;
-	for (size_t i = 0; i < f->count; i++)
-		*index_place(f, &f->items[i].key) = (uint32_t)i + 1;
 	return 0;
+}
+
+static int table_grow(struct guest_facts *f)
+{
+	int r = facts_table_make(f, f->room ? f->room * 2 : FACTS_ROOM_FIRST);
+
+	if (r >= 0)
+		facts_table_index(f);
+	return r;
 }
 
 bool fact_is_evidence(const struct record_fact *fact)
@@ -269,16 +287,11 @@ void facts_drop(struct guest_facts *f, bool (*gone)(const struct guest_facts *f,
 {
 	size_t kept = 0;
 
-	if (f->count)
-		memset(f->index, 0, f->index_room * sizeof(*f->index));
-	for (size_t i = 0; i < f->count; i++) {
-		if (gone(f, &f->items[i]))
-			continue;
-		f->items[kept] = f->items[i];
-		*index_place(f, &f->items[kept].key) = (uint32_t)kept + 1;
-		kept++;
-	}
+	for (size_t i = 0; i < f->count; i++)
+		if (!gone(f, &f->items[i]))
+			f->items[kept++] = f->items[i];
 	f->count = kept;
+	facts_table_index(f);
 	f->ordered = false;
 }
 
@@ -326,6 +339,7 @@ static bool stamp_equal(const struct stamp *a, const struct stamp *b) { return a
 static int add_fact(struct guest_facts *f, const struct record_header *h, const void *body, size_t bytes, unsigned *news)
 {
 	struct record_fact fact;
+	int r;
 
 	if (bytes != sizeof(fact))
 		return -EBADMSG;
@@ -335,7 +349,8 @@ static int add_fact(struct guest_facts *f, const struct record_header *h, const 
 		return 0;
 	if (!boot_matches(f, fact.value.boot ? fact.value.boot : h->boot))
 		return 0;
-	return facts_put(f, &fact, news);
+	r = facts_unpack(f);
+	return r < 0 ? r : facts_put(f, &fact, news);
 }
 
 static struct vcpu *vcpu_find(const struct guest_facts *f, uint32_t vcpu_id, size_t *ret_place)
@@ -399,7 +414,7 @@ static int add_cpuid(struct guest_facts *f, const struct record_header *h, const
 	struct record_cpuid head;
 	struct vcpu *held;
 	size_t place;
-	int order = -1;
+	int order = -1, r;
 
 	if (bytes < sizeof(head))
 		return -EBADMSG;
@@ -408,6 +423,9 @@ static int add_cpuid(struct guest_facts *f, const struct record_header *h, const
 		return -EBADMSG;
 	if (!boot_matches(f, h->boot))
 		return 0;
+	r = facts_unpack(f);
+	if (r < 0)
+		return r;
 	held = vcpu_find(f, head.vcpu_id, &place);
 	if (held) {
 		order = cpuid_compare(held, entries, head.count);
@@ -481,7 +499,9 @@ static int add_slots(struct guest_facts *f, const struct record_header *h, const
 		return -EBADMSG;
 	if (!boot_matches(f, h->boot))
 		return 0;
-	r = facts_slots_set(&other, (const char *)body + sizeof(head), head.count, head.complete);
+	r = facts_unpack(f);
+	if (r >= 0)
+		r = facts_slots_set(&other, (const char *)body + sizeof(head), head.count, head.complete);
 	if (r < 0)
 		return r;
 	order = f->slots_known ? slots_compare(f, &other) : -1;
@@ -522,6 +542,9 @@ static int add_memory(struct guest_facts *f, const struct record_header *h, cons
 
 	if (!boot_matches(f, h->boot))
 		return 0;
+	r = facts_unpack(f);
+	if (r < 0)
+		return r;
 	r = facts_area_add(f, stamp, body, bytes, &area);
 	*news |= facets_of_area(area);
 	return r;
@@ -634,10 +657,14 @@ static int add_loss(struct guest_facts *f, const struct record_header *h, const 
 {
 	struct record_loss loss;
 	uint32_t class;
+	int r;
 
 	if (bytes != sizeof(loss))
 		return -EBADMSG;
 	memcpy(&loss, body, sizeof(loss));
+	r = loss.stage == RECORD_LOSS_MISSED ? facts_unpack(f) : 0;
+	if (r < 0)
+		return r;
 	for (int d = 0; loss.stage == RECORD_LOSS_MISSED && d < FACTS_DECODED; d++)
 		if (loss.class == facts_decoded_class(d) && (!h->boot || h->boot == f->boot))
 			facts_skip(f, d, loss.count, news);

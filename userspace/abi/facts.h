@@ -37,6 +37,15 @@ int facts_serialize(const struct guest_facts *f, struct buffer *out);
 int facts_parse(const void *data, size_t size, struct guest_facts **ret, struct error *e);
 
 /*
+ * Packs what is not asked for while a guest is at rest: a small part of the memory is left. facts_add unpacks by itself; beside that only what is
+ * asked below of VM pairs, arguments, reasons, losses, the boot and facts_ran may be asked of packed facts. Where it is so already nothing happens.
+ * -ENOMEM: as before.
+ */
+int facts_pack(struct guest_facts *f);
+int facts_unpack(struct guest_facts *f);
+bool facts_packed(const struct guest_facts *f);
+
+/*
  * Evidence that `now` has beyond `known` joins it: facts whose key it lacks, PCI bytes that it did not know, all-ones counts
  * and "answered" that only grow. What both know and disagree about stays as `known` has it. CPUID tables and slots are not touched
  * unless `known` has none. -ENOMEM.

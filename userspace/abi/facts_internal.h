@@ -80,7 +80,17 @@ struct guest_facts {
 	uint64_t loss_before[OBSERVE_CLASSES + 1];
 
 	uint64_t skipped[FACTS_DECODED]; /* events, in this boot; 0 = none of these facts is doubtful */
+
+	/* facts_pack.c: items, slots, tables of vCPUs and bodies of areas, compressed; NULL: they are there. */
+	unsigned char *packed;
+	size_t packed_bytes, raw_bytes;
 };
+
+void facts_packed_forget(struct guest_facts *f);
+/* facts.c: room for `room` facts, of which the first `count` are kept where there are any. -ENOMEM: as before. */
+int facts_table_make(struct guest_facts *f, size_t room);
+/* Finds all items by their keys again. */
+void facts_table_index(struct guest_facts *f);
 
 /* facts_skips.c: from now on these facts of the boot count for nothing. *news: the facets that lose them. */
 void facts_skip(struct guest_facts *f, enum facts_decoded d, uint64_t events, unsigned *news);
