@@ -265,7 +265,8 @@ bool analyst_unknown(const struct analyst *a) { return a->unknown; }
 
 static int store_failed(struct analyst *a, int err, struct error *e)
 {
-	return error_set(e, -err, "%s", store_error(a->store));
+	/* What runs short may be on this side of the store. */
+	return error_set(e, -err, "%s", err == -ENOMEM ? "out of memory" : store_error(a->store));
 }
 
 /*
@@ -1146,7 +1147,7 @@ static int take_coverage(struct analyst *a, const struct record_header *h, const
 		in->dirty |= news & in->judged;
 	}
 	if (err < 0)
-		return *e->text ? err : error_set(e, -err, "a coverage record cannot be used");
+		return *e->text ? err : error_set(e, -err, "a coverage record cannot be used%s", err == -ENOMEM ? ": out of memory" : "");
 	if (a->options.replay || !a->host)
 		return 0;
 	err = coverage_follow(a, e);
@@ -1403,7 +1404,7 @@ static int doubt(struct analyst *a, struct instance *in, enum facts_decoded d, u
 		return 0;
 	err = doubt_add(in, d, events);
 	if (err < 0)
-		return error_set(e, -err, "a loss of guest %s cannot be used", called(in));
+		return error_set(e, -err, "a loss of guest %s cannot be used%s", called(in), err == -ENOMEM ? ": out of memory" : "");
 	if (fresh)
 		say(a, 0, "%s: the kernel skipped %" PRIu64 " events while %s: not judged before the guest's next boot", called(in), events,
 		    d == FACTS_OF_PCI ? "PCI configuration was read" : "registers were read that identify devices");
@@ -1599,7 +1600,7 @@ static int take_boot(struct analyst *a, const struct record_header *h, const voi
 		boot.from_reset = 0;
 	err = facts_add(in->facts, h, &boot, bytes, NULL);
 	if (err < 0)
-		return error_set(e, -err, "boot of a guest cannot be used");
+		return error_set(e, -err, "boot of a guest cannot be used%s", err == -ENOMEM ? ": out of memory" : "");
 	if (in->stream_boot == h->boot && in->boot_stored)
 		return boot_renewed(a, in, &boot, e);
 	/* Told once more, it still is one that waits. */
@@ -1640,7 +1641,7 @@ static int take_facts(struct analyst *a, const struct record_header *h, const vo
 	in->told_ns = a->now_ns;
 	err = facts_add(in->facts, h, body, bytes, &news);
 	if (err < 0)
-		return error_set(e, -err, "a fact of guest %s cannot be used", called(in));
+		return error_set(e, -err, "a fact of guest %s cannot be used%s", called(in), err == -ENOMEM ? ": out of memory" : "");
 	err = h->type == RECORD_FACT ? decoded_follow(a, in, body, bytes, e) : 0;
 	if (err < 0)
 		return err;
@@ -1704,7 +1705,7 @@ static int host_loss(struct analyst *a, const struct record_header *h, const voi
 	for (struct instance *in = a->instances; in && err >= 0 && loss->stage == RECORD_LOSS_MAP; in = in->next)
 		err = facts_add(in->facts, h, body, bytes, NULL);
 	if (err < 0)
-		return error_set(e, -err, "a loss record cannot be used");
+		return error_set(e, -err, "a loss record cannot be used%s", err == -ENOMEM ? ": out of memory" : "");
 	a->skips_decoded |= loss->stage == RECORD_LOSS_DECODED;
 	/* Old traces do not tell of which programs they were. */
 	if (loss->stage == RECORD_LOSS_DECODED || (loss->stage == RECORD_LOSS_MISSED && !a->skips_decoded))

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <jansson.h>
 #include <langinfo.h>
 #include <locale.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
+#include "userspace/base/memory.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/verbs.h"
@@ -101,6 +105,19 @@ static void characters_choose(void)
 		setlocale(LC_CTYPE, "C.UTF-8");
 }
 
+/* As json_set_alloc_funcs() and CRYPTO_set_mem_functions() want them. */
+static void *noted(void *data)
+{
+	if (!data)
+		memory_short();
+	return data;
+}
+
+static void *json_malloc(size_t size) { return noted(malloc(size)); }
+static void *crypto_malloc(size_t size, const char *file, int line) { return (void)file, (void)line, noted(malloc(size)); }
+static void *crypto_realloc(void *old, size_t size, const char *file, int line) { return (void)file, (void)line, noted(realloc(old, size)); }
+static void crypto_free(void *data, const char *file, int line) { (void)file, (void)line, free(data); }
+
 int main(int argc, char **argv)
 {
 	struct options none = OPTIONS_INIT;
@@ -108,6 +125,8 @@ int main(int argc, char **argv)
 	const struct verb *verb;
 	int code = 0;
 
+	json_set_alloc_funcs(json_malloc, free);
+	CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
 	characters_choose();
 	if (argc < 2)
 		return output_error(&none, "a verb is missing (see abidrift -h)");

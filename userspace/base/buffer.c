@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/base/memory.h"
+
 #define FIRST_ROOM_BYTES 64
 
 /* Makes room for `more` bytes and the NUL after them. */
@@ -26,6 +28,7 @@ static bool reserve(struct buffer *b, size_t more)
 		room *= 2;
 	char *data = realloc(b->data, room);
 	if (data == NULL) {
+		memory_short();
 		b->failed = true;
 		return false;
 	}

@@ -10,6 +10,7 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/error.h"
+#include "userspace/base/memory.h"
 #include "userspace/base/text.h"
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
@@ -105,7 +106,8 @@ static int file_put(const char *path, const struct buffer *data, struct error *e
 	int fd, err;
 
 	buffer_printf(&temporary, "%s.XXXXXX", path);
-	if (buffer_failed(&temporary))
+	/* Also what the archive is made of. */
+	if (memory_shortages())
 		return error_set(e, ENOMEM, "out of memory");
 	err = fd = file_open(&temporary);
 	if (fd >= 0) {

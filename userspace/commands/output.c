@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "userspace/base/buffer.h"
+#include "userspace/base/memory.h"
 #include "userspace/base/text.h"
 #include "userspace/commands/options.h"
 
@@ -106,8 +107,11 @@ void output_note(const struct options *o, const char *format, ...)
 	va_end(args);
 }
 
+/* What is printed whole, or not: verbs end soon, so no shortage is of something else. */
 static int output_bytes(const struct options *o, const char *data, size_t size)
 {
+	if (memory_shortages())
+		return output_error(o, "out of memory");
 	if (fwrite(data, 1, size, stdout) == size && fflush(stdout) == 0)
 		return 0;
 	return output_error(o, "cannot write to standard output: %s", strerror(errno));

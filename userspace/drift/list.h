@@ -7,12 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/base/memory.h"
+
 /* Room for one more; NULL: out of memory, and the array stays as it is. Its room is always the next power of two. */
 static inline void *list_room(void *array, size_t count, size_t size)
 {
 	if (count & (count - 1))
 		return array;
-	return reallocarray(array, count ? 2 * count : 1, size);
+	void *more = reallocarray(array, count ? 2 * count : 1, size);
+
+	if (!more)
+		memory_short();
+	return more;
 }
 
 /* A copy, of NULL too. False: out of memory. */

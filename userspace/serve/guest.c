@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/base/memory.h"
 #include "userspace/serve/guest.h"
 
 #include <errno.h>
@@ -75,6 +76,15 @@ static int current_json(struct store *s, const struct store_guest *guest, const 
 	return 0;
 }
 
+static bool context_read(const char *text, struct context *ret)
+{
+	int err = context_parse(text, strlen(text), ret);
+
+	if (err == -ENOMEM)
+		memory_short();
+	return err >= 0;
+}
+
 /* Of its newest life, else of its newest revision. False: nothing is known of it. */
 static bool context_of(struct store *s, const struct store_guest *guest, const struct store_instance *i, struct context *ret)
 {
@@ -82,7 +92,7 @@ static bool context_of(struct store *s, const struct store_guest *guest, const s
 	bool known;
 
 	if (i && i->context)
-		return context_parse(i->context, strlen(i->context), ret) >= 0;
+		return context_read(i->context, ret);
 	known = guest->revisions && store_revision_get(s, guest->row, guest->revisions, &revision) >= 0 &&
 		store_revision_context(&revision, ret) >= 0;
 	store_revision_release(&revision);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "userspace/base/memory.h"
 #include "userspace/serve/http_routes.h"
 
 #include <errno.h>
@@ -402,6 +403,7 @@ int http_route_answer(const struct http_route *route, const struct http_source *
 	int err = args_check(route, t, &e);
 	/* That the store cannot be read is what /readyz is there to tell. */
 	bool bare = route->bare || route->answer == readyz;
+	unsigned shortages = memory_shortages();
 
 	ret->status = 200;
 	if (err >= 0 && !bare && !source->store)
@@ -414,6 +416,8 @@ int http_route_answer(const struct http_route *route, const struct http_source *
 		if (!bare)
 			store_rollback(source->store);
 	}
+	if (err >= 0 && memory_shortages() != shortages)
+		err = error_set(&e, ENOMEM, "out of memory");
 	if (err < 0)
 		http_answer_error(ret, status_of(err), *e.text ? e.text : strerror(-err));
 	return buffer_failed(&ret->body) ? -ENOMEM : 0;

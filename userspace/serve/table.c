@@ -31,7 +31,7 @@ struct table *table_new(const char *const *headings, bool bare)
 	/* What is in the cells was escaped by us, and a result does not depend on how wide a window is. */
 	scols_table_enable_noencoding(t->scols, 1);
 	scols_table_set_termforce(t->scols, SCOLS_TERMFORCE_NEVER);
-	scols_table_set_column_separator(t->scols, "  ");
+	t->failed = scols_table_set_column_separator(t->scols, "  ") < 0;
 	for (; headings[t->columns]; t->columns++)
 		if (!scols_table_new_column(t->scols, headings[t->columns], 0, 0))
 			t->failed = true;

@@ -49,6 +49,8 @@ int store_contents_get(struct store *s, int64_t row, void **ret, size_t *ret_siz
 	int err = query_end(&q);
 	if (!err && data)
 		digest_bytes(data, size, &digest);
+	if (!err && data && !digest.text[0])
+		err = store_fail(s, SQLITE_NOMEM);
 	if (!err && (!data || strcmp(digest.text, expected.text) != 0))
 		err = store_damaged(s, "contents are not what was stored");
 	if (err < 0) {

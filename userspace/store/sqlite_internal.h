@@ -50,6 +50,8 @@ struct store {
 	bool immutable;     /* opened without locks, because nobody writes and we may not make the files that locks need */
 	struct store_stamp stamp; /* immutable: to notice that somebody wrote */
 	bool transaction;   /* between store_begin and its end */
+	unsigned shortages, held_shortages; /* memory_shortages() as it began */
+	struct error spoilt; /* what first failed since store_hold */
 	bool held;          /* between store_hold and its end: transactions are parts of one */
 	int doomed;         /* something failed in this transaction: what it returned; nothing of it will be kept */
 	int64_t data_version;

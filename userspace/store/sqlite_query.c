@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/base/memory.h"
 #include "userspace/store/forward.h"
 
 static int fail_busy(struct store *s)
@@ -106,6 +107,7 @@ static int translate(struct store *s, int rc)
 	case SQLITE_NOTADB:
 		return error_set(&s->error, EBADMSG, "store %s: the file is not an abidrift store; name another with --store", s->path);
 	case SQLITE_NOMEM:
+		memory_short();
 		return error_set(&s->error, ENOMEM, "store %s: out of memory", s->path);
 	case SQLITE_TOOBIG:
 		return error_set(&s->error, E2BIG, "store %s: a value is too big to be stored", s->path);
@@ -136,6 +138,9 @@ int store_fail(struct store *s, int rc)
 	 */
 	if (s->transaction && !s->doomed)
 		s->doomed = err;
+	/* Where it undid what is held, this is why. */
+	if (s->held && !*s->spoilt.text)
+		s->spoilt = s->error;
 	return err;
 }
 
@@ -160,12 +165,13 @@ static int begin(struct store *s, bool write)
 {
 	/* IMMEDIATE: who asks for the lock in the middle of a transaction may find that what it read is outdated. */
 	if (s->held && sqlite3_get_autocommit(s->db))
-		return error_set(&s->error, EIO, "store %s: what was to be kept as a whole was undone by a failure before", s->path);
+		return error_set(&s->error, EIO, "%s", s->spoilt.text);
 	int err = store_sql(s, s->held ? "SAVEPOINT part" : write ? "BEGIN IMMEDIATE" : "BEGIN");
 	if (err < 0)
 		return err;
 	s->transaction = true;
 	s->doomed = 0;
+	s->shortages = memory_shortages();
 	return 0;
 }
 
@@ -209,6 +215,8 @@ int store_hold(struct store *s)
 		return err;
 	s->transaction = false;
 	s->held = true;
+	s->held_shortages = s->shortages;
+	s->spoilt.text[0] = 0;
 	return 0;
 }
 
@@ -216,6 +224,8 @@ int store_release(struct store *s)
 {
 	s->held = false;
 	s->transaction = true;
+	s->doomed = 0;
+	s->shortages = s->held_shortages;
 	return store_commit(s);
 }
 
@@ -225,7 +235,10 @@ void store_rollback(struct store *s)
 		/* A statement that is still running would keep the read lock. */
 		for (size_t i = 0; i < s->statement_count; i++)
 			sqlite3_reset(s->statements[i].stmt);
-		sqlite3_exec(s->db, s->held ? "ROLLBACK TO part; RELEASE part" : "ROLLBACK", NULL, NULL, NULL);
+		/* It takes memory too, and what one failure for want of it leaves open would be open for good. */
+		const char *sql = s->held ? "ROLLBACK TO part; RELEASE part" : "ROLLBACK";
+		if (sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_NOMEM)
+			sqlite3_exec(s->db, sql, NULL, NULL, NULL);
 	}
 	if (s->transaction && store_forwards(s))
 		forward_end(s, FORWARD_ROLLBACK);
@@ -238,6 +251,9 @@ int store_commit(struct store *s)
 	if (!s->transaction)
 		return error_set(&s->error, EINVAL, "store %s: there is no transaction to commit", s->path);
 	int err = s->doomed;
+	/* What was made meanwhile may lack something that nobody missed. */
+	if (!err && memory_shortages() != s->shortages)
+		err = error_set(&s->error, ENOMEM, "store %s: out of memory", s->path);
 	bool here = err || !store_forwards(s);
 	if (!err)
 		err = here ? store_sql(s, s->held ? "RELEASE part" : "COMMIT") : forward_end(s, FORWARD_COMMIT);
