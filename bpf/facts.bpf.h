@@ -125,10 +125,10 @@ static __always_inline void *cache_here(void *map)
 
 static __always_inline __u64 vcpu_of_notifier(__u64 notifier)
 {
+	/* Only a thread without a vCPU may be a test's: what all events do needs no look at `testing`, a page of its own. */
 	if (!notifier)
-		return 0;
-	return notifier - bpf_core_field_offset(struct preempt_notifier, link) -
-		bpf_core_field_offset(struct kvm_vcpu, preempt_notifier);
+		return testing ? fake.vcpu : 0;
+	return notifier - bpf_core_field_offset(struct kvm_vcpu, preempt_notifier.link);
 }
 
 /* The vCPU that the current thread has loaded, or 0. */
@@ -137,8 +137,6 @@ static __always_inline __u64 current_vcpu_read(void)
 	struct task_struct *task = (void *)bpf_get_current_task();
 	__u64 notifier = 0;
 
-	if (testing)
-		return fake.vcpu;
 	bpf_probe_read_kernel(&notifier, sizeof(notifier), &task->preempt_notifiers.first);
 	return vcpu_of_notifier(notifier);
 }
@@ -151,8 +149,6 @@ static __always_inline __u64 current_vcpu(void)
 {
 	struct task_struct *task;
 
-	if (testing)
-		return fake.vcpu;
 	if (!bpf_core_enum_value_exists(enum bpf_func_id, BPF_FUNC_get_current_task_btf))
 		return current_vcpu_read();
 	task = bpf_get_current_task_btf();

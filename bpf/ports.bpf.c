@@ -223,6 +223,24 @@ static __always_inline int hotplug_write(struct subject *s, __u32 port, __u32 si
 	return value ? eject_take(s->kvm, s->vcpu_id, port, 0, value | EJECT_JOINS) : 0;
 }
 
+/*
+ * Most writes mean nothing, and are told by their number alone: bit n of this is for ports from n * 0x40 on. All that write_means() knows is
+ * here, or in the last block.
+ */
+#define PORTS_EACH 6
+#define PORTS_OF(port) (1ull << ((port) >> PORTS_EACH))
+#define PORTS_THAT_MEAN                                                                                                                  \
+	(PORTS_OF(PORT_KEYBOARD) | PORTS_OF(PORT_FWCFG) | PORTS_OF(OBSERVE_EJECT_MEMORY) | PORTS_OF(PORT_HOTPLUG_PCI_ICH9) | PORTS_OF(PORT_PCI_ADDRESS))
+#define PORTS_IN_MASK (64u << PORTS_EACH)
+#define PORTS_LAST 9 /* 0xae00 to 0xafff: hot-plug of PIIX */
+
+static __always_inline bool may_mean(__u32 port)
+{
+	if (port < PORTS_IN_MASK)
+		return port == PORT_SYSTEM_CONTROL || (PORTS_THAT_MEAN >> (port >> PORTS_EACH) & 1);
+	return port >> PORTS_LAST == PORT_HOTPLUG_PCI_PIIX >> PORTS_LAST;
+}
+
 /* What a write to a port may mean. */
 enum { WRITE_NOTHING, WRITE_RESET, WRITE_PCI_ADDRESS, WRITE_PCI_DATA, WRITE_FWCFG, WRITE_HOTPLUG };
 
@@ -306,11 +324,14 @@ static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 
 ON("kvm_pio", ports, TURNS_PORTS)
 {
-	__u64 vcpu = current_vcpu(), key;
 	struct evidence_caches *here;
 	struct evidence_cache *c;
+	__u64 vcpu, key;
 	__u32 now;
 
+	if (ctx->args[0] && !may_mean(ctx->args[1]))
+		return 0;
+	vcpu = current_vcpu();
 	if (ctx->args[0])
 		return port_write(ctx, vcpu);
 	now = epoch_now();
