@@ -28,7 +28,6 @@ class KernelCost(unittest.TestCase):
         rows = [ROW.match(line) for line in done.stdout.splitlines() if line.startswith("In the kernel")]
         self.assertNotIn(None, rows, done.stdout)
         for table in {row[1] for row in rows}:
-            # A round with many events of other guests is left out.
             self.assertEqual(set(PATHS) - {row[2] for row in rows if row[1] == table}, set(), done.stdout)
         for row in rows:
             self.assertTrue(all(math.isfinite(float(row[n])) for n in (3, 4, 5)), row[0])
