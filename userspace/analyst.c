@@ -50,6 +50,8 @@
 #define SECOND_NS 1000000000
 /* A store that is only locked by others for less is no failure. */
 #define BUSY_TOLD_NS (10ll * SECOND_NS)
+/* The store's log; it is cut back to 64 MiB where nobody is in the way. */
+#define LOG_TOLD_BYTES (96ll << 20)
 /* How a reason begins that is a setting. */
 #define BY_DECISION "monitor."
 #define FAILURES 4 /* different ones of the store are told, each once, until it takes something again */
@@ -122,6 +124,7 @@ struct analyst {
 	bool skips_told;    /* the stream has told how many events the kernel skipped so far */
 	bool skips_decoded; /* and tells those apart that make what is decoded doubtful */
 	int64_t failing_since; /* the store, CLOCK_BOOTTIME; 0 = it does not */
+	bool log_told;         /* the store's log grows */
 	bool failing, failed_hard; /* since the last heartbeat; for more than being busy */
 	char failure[sizeof(((struct error *)0)->text)]; /* what it said first */
 	int64_t begun;           /* when the stream began, CLOCK_REALTIME */
@@ -1055,6 +1058,17 @@ static int recovery_tell(struct analyst *a)
 	return err;
 }
 
+/* Once for each time: the disk would fill, and nobody know why. */
+static void log_tell(struct analyst *a)
+{
+	int64_t bytes = store_log_bytes(a->store);
+
+	if (bytes > LOG_TOLD_BYTES && !a->log_told)
+		say(a, 1, "store %s: its log has %lld MiB, and grows until whoever reads it in one go ends; find it with: fuser -v %s", store_path(a->store),
+		    (long long)(bytes >> 20), store_path(a->store));
+	a->log_told = bytes > LOG_TOLD_BYTES;
+}
+
 /* What this monitor says of itself. A trace says nothing of a monitor. */
 static int status_follow(struct analyst *a, struct error *e)
 {
@@ -1073,6 +1087,7 @@ static int status_follow(struct analyst *a, struct error *e)
 	free(text);
 	if (err >= 0)
 		err = recovery_tell(a);
+	log_tell(a);
 	/* What failed is tried again with every tick: if nothing does until the next heartbeat, it works again. */
 	a->failing = false;
 	return err < 0 ? store_trouble(a, store_failed(a, err, e), e) : 0;

@@ -33,7 +33,7 @@ struct messenger {
 	const char *lost; /* the attendant that ended */
 	struct watch watch;
 	bool news, stopping;
-	bool full; /* the store's disk, and it was said */
+	bool waits; /* the store takes nothing, and it was said */
 	bool watch_said; /* that it cannot tell */
 };
 
@@ -52,19 +52,25 @@ static void say(void *context, const char *line)
 	fprintf(stderr, "%sabidrift: %s\n", m->mark, line);
 }
 
-static bool passing(int err)
+/* Nothing can be written before somebody mends it: makes room, lets it be written, puts the file or the disk in order. */
+static bool waits(int err)
 {
-	return err == -EBUSY || err == -EAGAIN || err == -ENOSPC;
+	return err == -ENOSPC || err == -EROFS || err == -ESTALE || err == -EIO;
 }
 
-/* A store that is busy or full is asked again: what sinks answered is kept until it can be written. */
+static bool passing(int err)
+{
+	return err == -EBUSY || err == -EAGAIN || waits(err);
+}
+
+/* The store is asked again: what sinks answered is kept until it can be written. */
 static int deliver(struct messenger *m, struct error *e)
 {
 	int err = notify_deliver(m->notify, e);
 
-	if (err == -ENOSPC && !m->full)
+	if (waits(err) && !m->waits)
 		fprintf(stderr, "%sabidrift: messenger: %s; trying again\n", m->mark, e->text);
-	m->full = err == -ENOSPC;
+	m->waits = waits(err);
 	m->news = passing(err);
 	if (passing(err)) {
 		e->text[0] = 0;
@@ -178,7 +184,7 @@ static int work(struct messenger *m, const struct messenger_options *options, st
 		if (m->news || notify_due(m->notify) <= now_ms())
 			err = deliver(m, e);
 		if (err >= 0)
-			err = wait_ms(m, m->full ? LOOK_MS : m->news ? FAREWELL_LOOK_MS : patience(m), e);
+			err = wait_ms(m, m->waits ? LOOK_MS : m->news ? FAREWELL_LOOK_MS : patience(m), e);
 	}
 	return err;
 }

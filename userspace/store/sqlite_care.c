@@ -20,6 +20,19 @@ const char *store_path(const struct store *s)
 	return s->path;
 }
 
+int64_t store_log_bytes(const struct store *s)
+{
+	struct stat st;
+	char *path = NULL;
+	int64_t bytes = 0;
+
+	if (asprintf(&path, "%s-wal", s->path) >= 0) {
+		bytes = stat(path, &st) == 0 ? st.st_size : 0;
+		free(path);
+	}
+	return bytes;
+}
+
 static uint64_t file_bytes(const char *path, const char *suffix)
 {
 	char name[COPY_PATH_MAX + 64];

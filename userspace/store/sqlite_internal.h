@@ -87,6 +87,8 @@ int store_schema_verify(struct store *s);
 /* ---- sqlite_query.c */
 /* What SQLite just said (rc), as -errno with a line in s->error. Dooms the transaction: nothing of it will be kept. */
 int store_fail(struct store *s, int rc);
+/* Another file is in its place, or none: what is open would be read for ever as it was, and what is written be lost. */
+bool store_moved(struct store *s);
 /* -EBADMSG with the line that says what to do. */
 int store_damaged(struct store *s, const char *what);
 int store_sql(struct store *s, const char *sql);

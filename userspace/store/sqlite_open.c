@@ -359,8 +359,7 @@ static int reopen_if_written(struct store *s)
 	return 1;
 }
 
-/* A copy that was put in its place, or nothing. What is open would be read for ever as it was. */
-static bool moved(struct store *s)
+bool store_moved(struct store *s)
 {
 	int yes = 0;
 	return sqlite3_file_control(s->db, "main", SQLITE_FCNTL_HAS_MOVED, &yes) == SQLITE_OK && yes;
@@ -378,7 +377,7 @@ int store_changed(struct store *s)
 	}
 	if (s->immutable)
 		return reopen_if_written(s);
-	if (s->mode == STORE_READ && moved(s))
+	if (store_moved(s))
 		return store_fail(s, SQLITE_READONLY_DBMOVED);
 	int err = remember_version(s);
 	return err < 0 ? err : s->data_version != before;

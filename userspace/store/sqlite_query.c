@@ -39,7 +39,7 @@ static int fail_read_only(struct store *s, int rc)
 				 "it as its owner",
 				 s->path);
 	if (rc == SQLITE_READONLY_DBMOVED)
-		return error_set(&s->error, ESTALE, "store %s: the file was moved or deleted while it was open; start abidrift again",
+		return error_set(&s->error, ESTALE, "store %s: the file was moved, replaced or deleted while it was open: put it back, or start abidrift again",
 				 s->path);
 	return error_set(&s->error, EROFS, "store %s: cannot write, the file or its folder is read-only for this user", s->path);
 }
@@ -163,6 +163,9 @@ void store_forget_statements(struct store *s)
 
 static int begin(struct store *s, bool write)
 {
+	/* SQLite would go on in a file that nobody finds any more. */
+	if (write && store_moved(s))
+		return store_fail(s, SQLITE_READONLY_DBMOVED);
 	/* IMMEDIATE: who asks for the lock in the middle of a transaction may find that what it read is outdated. */
 	if (s->held && sqlite3_get_autocommit(s->db))
 		return error_set(&s->error, EIO, "%s", s->spoilt.text);

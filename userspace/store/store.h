@@ -43,7 +43,7 @@ void store_rollback(struct store *s);
 /* All transactions from here to store_release are kept as one, or, where the store is closed before, none. Others wait that long to write. */
 int store_hold(struct store *s);
 int store_release(struct store *s);
-/* 1 if another connection committed since the last call (or the open), else 0. Of STORE_READ -ESTALE: its file was moved or replaced. */
+/* 1 if another connection committed since the last call (or the open), else 0. -ESTALE: its file was moved, replaced or deleted; nothing is written then. */
 int store_changed(struct store *s);
 
 struct store_guest {
@@ -448,6 +448,8 @@ struct store_room {
 int store_room(struct store *s, struct store_room *ret);
 /* The store's absolute path. Borrowed. */
 const char *store_path(const struct store *s);
+/* Of the log beside it: what was written and is not taken over yet, or room that it once took. */
+int64_t store_log_bytes(const struct store *s);
 /* Gives back what deleted rows left: the file is written once more, which others have to wait for. Needs as much room for as long. */
 int store_vacuum(struct store *s);
 /*
