@@ -42,9 +42,14 @@ static int login_name(char name[NAME_BYTES])
 	char text[16] = "";
 	uint64_t uid;
 	int fd = open("/proc/self/loginuid", O_RDONLY | O_CLOEXEC), err = fd < 0 && errno != ENOENT && errno != EACCES ? -errno : 0;
-	ssize_t got = fd < 0 ? 0 : read(fd, text, sizeof text - 1);
+	ssize_t got = 0, more = fd < 0 ? 0 : 1;
 
-	if (got < 0)
+	/* To its end: half of a number is another account. */
+	while (more > 0 && (size_t)got < sizeof text - 1) {
+		more = read(fd, text + got, sizeof text - 1 - (size_t)got);
+		got += more > 0 ? more : 0;
+	}
+	if (more < 0)
 		err = -errno;
 	if (fd >= 0)
 		close(fd);

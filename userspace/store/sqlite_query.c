@@ -234,7 +234,7 @@ int store_release(struct store *s)
 
 void store_rollback(struct store *s)
 {
-	if (!sqlite3_get_autocommit(s->db) && (s->transaction || !s->held)) {
+	if (s->db && !sqlite3_get_autocommit(s->db) && (s->transaction || !s->held)) {
 		/* A statement that is still running would keep the read lock. */
 		for (size_t i = 0; i < s->statement_count; i++)
 			sqlite3_reset(s->statements[i].stmt);
