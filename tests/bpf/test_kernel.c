@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <linux/kvm.h>
+#include <linux/magic.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -429,6 +431,13 @@ static struct kernel *pinned_new(const char *folder)
 	return k;
 }
 
+static bool no_bpffs(void)
+{
+	struct statfs where;
+
+	return statfs("/sys/fs/bpf", &where) < 0 || where.f_type != BPF_FS_MAGIC || access("/sys/fs/bpf", W_OK) < 0;
+}
+
 /* A guest that comes, and one that is known already goes on under its name; of two that want one set, one works alone. */
 static void a_set_is_taken_over_by_one(void **state)
 {
@@ -439,7 +448,7 @@ static void a_set_is_taken_over_by_one(void **state)
 	void *memory;
 
 	(void)state;
-	if (access("/sys/fs/bpf", W_OK) < 0) {
+	if (no_bpffs()) {
 		close(kvm);
 		print_message("skipped: no BPF filesystem\n");
 		skip();
@@ -495,7 +504,7 @@ static void a_set_whose_collector_is_started_again_is_not_left_behind(void **sta
 	int held;
 
 	(void)state;
-	if (!kernel || access("/sys/fs/bpf", W_OK) < 0) {
+	if (!kernel || no_bpffs()) {
 		print_message("skipped: BPF is refused, or there is no BPF filesystem\n");
 		skip();
 	}

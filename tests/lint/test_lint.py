@@ -108,6 +108,7 @@ SLEEPS = {
     "tests/bench/density.py": (2, "measures over a time, once guests have rested"),
     "tests/bench/reach.py": (1, "measures over a time"),
     "tests/bench/reading_cost.c": (1, "ten readings a second"),
+    "tests/fault/floods": (1, "each flood lasts a minute, and is measured over it"),
     "tests/replay/record-goldens": (1, "no test: records by hand; the recorder looks at a guest a little later than the monitor"),
     "tests/live/test_command.py": (3, "programs that hang, to be killed"),
     "tests/live/microvmm.c": (2, "a guest that is told to pause"),
