@@ -23,6 +23,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PAGE 0x1000u
@@ -73,6 +74,7 @@ struct vcpu {
 	bool stop;
 	struct code code;
 	const char *outcome;
+	uint64_t thread_ns, wall_ns; /* that the last code took */
 };
 
 struct mapping { uint64_t gpa, bytes; uint8_t *memory; };
@@ -100,7 +102,7 @@ static struct {
 	unsigned rules_count;
 	struct vm *vms;
 	int vm_selected, vcpu_selected; /* -1 = all */
-	bool no_run, from_stdin;
+	bool no_run, from_stdin, times;
 	unsigned pause_us;
 	unsigned long lines;
 } g = { .vms_count = 1, .vcpus_count = 1, .memory_bytes = LOW_BYTES };
@@ -796,7 +798,15 @@ static bool stopped(struct vcpu *c)
 	return stop;
 }
 
-static void job_run(struct vcpu *c)
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec t;
+
+	clock_gettime(clock, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+static void run_code(struct vcpu *c)
 {
 	memcpy(c->vm->memory + code_gpa(c), c->code.bytes, c->code.size);
 	if (!c->at_reset || c->code.flat)
@@ -835,6 +845,15 @@ static void job_run(struct vcpu *c)
 			fail("vCPU %u: exit reason %u, suberror %u", c->index, c->run->exit_reason, c->run->internal.suberror);
 		}
 	}
+}
+
+static void job_run(struct vcpu *c)
+{
+	uint64_t wall = clock_ns(CLOCK_MONOTONIC), thread = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+
+	run_code(c);
+	c->thread_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - thread;
+	c->wall_ns = clock_ns(CLOCK_MONOTONIC) - wall;
 }
 
 static void *vcpu_main(void *argument)
@@ -1006,6 +1025,9 @@ static void each_vcpu(void (*job)(struct vcpu *), bool every, const struct code 
 					vcpu_wait(c);
 					if (code && strcmp(c->outcome, "halted"))
 						say("vm %u vcpu %u %s", v, i, c->outcome);
+					if (code && g.times)
+						say("vm %u vcpu %u took %llu %llu", v, i, (unsigned long long)c->thread_ns,
+						    (unsigned long long)c->wall_ns);
 					continue;
 				}
 				vcpu_wait(c);
@@ -1234,7 +1256,7 @@ static void usage(void)
 {
 	fputs("usage: microvmm [OPTION]... [LINE]...\n"
 	      "  --vms N, --vcpus N, --memory BYTES, --slot GPA:BYTES[:ro], --no-run, --stdin (more lines from there, after LINEs)\n"
-	      "  --id NAME (what abidrift calls the guest)\n"
+	      "  --id NAME (what abidrift calls the guest), --times (what each line's code took: ns of the vCPU's thread, ns by the wall)\n"
 	      "  --cpuid-set|--cpuid-clear LEAF.SUB.REG.BIT[@VCPU], --cpuid-set LEAF.SUB.REG=VALUE[@VCPU]\n"
 	      "  --answer port:P:VALUE | mmio:GPA:VALUE | pci:BB:DD.F:REG:VALUE[:WRITABLE]   (else all ones)\n"
 	      "guest operations, several in a line by ';', the line may begin with 'repeat N':\n"
@@ -1243,7 +1265,7 @@ static void usage(void)
 	      "commands, a line each: vm N|all, vcpu N|all (who runs what follows), answer RULE|clear, reset (as QEMU), reset-registers,\n"
 	      "  reopen, close, stop (what runs on), cpuid-set|cpuid-clear EDIT (until table or reopen), table, msr-set INDEX VALUE, pause MS, idle (to the end of stdin), quit\n"
 	      "  load GPA FILE (into its memory), withhold GPA BYTES (by userfaultfd), trap GPA (a page that is taken away from whoever reads it: \"caught\")\n"
-	      "prints: vm N kvm-fd F, slot GPA BYTES KIND, cpuid-table LEAF SUB EAX EBX ECX EDX (of vCPU 0), ready, op done N, vm N vcpu N shutdown|stopped\n",
+	      "prints: vm N kvm-fd F, slot GPA BYTES KIND, cpuid-table LEAF SUB EAX EBX ECX EDX (of vCPU 0), ready, op done N, vm N vcpu N shutdown|stopped|took NS NS\n",
 	      stderr);
 	exit(2);
 }
@@ -1268,8 +1290,8 @@ static int option(int argc, char **argv)
 {
 	const char *name = argv[0] + 2, *value = argc > 1 ? argv[1] : NULL;
 
-	if (!strcmp(name, "no-run") || !strcmp(name, "stdin")) {
-		*(name[0] == 'n' ? &g.no_run : &g.from_stdin) = true;
+	if (!strcmp(name, "no-run") || !strcmp(name, "stdin") || !strcmp(name, "times")) {
+		*(name[0] == 'n' ? &g.no_run : name[0] == 's' ? &g.from_stdin : &g.times) = true;
 		return 1;
 	}
 	if (!value)
