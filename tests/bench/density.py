@@ -18,6 +18,7 @@ from system import cpu_seconds, family, resident  # noqa: E402
 GROWTH, GOALS = "How it grows", "Goals of density"
 SETTLE = 1
 SIZES = (1, 10, 100, 1000)
+REST_SECONDS = 22  # what lies in guests' memory is confirmed, and each guest judged once more, up to 15 s after its last news
 IDLE_SECONDS = 10
 EXITS = 400000
 VCPUS = (1, 4, 16, 64)
@@ -80,7 +81,7 @@ def grown(folder, count, apart):
         found["found"] = watched.since(f"{count} guests to be found", lambda: store.found(fleet))
         found["settled"] = watched.since(f"{count} guests to be fingerprinted", lambda: store.settled(fleet))
         fleet.do(f"repeat 3 in {PORT} 1\n")
-        time.sleep(4 * SETTLE + 2)  # the collector confirms what lies in guests' memory when they have been quiet
+        time.sleep(REST_SECONDS)
         wait_for("all to be fingerprinted again", lambda: store.settled(fleet))
         found["idle"] = watched.share(IDLE_SECONDS)
         found["rss"], found["maps"] = watched.memory_kib()
@@ -103,7 +104,7 @@ def grown(folder, count, apart):
 def loaded(watched, fleet):
     """Per cent of the machine that the monitor's processes take while its guests do nothing but exit."""
     before, began = cpu_seconds(watched.pids), time.monotonic()
-    fleet.do(f"repeat {4 * EXITS // fleet.count} cpuid 0 0; in {PORT} 1\n")
+    fleet.do(f"repeat {EXITS // fleet.count} cpuid 0 0; in {PORT} 1\n")
     return 100 * (cpu_seconds(watched.pids) - before) / (time.monotonic() - began)
 
 
