@@ -176,6 +176,11 @@ $(BUILD)/tests/fault/fail.so: tests/fault/fail.c Makefile
 	@mkdir -p $(@D)
 	@echo "  CC      $@"
 	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -fPIC -shared -pthread -o $@ $< -ldl
+# Refuses a process what it asks of bpf(2).
+$(BUILD)/tests/live/refuse.so: tests/live/refuse.c Makefile
+	@mkdir -p $(@D)
+	@echo "  CC      $@"
+	$(Q)$(CC) -std=gnu11 $(WARNINGS) -D_GNU_SOURCE -O2 -g -fPIC -shared -o $@ $< -ldl
 # Makes a process perform a system call.
 $(BUILD)/tests/live/inject: tests/live/inject.c Makefile
 	@mkdir -p $(@D)
@@ -239,7 +244,7 @@ $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call 
 	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
-tests-programs: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/clock_steps.so $(BUILD)/tests/fault/fail.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift $(BUILD)/no-page/abidrift
+tests-programs: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/clock_steps.so $(BUILD)/tests/fault/fail.so $(BUILD)/tests/live/refuse.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift $(BUILD)/no-page/abidrift
 tests-build: fuzz-build tests-programs
 
 # ---- what is installed. Manual pages and completion are made from what the program says of itself.

@@ -27,7 +27,7 @@ struct kernel_options {
 int kernel_new(const struct kernel_options *options, struct kernel **ret, struct error *e);
 void kernel_free(struct kernel *k);
 
-/* What people should know about the pins: lines, "" = nothing. Valid as long as k. */
+/* What people should know about the pins, and about what this host refused that no facet's coverage tells: lines, "" = nothing. Valid as long as k. */
 const char *kernel_notes(const struct kernel *k);
 /*
  * Whoever starts collectors again holds their set, too: it is nobody's while one of them is being replaced, and must not be taken for

@@ -25,6 +25,7 @@
 #define VMLINUX_BTF "/sys/kernel/btf/vmlinux"
 #define KVM_BTF "/sys/kernel/btf/kvm"
 #define KVM_MODULE "/sys/module/kvm" /* built in or loaded */
+#define LOCKDOWN "/sys/kernel/security/lockdown"
 #define STATS_SWITCH "/proc/sys/kernel/bpf_stats_enabled"
 
 /*
@@ -50,7 +51,8 @@ static _Thread_local char last_message[KERNEL_REASON_BYTES];
 
 int kernel_keep_message(enum libbpf_print_level level, const char *format, va_list args)
 {
-	if (level == LIBBPF_WARN && !last_message[0])
+	/* What is tried again in another way says so, and fails by another line if that fails too. */
+	if (level == LIBBPF_WARN && !last_message[0] && !strstr(format, "Retrying without BTF"))
 		vsnprintf(last_message, sizeof(last_message), format, args);
 	return 0;
 }
@@ -102,6 +104,21 @@ static uint32_t power_of_two(uint32_t n, uint32_t least)
 	return p;
 }
 
+/* Maps of one program alone are there only if it is: a lack of memory for one takes no other program along. */
+static int maps_autocreate(const struct abidrift_bpf *skel, unsigned mask)
+{
+	const struct { enum program program; struct bpf_map *map; } own[] = {
+		{ PROGRAM_CPUID, skel->maps.cpuid_cache },         { PROGRAM_PORTS, skel->maps.port_cache }, { PROGRAM_PORTS, skel->maps.fwcfg_bytes_at },
+		{ PROGRAM_MMIO, skel->maps.mmio_cache },           { PROGRAM_MSR, skel->maps.msr_cache },
+		{ PROGRAM_FAST_MMIO, skel->maps.fast_mmio_cache },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < sizeof(own) / sizeof(*own) && r >= 0; i++)
+		r = bpf_map__set_autocreate(own[i].map, mask & 1u << own[i].program);
+	return r;
+}
+
 static int skeleton_open(struct kernel *k, const struct kernel_options *options, struct abidrift_bpf **ret)
 {
 	uint32_t facts = options->facts ? options->facts : default_facts(), quota = options->quota;
@@ -115,6 +132,8 @@ static int skeleton_open(struct kernel *k, const struct kernel_options *options,
 		r = -errno;
 		return r < 0 ? r : -EINVAL;
 	}
+	if (k->facts_most && facts > k->facts_most)
+		facts = k->facts_most;
 	if (facts < CAPACITY_MIN)
 		facts = CAPACITY_MIN;
 	if (k->pins && !options->facts)
@@ -133,6 +152,7 @@ static int skeleton_open(struct kernel *k, const struct kernel_options *options,
 	bpf_map__set_max_entries(skel->maps.fast_mmio_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.msr_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.facts, facts);
+	k->facts_most = facts;
 	bpf_map__set_max_entries(skel->maps.news, k->ring_bytes);
 	if (k->pins) {
 		skel->rodata->owner = pins_owner(k->pins);
@@ -165,7 +185,9 @@ static int skeleton_load(struct kernel *k, const struct kernel_options *options,
 		return r;
 	for (enum program p = 0; p < PROGRAMS; p++)
 		bpf_program__set_autoload(kernel_program(skel, p), mask & 1u << p);
-	r = turns_autocreate(skel, k->turns);
+	r = maps_autocreate(skel, mask);
+	if (r >= 0)
+		r = turns_autocreate(skel, k->turns);
 	if (r >= 0 && k->turns)
 		r = turns_prepare(skel, turns, mask);
 	if (r >= 0)
@@ -208,8 +230,8 @@ static void refuse(struct kernel *k, enum program p, int r)
 {
 	chomp(last_message);
 	k->refused[p] = true;
-	snprintf(k->reasons[p], KERNEL_REASON_BYTES, "this kernel refuses program %s: %s%s%.180s", program_names[p], strerror(-r),
-		 last_message[0] ? ": " : "", last_message);
+	snprintf(k->reasons[p], KERNEL_REASON_BYTES, "%s program %s: %s%s%.180s", r == -ENOMEM ? "there is no memory for" : "this kernel refuses", program_names[p],
+		 strerror(-r), last_message[0] ? ": " : "", last_message);
 }
 
 /* Each alone: those that this kernel takes. */
@@ -247,21 +269,64 @@ static int load_all(struct kernel *k, const struct kernel_options *options, cons
 	return r;
 }
 
+/* The map of facts is by far the largest. Where there is no memory for it, it has room for fewer guests. */
+static int load_smaller(struct kernel *k, const struct kernel_options *options, const struct turns *turns, unsigned mask)
+{
+	int r = -ENOMEM;
+
+	while (r == -ENOMEM && strstr(last_message, "map 'facts'") && k->facts_most > CAPACITY_MIN) {
+		k->facts_most /= 2;
+		r = load_all(k, options, turns, mask);
+	}
+	return r;
+}
+
+/* Then no program may read the kernel's memory: the verifier knows no such function, and does not say why. */
+static bool confidential(void)
+{
+	char line[80] = "";
+	FILE *f = fopen(LOCKDOWN, "re");
+
+	if (f) {
+		(void)!fgets(line, sizeof(line), f);
+		fclose(f);
+	}
+	return strstr(line, "[confidentiality]");
+}
+
+/* In the kernel's own words, and what a person may do about it. */
+static int load_failed(int r, struct error *e)
+{
+	const char *colon = last_message[0] ? ": " : "";
+
+	chomp(last_message);
+	if (r == -EPERM)
+		return error_set(e, -r, "loading BPF programs: %s%s%s; run as root (CAP_BPF, CAP_PERFMON), with LimitMEMLOCK=infinity on Linux 5.10; where a "
+				 "security module or lockdown forbids BPF it is refused altogether; abidrift replay works without", strerror(-r), colon, last_message);
+	if (r == -ENOSYS)
+		return error_set(e, -r, "loading BPF programs: this kernel has no BPF; abidrift replay works without");
+	if (r == -ENOMEM)
+		return error_set(e, -r, "loading BPF programs: %s%s%s; this host, or the memory limit that abidrift runs under, leaves too little for its maps; "
+				 "abidrift replay works without", strerror(-r), colon, last_message);
+	if (confidential())
+		return error_set(e, -r, "loading BPF programs: %s%s%s; this kernel is locked down for confidentiality (%s), so that BPF programs may not read its "
+				 "memory; lockdown=integrity does not forbid it; abidrift replay works without", strerror(-r), colon, last_message, LOCKDOWN);
+	return error_set(e, -r, "loading BPF programs: %s%s%s; abidrift needs Linux 5.10 or newer with BTF (%s); abidrift replay works without", strerror(-r), colon, last_message, VMLINUX_BTF);
+}
+
 /* All programs; where this kernel refuses one of them, those that it takes. */
 static int load(struct kernel *k, const struct kernel_options *options, const struct turns *turns, struct error *e)
 {
 	unsigned mask = (1u << PROGRAMS) - 1;
+	uint32_t wanted;
 	enum program p;
 	int r, first;
 
-	first = r = load_all(k, options, turns, mask);
-	if (r == 0)
-		return 0;
-	if (r == -EPERM)
-		return error_set(e, -r, "loading BPF programs: %s; run as root (CAP_BPF, CAP_PERFMON), and where the kernel is locked down "
-				 "BPF is refused altogether; abidrift replay works without", strerror(-r));
-	if (r == -ENOSYS)
-		return error_set(e, -r, "loading BPF programs: this kernel has no BPF; abidrift replay works without");
+	r = load_all(k, options, turns, mask);
+	wanted = k->facts_most;
+	if (r == -ENOMEM)
+		r = load_smaller(k, options, turns, mask);
+	first = r;
 	while (r < 0 && refused_for_good(r) && (p = refused_program(mask)) < PROGRAMS) {
 		refuse(k, p, r);
 		mask &= ~(1u << p);
@@ -271,12 +336,10 @@ static int load(struct kernel *k, const struct kernel_options *options, const st
 		mask = load_each(k, options, turns, mask);
 		r = mask ? skeleton_load(k, options, turns, mask, &k->skel) : first;
 	}
-	if (r < 0) {
-		chomp(last_message);
-		return error_set(e, -r, "loading BPF programs: %s%s%s; abidrift needs Linux 5.10 or newer with BTF (%s); abidrift replay works without",
-				 strerror(-r), last_message[0] ? ": " : "", last_message, VMLINUX_BTF);
-	}
-	return 0;
+	if (r >= 0 && k->facts_most < wanted)
+		buffer_printf(&k->notes, "there is no memory for a map of %u facts: it has room for %u, and what guests show beyond that is counted as lost\n", wanted,
+			      k->facts_most);
+	return r < 0 ? load_failed(r, e) : 0;
 }
 
 /* ---- attaching */
@@ -483,6 +546,21 @@ bool kernel_check(struct kernel *k)
 	return true;
 }
 
+/* What no facet's coverage tells, since it costs none of them all that it shows. */
+static void note_small(struct kernel *k)
+{
+	static const struct { enum program program; const char *costs; } small[] = {
+		{ PROGRAM_CPUID, "what guests ask CPUID for is known from their tables alone" },
+		{ PROGRAM_FAST_MMIO, "accesses to memory that KVM takes for events are not seen" },
+		{ PROGRAM_SHUTDOWNS, "a reset after a triple fault is known only once the VMM resets the guest" },
+		{ PROGRAM_FORGET, "PCI configuration in memory that was touched before it was known as such may be missed" },
+	};
+
+	for (size_t i = 0; k->kvm_there && i < sizeof(small) / sizeof(*small); i++)
+		if (k->reasons[small[i].program][0])
+			buffer_printf(&k->notes, "%s: %s\n", small[i].costs, k->reasons[small[i].program]);
+}
+
 static int take_nothing(void *context, const struct observe_news *news)
 {
 	(void)context;
@@ -539,6 +617,7 @@ int kernel_new(const struct kernel_options *options, struct kernel **ret, struct
 	r = load(k, options ? options : &none, &turns, e);
 	if (r == 0) {
 		attach(k, vmlinux);
+		note_small(k);
 		memcpy(k->quota, (const void *)k->skel->rodata->quota, sizeof(k->quota));
 		k->ring = ring_buffer__new(bpf_map__fd(k->skel->maps.news), kernel_take_news, k, NULL);
 		if (!k->ring)

@@ -48,6 +48,7 @@ struct kernel {
 	bool kvm_there;         /* when it was last attached to */
 	double load_ms;
 	uint32_t ring_bytes;
+	uint32_t facts_most; /* the map of facts has room for no more; 0: nobody made it yet */
 	bool iterates_one; /* the kernel restricts an iterator to one process (6.1+) */
 
 	/* drain: libbpf drops the record whose callback failed, so it is kept here. */

@@ -31,7 +31,7 @@
 struct host {
 	struct kernel *kernel; /* NULL: nothing could be loaded */
 	struct error why;
-	int failed; /* -errno of that */
+	bool unasked; /* for it takes root */
 	const char *memory; /* why the memory of guests is not read, NULL = it is */
 };
 
@@ -43,12 +43,12 @@ struct finding {
 
 #define REMEDY_ROOT "run abidrift doctor as root: only root may load what finds out"
 #define REMEDY_KVM "load KVM: modprobe kvm_intel or kvm_amd; within a virtual machine switch nested virtualisation on"
-#define REMEDY_KERNEL "a kernel with BTF (CONFIG_DEBUG_INFO_BTF, CONFIG_DEBUG_INFO_BTF_MODULES) that has this tracepoint"
+#define REMEDY_KERNEL "a kernel with BTF (CONFIG_DEBUG_INFO_BTF, CONFIG_DEBUG_INFO_BTF_MODULES) that has this tracepoint, memory for its maps, and nothing that forbids it"
 #define REMEDY_MEMORY "monitor.guest_memory = on, and CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH, with kernel.yama.ptrace_scope below 3"
 
 static const char *remedy(const struct host *h)
 {
-	if (h->failed == -EPERM)
+	if (h->unasked)
 		return REMEDY_ROOT;
 	return access(KVM_DEVICE, F_OK) < 0 ? REMEDY_KVM : REMEDY_KERNEL;
 }
@@ -143,7 +143,7 @@ static void find_facet(const struct host *h, const struct facet *facet, struct f
 		return;
 	}
 	if (!h->kernel) {
-		not_found(h, f, h->failed == -EPERM ? "not known without root" : h->why.text);
+		not_found(h, f, h->unasked ? "not known without root" : h->why.text);
 		return;
 	}
 	switch (facet->id) {
@@ -206,6 +206,19 @@ static json_t *load_ms(const struct host *h)
 	return h->kernel ? json_integer((json_int_t)(kernel_load_ms(h->kernel) + 0.5)) : json_null();
 }
 
+/* What was given up, a line each. */
+static json_t *notes_json(const struct host *h)
+{
+	const char *text = h->kernel ? kernel_notes(h->kernel) : "";
+	json_t *lines = json_array();
+
+	for (size_t n; *text; text += n + (text[n] == '\n')) {
+		n = strcspn(text, "\n");
+		json_array_append_new(lines, json_stringn(text, n));
+	}
+	return lines;
+}
+
 static json_t *kernel_json(const struct host *h)
 {
 	static const char *const modules[] = { "kvm", "kvm_intel", "kvm_amd" };
@@ -215,9 +228,9 @@ static json_t *kernel_json(const struct host *h)
 	uname(&name);
 	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++)
 		parameters_of(modules[i], parameters);
-	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o}", "release", json_text(name.release), "version", json_text(name.version),
+	return json_pack("{s:o, s:o, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o}", "release", json_text(name.release), "version", json_text(name.version),
 			 "machine", json_text(name.machine), "btf", access(KERNEL_BTF, R_OK) == 0, "kvm", access(KVM_DEVICE, F_OK) == 0,
-			 "loaded", h->failed == -EPERM ? json_null() : json_boolean(h->kernel != NULL), "load_ms", load_ms(h), "reason", json_text(h->why.text),
+			 "loaded", h->unasked ? json_null() : json_boolean(h->kernel != NULL), "load_ms", load_ms(h), "reason", json_text(h->why.text), "notes", notes_json(h),
 			 "parameters", parameters);
 }
 
@@ -273,6 +286,9 @@ static void parameters_text(json_t *parameters, struct buffer *out)
 
 static void kernel_text(const json_t *kernel, bool more, struct buffer *out)
 {
+	const json_t *note;
+	size_t i;
+
 	buffer_printf(out, "%-*s", LABEL_COLUMNS, "kernel");
 	output_member(out, kernel, "release");
 	buffer_printf(out, "\n%-*s%s\n", LABEL_COLUMNS, "BTF",
@@ -281,6 +297,8 @@ static void kernel_text(const json_t *kernel, bool more, struct buffer *out)
 	if (json_is_integer(json_object_get(kernel, "load_ms")))
 		buffer_printf(out, "%-*sloaded and attached in %" JSON_INTEGER_FORMAT " ms\n", LABEL_COLUMNS, "programs",
 			      json_integer_value(json_object_get(kernel, "load_ms")));
+	json_array_foreach(json_object_get(kernel, "notes"), i, note)
+		buffer_printf(out, "%-*s%s\n", LABEL_COLUMNS, i ? "" : "notes", json_string_value(note));
 	if (more) {
 		buffer_printf(out, "%-*s", LABEL_COLUMNS, "options");
 		parameters_text(json_object_get(kernel, "parameters"), out);
@@ -353,14 +371,14 @@ int verb_doctor(const struct options *o)
 	struct buffer text = BUFFER_INIT;
 	json_t *model, *rules;
 	bool mistaken;
-	int code;
+	int code, err = privilege_check("doctor", &host.why);
 
-	host.failed = privilege_check("doctor", &host.why);
+	host.unasked = err == -EPERM;
 	/* What is told is what a collector sees, which has no more than this. */
-	if (host.failed >= 0)
-		host.failed = privilege_collector(&host.why);
-	if (host.failed >= 0)
-		host.failed = kernel_new(&defaults, &host.kernel, &host.why);
+	if (err >= 0)
+		err = privilege_collector(&host.why);
+	if (err >= 0)
+		kernel_new(&defaults, &host.kernel, &host.why);
 	host.memory = memory_switched_off(o) ? "monitor.guest_memory is off" : privilege_memory();
 	model = doctor_json(&host);
 	rules = rules_json(o);
