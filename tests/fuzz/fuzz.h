@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -20,10 +21,13 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static inline void require(bool good)
+/* Which one it was is all that a finding says of itself. */
+#define require(good) ((good) ? (void)0 : broken(__FILE__, __LINE__, #good))
+
+static inline void broken(const char *file, int line, const char *what)
 {
-	if (!good)
-		abort();
+	fprintf(stderr, "ERROR: %s:%d: does not hold: %s\n", file, line, what);
+	abort();
 }
 
 static inline bool same_bytes(const struct buffer *a, const struct buffer *b)

@@ -104,6 +104,7 @@ static void test_a_string_that_stands_alone_is_cleaned_once_for_ever(void **stat
 		{ "io.systemd.credential.binary:a=bGV0bWVpbg==", "io.systemd.credential.binary:a=<removed>" },
 		{ "ds=nocloud;h=web;password=letmein;s=http://h/", "ds=nocloud;h=web;password=<removed>;s=http://h/" },
 		{ "QEMU, \"pc\" (i440FX)", "QEMU, \"pc\" (i440FX)" }, { "", "" }, { "Intel(R) Xeon(R) @ 2.60GHz", "Intel(R) Xeon(R) @ 2.60GHz" },
+		{ "h=web key=\",\"letmein", "h=web key=<removed>" }, /* the quotes end no value */
 	};
 
 	(void)state;

@@ -13,6 +13,7 @@
 #define NAME_MAX_BYTES 128
 #define ESCAPES_MAX 63 /* before a quote: JSON in a string of JSON, five times */
 #define SYSTEMD_NAME_MAX_BYTES 512
+#define CLEANINGS_MAX 4 /* until nothing changes any more */
 #define ABBREVIATED_BYTES 3 /* kvmtool takes the beginning of an option for it */
 
 /* Options whose whole value is the guest's kernel command line: it may hold anything. */
@@ -451,9 +452,30 @@ void secrets_clean(const char *previous, const char *argument, struct buffer *ou
 	clean_value(&c, argument);
 }
 
+/*
+ * What was removed may have held a quote or a comma, and then names and values are others. So it is done until it changes nothing: what is
+ * kept is the same whoever cleans it once more. What never comes to rest goes as a whole.
+ */
 void secrets_clean_text(const char *text, struct buffer *out)
 {
-	const struct cleaner c = { .out = out };
+	struct buffer rounds[2] = { BUFFER_INIT, BUFFER_INIT };
+	bool rests = false;
 
-	clean_value(&c, text);
+	for (unsigned n = 0; n < CLEANINGS_MAX && !rests; n++) {
+		struct buffer *now = &rounds[n % 2];
+		const struct cleaner c = { .out = now };
+
+		buffer_clear(now);
+		clean_value(&c, text);
+		if (buffer_failed(now))
+			break;
+		rests = !strcmp(now->data ? now->data : "", text);
+		text = now->data ? now->data : "";
+	}
+	if (buffer_failed(&rounds[0]) || buffer_failed(&rounds[1]))
+		out->failed = true;
+	else
+		buffer_string(out, rests ? text : SECRETS_REMOVED);
+	buffer_release(&rounds[0]);
+	buffer_release(&rounds[1]);
 }

@@ -15,7 +15,7 @@ struct buffer;
  * bounded by the argument's length: at most three times as long, and a few passes over it.
  */
 void secrets_clean(const char *previous, const char *argument, struct buffer *out);
-/* The same for a text that stands alone: a string of SMBIOS. Cleaning twice changes nothing more. */
+/* The same for a text that stands alone: a string of SMBIOS. Cleaning twice changes nothing more; what does not come to rest goes as a whole. */
 void secrets_clean_text(const char *text, struct buffer *out);
 
 #endif
