@@ -31,6 +31,7 @@ TABLE = [
     (f"map:msr_cache:{errno.ENOSPC}", ["msr"], [], None, "refuses program msr: No space left on device"),
     (f"map:fast_mmio_cache:{errno.EPERM}", [], [], "accesses to memory that KVM takes for events are not seen", None),
     (f"large:20000000:{errno.ENOMEM}", [], [], "there is no memory for a map of ", None),
+    (f"map:libbpf_mmap:{errno.ENOMEM}", ALL, [], None, "lends no map's memory to programs outside of it"), # libbpf's own question
     (f"map:facts:{errno.ENOMEM}", ALL, [], None, "leaves too little for its maps"),
     (f"map:vms:{errno.EPERM}", ALL, [], None, "map 'vms': failed to create: Operation not permitted(-1); run as root (CAP_BPF, CAP_PERFMON), with LimitMEMLOCK=infinity"),
     (f"program:*:{errno.EPERM}", ALL, [], None, "a security module or lockdown forbids BPF"),

@@ -192,6 +192,11 @@ static int skeleton_load(struct kernel *k, const struct kernel_options *options,
 		r = turns_prepare(skel, turns, mask);
 	if (r >= 0)
 		r = abidrift_bpf__load(skel);
+	/* libbpf takes a kernel that had no memory when it asked for one that cannot do this (before 5.5), and goes on. */
+	if (r >= 0 && (!skel->rodata || !skel->data)) {
+		snprintf(last_message, sizeof(last_message), "this kernel lends no map's memory to programs outside of it");
+		r = -ENOTSUP;
+	}
 	if (r >= 0 && k->turns)
 		r = turns_loaded(skel, mask);
 	if (r < 0) {
