@@ -247,4 +247,52 @@ int abi_derive_of(const struct guest_facts *facts, unsigned facets, struct abi_e
 	return 0;
 }
 
+/* Moves `facets` of what was derived before behind what is there. */
+static int entries_join(struct abi_entries *e, struct abi_entries *before, unsigned facets)
+{
+	size_t room = e->count + before->count;
+	struct abi_entry *items = room ? reallocarray(e->items, room, sizeof(*items)) : NULL;
+
+	if (room && !items)
+		return -ENOMEM;
+	if (room) {
+		e->items = items;
+		e->room = room;
+	}
+	entries_keep(before, facets);
+	for (size_t i = 0; i < before->count; i++)
+		e->items[e->count++] = before->items[i];
+	before->count = 0;
+	for (int i = 0; i < FACETS; i++)
+		if (facets & (1u << i)) {
+			struct abi_coverage was = e->coverage[i];
+
+			e->coverage[i] = before->coverage[i];
+			before->coverage[i] = was;
+		}
+	entries_sort(e);
+	return 0;
+}
+
+int abi_derive_again(const struct guest_facts *facts, unsigned facets, unsigned fresh, struct abi_entries *seen)
+{
+	struct abi_entries e;
+	int r;
+
+	/* Memory adds to placement. */
+	if (fresh & (1u << FACET_MEMORY))
+		fresh |= 1u << FACET_PLACEMENT;
+	r = abi_derive_of(facts, facets & fresh, &e);
+	if (r < 0)
+		return r;
+	r = entries_join(&e, seen, facets & ~fresh);
+	if (r < 0) {
+		entries_release(&e);
+		return r;
+	}
+	entries_release(seen);
+	*seen = e;
+	return 0;
+}
+
 int abi_derive(const struct guest_facts *facts, struct abi_entries *ret) { return abi_derive_of(facts, ~0u, ret); }
