@@ -384,7 +384,8 @@ test-valgrind: deps
 demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo
-bench: deps
+bench:
+	@packaging/install-deps bench
 	@$(MAKE) --no-print-directory tests-build
 	@tests/bench/run
 mutate: deps
