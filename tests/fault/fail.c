@@ -44,6 +44,7 @@
 struct state {
 	uint64_t calls, fired;
 	char where[FRAMES][WHERE_BYTES];
+	uint64_t crash; /* the signal that a process of FAULT_ROLE, or the one that was started, did not survive */
 };
 
 struct kind {
@@ -266,8 +267,24 @@ static void give_up(const char *why)
 	_exit(99);
 }
 
+static void on_crash(int number)
+{
+	plan.state->crash = (uint64_t)number;
+	signal(number, SIG_DFL); /* it comes again */
+}
+
+static void crashes_catch(void)
+{
+	static const int crashes[] = { SIGSEGV, SIGABRT, SIGBUS, SIGILL, SIGFPE };
+	struct sigaction action = { .sa_handler = on_crash };
+
+	for (size_t i = 0; i < sizeof(crashes) / sizeof(*crashes); i++)
+		sigaction(crashes[i], &action, NULL);
+}
+
 static void begin(void)
 {
+	crashes_catch();
 	if (plan.kind != &kinds[0] && !filter_calls())
 		give_up("no filter");
 	armed = true;

@@ -19,7 +19,7 @@ from harness import ABIDRIFT, BUILD, ROOT
 from traces import LEAVES, Trace, life, pairs, without
 
 FAIL = os.path.join(BUILD, "tests", "fault", "fail.so")
-STATE_BYTES = 16 + 24 * 120
+STATE_BYTES = 16 + 24 * 120 + 8
 PATIENCE = 30
 DAY_NS = 86_400_000_000_000
 LESS = without(LEAVES, 1, 2, 13)

@@ -7,6 +7,7 @@
 #include "userspace/abi/facets_internal.h"
 #include "userspace/abi/facts.h"
 #include "userspace/abi/text_lines.h"
+#include "userspace/base/memory.h"
 
 static const struct facet facets[FACETS] = {
 	[FACET_CPUID] = { FACET_CPUID, "cpuid", .derive = cpuid_derive, .meaning = cpuid_meaning, .fields = cpuid_fields, .group = cpuid_group,
@@ -67,16 +68,20 @@ int coverage_parse(const char *name, enum coverage *ret)
 	return -EINVAL;
 }
 
+static void field_release(struct abi_field *f)
+{
+	free(f->name);
+	free(f->bits);
+	free(f->from);
+	free(f->to);
+}
+
 void abi_fields_release(struct abi_fields *fields)
 {
 	if (!fields)
 		return;
-	for (size_t i = 0; i < fields->count; i++) {
-		free(fields->items[i].name);
-		free(fields->items[i].bits);
-		free(fields->items[i].from);
-		free(fields->items[i].to);
-	}
+	for (size_t i = 0; i < fields->count; i++)
+		field_release(&fields->items[i]);
 	free(fields->items);
 	*fields = (struct abi_fields){ 0 };
 }
@@ -84,18 +89,21 @@ void abi_fields_release(struct abi_fields *fields)
 int abi_fields_add(struct abi_fields *fields, const char *name, const char *bits, const char *from, const char *to)
 {
 	struct abi_field *items = realloc(fields->items, (fields->count + 1) * sizeof(*items));
-	struct abi_field *f;
+	struct abi_field f;
 
-	if (!items)
+	if (!items) {
+		memory_short();
 		return -ENOMEM;
+	}
 	fields->items = items;
-	f = &items[fields->count++];
-	*f = (struct abi_field){ .name = strdup(name), .bits = strdup(bits) };
-	if (from)
-		f->from = strdup(from);
-	if (to)
-		f->to = strdup(to);
-	return f->name && f->bits && (!from || f->from) && (!to || f->to) ? 0 : -ENOMEM;
+	f = (struct abi_field){ .name = strdup(name), .bits = strdup(bits), .from = from ? strdup(from) : NULL, .to = to ? strdup(to) : NULL };
+	if (!f.name || !f.bits || (from && !f.from) || (to && !f.to)) {
+		field_release(&f);
+		memory_short();
+		return -ENOMEM;
+	}
+	items[fields->count++] = f;
+	return 0;
 }
 
 /* What a facet says of a value as a whole, where it knows no name for any part of it. */

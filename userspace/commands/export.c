@@ -106,8 +106,7 @@ static int file_put(const char *path, const struct buffer *data, struct error *e
 	int fd, err;
 
 	buffer_printf(&temporary, "%s.XXXXXX", path);
-	/* Also what the archive is made of. */
-	if (memory_shortages())
+	if (buffer_failed(&temporary))
 		return error_set(e, ENOMEM, "out of memory");
 	err = fd = file_open(&temporary);
 	if (fd >= 0) {
@@ -148,6 +147,9 @@ static int output_write(const struct options *o, const struct buffer *data, stru
 	struct stat st;
 	int fd, err;
 
+	/* What the archive is made of. */
+	if (memory_shortages())
+		return error_set(e, ENOMEM, "out of memory");
 	if (to_standard_output(o)) {
 		err = write_all(STDOUT_FILENO, data);
 		return err < 0 ? failed("to standard output", err, e) : 0;
