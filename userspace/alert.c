@@ -8,6 +8,7 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/store/store.h"
 
 /* An alert is read by people and carried by sinks with limits: more changes than this are counted, not listed. */
@@ -97,8 +98,7 @@ json_t *alert_json(const struct alert *a)
 int alert_add(struct store *s, const struct alert *a)
 {
 	json_t *json = alert_json(a);
-	/* It goes to standard output as it is, where a terminal may be: what a guest is called must not steer that. */
-	char *line = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+	char *line = visible_json(json, JSON_COMPACT);
 	int err = -ENOMEM;
 
 	if (line)

@@ -12,6 +12,7 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 
 #define SECOND 1000000000ll
 #define MUTATIONS 4000
@@ -119,6 +120,21 @@ static void a_guest_cannot_drive_the_terminal(void **state)
 	       "web\\xe2\\x80\\x8b\\xef\\xbb\\xbf\\xe3\\x85\\xa4\\xe1\\x85\\x9f\\xc2\\xad\\xef\\xb8\\x8f\\xf3\\xa0\\x80\\xa1\xe2\x80\xa6");
 	EXPECT(text_terminal, "\xe2\x81\xa6\xe2\x81\xa9", "\\xe2\\x81\\xa6\\xe2\\x81\\xa9");
 	EXPECT(text_terminal, "\xe2\x81\xa5\xe2\x81\xaa", "\xe2\x81\xa5\\xe2\\x81\\xaa");
+}
+
+static void json_is_visible_ascii_alone(void **state)
+{
+	json_t *model = json_pack("{s:s}", "\x7fkey\x7f", "\x7f\x7f\x1b[31m\n\xc2\x9b\xe2\x80\xae\"<");
+	char *text = visible_json(model, JSON_COMPACT);
+	json_t *back = json_loads(text, 0, NULL);
+	(void)state;
+
+	assert_string_equal(text, "{\"\\u007fkey\\u007f\":\"\\u007f\\u007f\\u001B[31m\\n\\u009B\\u202E\\\"<\"}");
+	assert_true(json_equal(model, back));
+	assert_null(visible_json(NULL, JSON_COMPACT));
+	json_decref(back);
+	json_decref(model);
+	free(text);
 }
 
 static void forms_that_are_not_utf8_do_not_pass_for_it(void **state)
@@ -371,6 +387,7 @@ int main(void)
 		cmocka_unit_test(escaping_loses_no_byte),
 		cmocka_unit_test(a_broken_escape_is_refused_and_adds_nothing),
 		cmocka_unit_test(a_guest_cannot_drive_the_terminal),
+		cmocka_unit_test(json_is_visible_ascii_alone),
 		cmocka_unit_test(forms_that_are_not_utf8_do_not_pass_for_it),
 		cmocka_unit_test(durations_mean_what_the_config_says),
 		cmocka_unit_test(a_printed_duration_can_be_put_into_a_config),

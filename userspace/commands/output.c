@@ -12,6 +12,7 @@
 #include "userspace/base/buffer.h"
 #include "userspace/base/memory.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/commands/options.h"
 
 static void error_json(const char *text)
@@ -22,7 +23,7 @@ static void error_json(const char *text)
 
 	text_utf8(&clean, text, strlen(text));
 	model = json_pack("{s:s}", "error", clean.data ? clean.data : "");
-	line = model ? json_dumps(model, JSON_COMPACT) : NULL;
+	line = visible_json(model, JSON_COMPACT);
 	fprintf(stderr, "%s\n", line ? line : "{\"error\":\"out of memory\"}");
 	free(line);
 	json_decref(model);
@@ -119,9 +120,7 @@ static int output_bytes(const struct options *o, const char *data, size_t size)
 
 int output_json(const struct options *o, json_t *model)
 {
-	/* What a guest is called must not steer the terminal; a program gets the bytes. */
-	size_t flags = isatty(STDOUT_FILENO) ? JSON_INDENT(2) | JSON_ENSURE_ASCII : JSON_COMPACT;
-	char *text = model ? json_dumps(model, flags) : NULL;
+	char *text = visible_json(model, isatty(STDOUT_FILENO) ? JSON_INDENT(2) : JSON_COMPACT);
 	int code;
 
 	json_decref(model);

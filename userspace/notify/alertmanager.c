@@ -22,6 +22,7 @@
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/notify/http_client.h"
 #include "userspace/notify/kept_file.h"
 #include "userspace/notify/notice_text.h"
@@ -359,7 +360,7 @@ static void done(void *context, const struct http_reply *reply)
 static int post(struct peer *peer, const json_t *list, void (*answer)(void *context, const struct http_reply *reply), struct error *e)
 {
 	struct alertmanager *a = peer->a;
-	char *body = json_dumps(list, JSON_COMPACT), *bearer = NULL;
+	char *body = visible_json(list, JSON_COMPACT), *bearer = NULL;
 	const char *headers[] = { "Content-Type: application/json", NULL, NULL };
 	int err = body ? 0 : error_set(e, ENOMEM, "out of memory");
 

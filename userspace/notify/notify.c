@@ -9,6 +9,7 @@
 
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/notify/alertmanager.h"
 #include "userspace/notify/http_client.h"
 #include "userspace/notify/sink.h"
@@ -828,7 +829,7 @@ static void test_heard(void *context, const char *sink, const struct sink_answer
 static int test_send(struct notify *n, const char *name, const json_t *json, struct error *e)
 {
 	const char *id = json_string_value(json_object_get(json, "id"));
-	char *line = json_dumps(json, JSON_COMPACT);
+	char *line = visible_json(json, JSON_COMPACT);
 	struct store_alert row = { .row = 1, .id = (char *)id, .json = line, .guest = NULL };
 	size_t sent = 0;
 	int err = line ? 0 : error_set(e, ENOMEM, "out of memory");

@@ -9,6 +9,7 @@
 
 #include "userspace/base/buffer.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/notify/sink.h"
 
 /* The enterprise number that RFC 5612 keeps for examples: abidrift has none of its own. */
@@ -117,27 +118,14 @@ static void param_put(struct buffer *out, const char *name, const char *value, s
 		out->failed = true;
 }
 
-/* The alert as JSON in visible ASCII: receivers rewrite all else in ways of their own. */
-static void ascii_put(struct buffer *out, const json_t *json)
-{
-	char *text = json ? json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
-
-	for (const char *p = text; p && *p; p++) {
-		if (*p == 0x7f)
-			buffer_string(out, "\\u007f");
-		else
-			buffer_append(out, p, 1);
-	}
-	free(text);
-}
-
 /* The alert whole, if it fits behind `used` bytes; else how long it would have been. */
 static void alert_put(struct buffer *out, const struct sink_alert *alert, size_t used, struct buffer *room)
 {
 	struct buffer value = BUFFER_INIT;
 
 	buffer_clear(room);
-	ascii_put(room, alert->json);
+	/* In visible ASCII: receivers rewrite all else in ways of their own. */
+	visible_json_put(room, alert->json, JSON_COMPACT);
 	value_escape(&value, room->data, room->size);
 	if (room->size && used + value.size + strlen(" alert=\"\"") <= SYSLOG_MESSAGE_MAX) {
 		buffer_string(out, " alert=\"");

@@ -14,6 +14,7 @@
 #include "userspace/base/config.h"
 #include "userspace/base/error.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/notify/http_client.h"
 #include "userspace/notify/kept_file.h"
 #include "userspace/notify/sink.h"
@@ -166,7 +167,7 @@ static char *event_make(const json_t *alert, const char *id)
 	/* An attribute is absent rather than empty. */
 	if (event && *subject)
 		json_object_set_new(event, "subject", json_string(subject));
-	text = event ? json_dumps(event, JSON_COMPACT) : NULL;
+	text = visible_json(event, JSON_COMPACT);
 	json_decref(event);
 	buffer_release(&source);
 	buffer_release(&type);

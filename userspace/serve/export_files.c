@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "userspace/base/visible_json.h"
 #include "userspace/serve/json.h"
 
 #define ROOM_FIRST 64
@@ -64,16 +65,9 @@ bool export_files_add(struct export_files *f, const char *path, const char *what
 	return true;
 }
 
-static int put_bytes(const char *data, size_t size, void *context)
-{
-	buffer_append(context, data, size);
-	return buffer_failed(context) ? -1 : 0;
-}
-
 void export_json_put(const json_t *model, struct buffer *out)
 {
-	if (!model || json_dump_callback(model, put_bytes, out, JSON_COMPACT) < 0)
-		out->failed = true;
+	visible_json_put(out, model, JSON_COMPACT);
 	buffer_string(out, "\n");
 }
 

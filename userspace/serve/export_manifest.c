@@ -4,6 +4,7 @@
 
 #include "userspace/abi/facet.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/serve/export_internal.h"
 #include "userspace/serve/json.h"
 
@@ -119,7 +120,7 @@ void export_manifest_add(struct export_work *w)
 	export_files_add(&w->files, "README.txt", "what each file is", w->as_of, &text);
 	export_files_sort(&w->files);
 	manifest = manifest_json(w);
-	pretty = manifest ? json_dumps(manifest, JSON_INDENT(1)) : NULL;
+	pretty = visible_json(manifest, JSON_INDENT(1));
 	json_decref(manifest);
 	if (!pretty) {
 		w->files.failed = true;

@@ -10,6 +10,7 @@
 #include "userspace/base/error.h"
 #include "userspace/base/http_text.h"
 #include "userspace/base/text.h"
+#include "userspace/base/visible_json.h"
 #include "userspace/drift/drift.h"
 #include "userspace/serve/export.h"
 #include "userspace/serve/json.h"
@@ -49,21 +50,14 @@ static const char page[] = "<!doctype html>\n<html lang=\"en\"><head><meta chars
 			   "<li>/api/v1/guests/GUEST</li>\n<li>/api/v1/guests/GUEST/revisions/REV</li>\n<li>/api/v1/diff?from=A&amp;to=B</li>\n"
 			   "<li><a href=\"/metrics\">/metrics</a></li>\n<li><a href=\"/readyz\">/readyz</a></li>\n</ul>\n</body></html>\n";
 
-static int put_bytes(const char *data, size_t size, void *context)
-{
-	buffer_append(context, data, size);
-	return buffer_failed(context) ? -1 : 0;
-}
-
 /* The same bytes that the verbs print with --json into a pipe. Takes over the model. */
 static int put_json(json_t *model, struct http_answer *ret, struct error *e)
 {
-	int bad = model ? json_dump_callback(model, put_bytes, &ret->body, JSON_COMPACT) : -1;
-
+	visible_json_put(&ret->body, model, JSON_COMPACT);
 	json_decref(model);
 	ret->type = TYPE_JSON;
 	buffer_string(&ret->body, "\n");
-	return bad ? error_set(e, ENOMEM, "out of memory") : 0;
+	return buffer_failed(&ret->body) ? error_set(e, ENOMEM, "out of memory") : 0;
 }
 
 static int part(enum review_part wanted, const char *type, struct http_answer *ret, struct error *e)
