@@ -90,8 +90,6 @@ struct instance {
 	uint64_t news_ns[FACETS];
 	uint64_t judged_ns[FACETS];
 	unsigned judged, dirty;
-	struct abi_entries seen; /* of the facets in seen_of, as they were last judged: while a boot is not judged as a whole */
-	unsigned seen_of;
 	uint64_t held_ns;     /* since when drift of it waits for the rest of its boot, or of the one after a reset; 0 = none does */
 	uint64_t scan_ns;     /* news of pci that were looked at for the end of the bus scan */
 	bool scanning;        /* it was not over */
@@ -179,7 +177,6 @@ static void instance_free(struct instance *in)
 		return;
 	free(in->gone);
 	facts_free(in->facts);
-	entries_release(&in->seen);
 	identity_release(&in->who);
 	free(in->entered_id);
 	store_guest_release(&in->guest);
@@ -1969,32 +1966,13 @@ static int origin_follow(const struct analyst *a, struct instance *in, bool end,
 	return err == -ENOMEM ? error_set(e, ENOMEM, "out of memory") : err < 0 && !e->text[0] ? error_set(e, -err, "%s", store_error(a->store)) : err;
 }
 
-/*
- * Of a boot that shows its facets one by one those are derived that are due, or have news. As a whole it is derived anew: what its
- * revision says is from one moment.
- */
-static int instance_derive(struct instance *in, unsigned judged, unsigned due)
-{
-	unsigned known = judged == ALL_FACETS ? 0 : in->seen_of & in->judged & ~in->dirty & ~due;
-	int err = abi_derive_again(in->facts, judged, ~known, &in->seen);
-
-	if (err >= 0)
-		in->seen_of = judged;
-	return err;
-}
-
-static void seen_forget(struct instance *in)
-{
-	entries_release(&in->seen);
-	in->seen_of = 0;
-}
-
 static int instance_judge(struct analyst *a, struct instance *in, unsigned due, struct error *e)
 {
+	struct abi_entries entries = ABI_ENTRIES_INIT;
 	struct context context = CONTEXT_INIT;
 	struct judge_outcome out = { 0 };
 	struct judge_input input = {
-		.guest = &in->guest, .instance = &in->row, .facts = in->facts, .entries = &in->seen, .context = &context,
+		.guest = &in->guest, .instance = &in->row, .facts = in->facts, .entries = &entries, .context = &context,
 		.judged = in->judged | due, .hold = holds(a, in), .baseline_auto = a->options.baseline_auto,
 		.suppress = a->rules, .host = a->host ? a->host : "-", .now = now_real(a),
 	};
@@ -2005,9 +1983,9 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 	if (err < 0)
 		return err;
 	input.began = in->began;
-	err = instance_derive(in, input.judged, due);
+	err = abi_derive_of(in->facts, input.judged, &entries);
 	if (err >= 0)
-		err = moved_cover(in, input.judged, &in->seen);
+		err = moved_cover(in, input.judged, &entries);
 	if (err >= 0)
 		err = instance_context(a, in, &context);
 	if (err >= 0)
@@ -2019,9 +1997,8 @@ static int instance_judge(struct analyst *a, struct instance *in, unsigned due, 
 		err = judge(a->store, &input, &out, e);
 	else
 		error_set(e, ENOMEM, "out of memory while fingerprinting guest %s", called(in));
+	entries_release(&entries);
 	context_release(&context);
-	if (input.judged == ALL_FACETS)
-		seen_forget(in);
 	if (err < 0)
 		return err;
 	in->judged |= due;

@@ -36,13 +36,15 @@ static const char *const names[] = { [LIFE_STARTED] = "started", [LIFE_RESET] = 
 
 #define LIVES (sizeof(names) / sizeof(names[0]))
 
-/* Its value, if `arg`, which begins with a dash, is that option (with one dash or two); the one behind it is in `next`. NULL: it is not. */
+/* Its value, if `arg` is that option (with one dash or two); the one behind it is in `next`. NULL: it is not. */
 static const char *value_of(const char *arg, const char *next, const char *option)
 {
 	size_t length = strlen(option);
 
+	if (*arg != '-')
+		return NULL;
 	arg += arg[1] == '-' ? 2 : 1;
-	if (*arg != *option || strncmp(arg, option, length) != 0)
+	if (strncmp(arg, option, length) != 0)
 		return NULL;
 	if (arg[length] == '=')
 		return arg + length + 1;
@@ -55,7 +57,7 @@ static size_t option_find(const struct guest_facts *facts)
 	const char *arg;
 
 	for (size_t n = 1; (arg = facts_arg(facts, n)) != NULL; n++)
-		for (size_t i = 0; i < OPTIONS && *arg == '-'; i++) {
+		for (size_t i = 0; i < OPTIONS; i++) {
 			const char *value = value_of(arg, facts_arg(facts, n + 1), options[i].option);
 
 			if (value && strncmp(value, options[i].value, strlen(options[i].value)) == 0)

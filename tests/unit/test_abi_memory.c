@@ -246,43 +246,6 @@ static void a_facet_alone_is_what_it_is_among_all(void **state)
 	records_release(&s);
 }
 
-/* Facet after facet, each derived once, is what all are at once; what is derived again follows its facts, memory's part of placement too. */
-static void facets_one_by_one_are_all_of_them(void **state)
-{
-	struct records s = RECORDS_INIT;
-	struct guest_facts *f;
-	struct abi_entries all, seen = ABI_ENTRIES_INIT;
-
-	(void)state;
-	records_boot(&s, OBSERVE_REASON_CREATED, true);
-	records_pci(&s, VGA, 0x00, 0x11111234, 0xf);
-	vga_bar(&s, 0xfd000008);
-	f = feed(&s);
-	for (int id = 0; id < FACETS; id++)
-		assert_int_equal(abi_derive_again(f, (2u << id) - 1, 1u << id, &seen), 0);
-	all = derive(f);
-	for (int id = 0; id < FACETS; id++)
-		assert_same_facet(&all, &seen, (enum facet_id)id);
-	assert_int_equal(seen.count, all.count);
-	assert_null(value_of(&seen, FACET_PLACEMENT, "window/0xfd000000"));
-	entries_release(&all);
-	facts_free(f);
-
-	records_slots(&s, true, SLOTS(pc));
-	f = feed(&s);
-	all = derive(f);
-	assert_int_equal(abi_derive_again(f, (1u << FACETS) - 1, 1u << FACET_MEMORY, &seen), 0);
-	assert_same_facet(&all, &seen, FACET_MEMORY);
-	assert_same_facet(&all, &seen, FACET_PLACEMENT);
-	assert_int_equal(abi_derive_again(f, 1u << FACET_CPUID, 0, &seen), 0);
-	assert_int_equal(seen.count, entries_of(&all, FACET_CPUID));
-	assert_int_equal(seen.coverage[FACET_MEMORY].level, COVERAGE_NONE);
-	entries_release(&seen);
-	entries_release(&all);
-	facts_free(f);
-	records_release(&s);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -294,7 +257,6 @@ int main(void)
 		cmocka_unit_test(a_pc_before_its_firmware_is_a_pc_and_a_microvm_is_none),
 		cmocka_unit_test(a_list_that_is_not_whole_is_not_called_complete),
 		cmocka_unit_test(a_facet_alone_is_what_it_is_among_all),
-		cmocka_unit_test(facets_one_by_one_are_all_of_them),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -55,7 +55,5 @@ bool entry_complete(const struct abi_entry *entry);
 int abi_derive(const struct guest_facts *facts, struct abi_entries *ret);
 /* Of these facets (1u << enum facet_id) only; the others have no entries, and coverage none. */
 int abi_derive_of(const struct guest_facts *facts, unsigned facets, struct abi_entries *ret);
-/* *seen becomes the entries of these facets: what it has of those that are not in `fresh` stays, the others are derived. -ENOMEM: it is as it was. */
-int abi_derive_again(const struct guest_facts *facts, unsigned facets, unsigned fresh, struct abi_entries *seen);
 
 #endif
