@@ -270,7 +270,8 @@ static void give_up(const char *why)
 static void on_crash(int number)
 {
 	plan.state->crash = (uint64_t)number;
-	signal(number, SIG_DFL); /* it comes again */
+	signal(number, SIG_DFL);
+	raise(number);
 }
 
 static void crashes_catch(void)
