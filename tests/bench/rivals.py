@@ -69,17 +69,31 @@ class Tool:
     def start(self, guest):
         del guest
         env = {**os.environ, "PYTHONUNBUFFERED": "1", "FTRACE_ENABLED": self.folder.file("ftrace_enabled")}
-        self.process = Process(inside(self.argv(), self.more), env=env)
+        self.process = Process(inside(self.argv(), self.more), env=env, start_new_session=True)
         try:
             for pattern, stream in self.ready:
                 self.process.wait_line(pattern, stream, 10)
         except AssertionError:
-            self.process.stop()
+            self.end()
             said = [line.strip() for line in self.process.err + self.process.out if line.strip()]
             raise Absent(f"does not run here: {' '.join(said[-2:]) or self.process.child.returncode}") from None
 
     def stop(self):
-        self.process.stop(signal.SIGINT, 10)
+        self.end(signal.SIGINT)
+
+    def end(self, sig=signal.SIGTERM):
+        """Also what a tool leaves that broke off: trace-cmd's recorders outlive it and hold its pipes."""
+        if self.process.child.poll() is None:
+            self.process.child.send_signal(sig)
+            try:
+                self.process.child.wait(10)
+            except subprocess.TimeoutExpired:
+                pass
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)  # a group of its own
+        except ProcessLookupError:
+            pass
+        self.process.stop()
 
     def written(self):
         return sum(os.path.getsize(path) for path in glob.glob(self.file + "*"))
@@ -95,6 +109,9 @@ class Abidrift(Tool):
         self.process = Monitor(self.folder)
         self.file = os.path.join(self.folder.path, "state", "")  # the store
         wait_for("the monitor to see the guest", lambda: self.process.guest(guest.ident))
+
+    def end(self, sig=signal.SIGTERM):
+        self.process.stop(sig)
 
 
 class Bpftrace(Tool):
@@ -142,24 +159,20 @@ class PerfAll(Perf):
 
 class TraceCmd(Tool):
     name, command, ready, more = "trace-cmd record -e kvm", "trace-cmd", (("Hit Ctrl", "out"),), FTRACE
+    STATE = "events/kvm/enable tracing_on"
 
     def argv(self):
         return ["stdbuf", "-oL", "trace-cmd", "record", "-e", "kvm", "-o", self.file]
 
     def start(self, guest):
-        try:
-            super().start(guest)
-        except Absent:
-            self.reset()
-            raise
+        said = subprocess.run(inside(["sh", "-c", f"cd /sys/kernel/tracing && cat {self.STATE}"]), capture_output=True, text=True, check=False).stdout.split()
+        if said != ["0", "1"]:
+            raise Absent(f"somebody traces: {self.STATE} are {' '.join(said) or 'not readable'}")
+        super().start(guest)
 
-    def stop(self):
-        super().stop()
-        self.reset()
-
-    @staticmethod
-    def reset():
-        """One that broke off leaves its events enabled, which all guests would go on to pay for."""
+    def end(self, sig=signal.SIGTERM):
+        """One that broke off leaves its events enabled, which all guests would go on to pay for: as start() found it."""
+        super().end(sig)
         subprocess.run(inside(["sh", "-c", "cd /sys/kernel/tracing && echo 0 >events/kvm/enable && echo 1 >tracing_on"]), check=False)
 
 
@@ -209,8 +222,8 @@ class Race:
             tool.stop()
             self.bytes.append((kept if kind is Abidrift else tool.written()) - written)  # a store that is closed drops its log
         finally:
-            if tool.process:
-                tool.process.stop()
+            if tool.process and tool.process.child.returncode is None:
+                tool.end()
             folder.close()
 
     def run(self, kind, rounds):
