@@ -150,8 +150,6 @@ static int skeleton_open(struct kernel *k, const struct kernel_options *options,
 	bpf_map__set_max_entries(skel->maps.port_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.mmio_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.fast_mmio_cache, (uint32_t)cpus);
-	bpf_map__set_max_entries(skel->maps.pci_port_cache, (uint32_t)cpus);
-	bpf_map__set_max_entries(skel->maps.pci_ecam_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.msr_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.facts, facts);
 	k->facts_most = facts;
