@@ -92,6 +92,8 @@ class HostileText(Live):
             self.plain(args, done.stdout)
             self.plain(args, done.stderr)
             self.assertTrue(done.stdout, args)
+            if args[0] in ("ls", "history"):  # what stands behind the name is still in sight
+                self.assertRegex(done.stdout.decode().splitlines()[0], r"GUEST {,70}\w")
             if "--fingerprint" not in args:
                 self.plain([*args, "--json"], subprocess.run([ABIDRIFT, args[0], "--store", store, *args[1:], "--json"], capture_output=True, timeout=60).stdout, "json")
         # Whoever asks for a guest by such a name is answered as plainly.

@@ -105,6 +105,29 @@ static void a_broken_escape_is_refused_and_adds_nothing(void **state)
 	buffer_release(&b);
 }
 
+static void in_columns(const char *text, size_t columns, const char *expected)
+{
+	struct buffer out = BUFFER_INIT;
+
+	text_terminal_brief(&out, text, strlen(text), columns);
+	assert_string_equal(out.data ? out.data : "", expected);
+	buffer_release(&out);
+}
+
+/* A list of guests is of no use where one of them takes all of its width. */
+static void a_long_name_is_cut_at_a_whole_character(void **state)
+{
+	(void)state;
+	in_columns("", 4, "");
+	in_columns("abcd", 4, "abcd");
+	in_columns("abcde", 4, "abc\xe2\x80\xa6");
+	in_columns("\xe6\x97\xa5\xe6\x97\xa5", 4, "\xe6\x97\xa5\xe6\x97\xa5");
+	in_columns("\xe6\x97\xa5\xe6\x97\xa5\xe6\x97\xa5", 4, "\xe6\x97\xa5\xe2\x80\xa6");
+	in_columns("a\x1b[31m", 5, "a\xe2\x80\xa6");
+	in_columns("a\x1b[31m", 6, "a\\x1b\xe2\x80\xa6");
+	in_columns("a\x1b[31m", 9, "a\\x1b[31m");
+}
+
 static void a_guest_cannot_drive_the_terminal(void **state)
 {
 	(void)state;
@@ -387,6 +410,7 @@ int main(void)
 		cmocka_unit_test(escaping_loses_no_byte),
 		cmocka_unit_test(a_broken_escape_is_refused_and_adds_nothing),
 		cmocka_unit_test(a_guest_cannot_drive_the_terminal),
+		cmocka_unit_test(a_long_name_is_cut_at_a_whole_character),
 		cmocka_unit_test(json_is_visible_ascii_alone),
 		cmocka_unit_test(forms_that_are_not_utf8_do_not_pass_for_it),
 		cmocka_unit_test(durations_mean_what_the_config_says),

@@ -91,20 +91,48 @@ int text_unescape(struct buffer *out, const char *data, size_t size)
 	return 0;
 }
 
+/* One character, or the escape of what is none; returns its bytes. */
+static size_t put_terminal(struct buffer *out, const char *data, size_t size)
+{
+	uint32_t code;
+	size_t length = utf8_next(data, size, &code);
+
+	if (length > 0 && utf8_printable(code)) {
+		buffer_append(out, data, length);
+	} else {
+		length = length > 0 ? length : 1;
+		put_hex(out, data, length);
+	}
+	return length;
+}
+
 void text_terminal(struct buffer *out, const char *data, size_t size)
 {
-	while (size > 0) {
-		uint32_t code;
-		size_t length = utf8_next(data, size, &code);
-		if (length > 0 && utf8_printable(code)) {
-			buffer_append(out, data, length);
-		} else {
-			length = length > 0 ? length : 1;
-			put_hex(out, data, length);
-		}
-		data += length;
-		size -= length;
+	for (size_t at = 0; at < size;)
+		at += put_terminal(out, data + at, size - at);
+}
+
+void text_terminal_brief(struct buffer *out, const char *data, size_t size, size_t columns)
+{
+	struct buffer one = BUFFER_INIT;
+	size_t fits = 0; /* bytes that leave room for the mark */
+
+	for (size_t at = 0, wide = 0; at < size && wide <= columns;) {
+		buffer_clear(&one);
+		at += put_terminal(&one, data + at, size - at);
+		if (buffer_failed(&one))
+			break;
+		wide += (signed char)one.data[0] < 0 ? 2 : one.size;
+		if (wide < columns)
+			fits = at;
+		else if (wide <= columns && at == size)
+			fits = size;
 	}
+	out->failed |= buffer_failed(&one);
+	buffer_release(&one);
+	text_terminal(out, data, fits);
+	if (fits < size)
+		buffer_string(out, "\xe2\x80\xa6"); /* U+2026 */
 }
 
 void text_utf8(struct buffer *out, const char *data, size_t size)

@@ -15,6 +15,8 @@ void text_escape(struct buffer *out, const char *data, size_t size, bool key);
 int text_unescape(struct buffer *out, const char *data, size_t size);
 /* For a terminal: what is no UTF-8, and what would not be seen there (utf8.h), becomes \xHH; other UTF-8 stays. */
 void text_terminal(struct buffer *out, const char *data, size_t size);
+/* The same in so many columns at most (what is no ASCII is taken for two wide): what is longer ends with an ellipsis. */
+void text_terminal_brief(struct buffer *out, const char *data, size_t size, size_t columns);
 /* Valid UTF-8 for JSON: bytes that are not become U+FFFD. */
 void text_utf8(struct buffer *out, const char *data, size_t size);
 

@@ -69,7 +69,7 @@ void alerts_text(const json_t *alerts, struct buffer *out)
 		table_member(t, alert, "at");
 		table_member(t, alert, "type");
 		table_member(t, alert, "severity");
-		table_member(t, guest, guest && member_string(guest, "name") ? "name" : "id");
+		table_brief(t, guest, guest && member_string(guest, "name") ? "name" : "id");
 		delivery_put(alert, &text);
 		table_cell(t, text.data ? text.data : "");
 		buffer_clear(&text);

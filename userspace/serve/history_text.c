@@ -54,7 +54,7 @@ static void host_put(const json_t *event, struct buffer *out)
 			return;
 		}
 		buffer_string(out, i ? ", " : "");
-		member_put(out, guest, member_string(guest, "name") ? "name" : "id");
+		member_brief(out, guest, member_string(guest, "name") ? "name" : "id");
 	}
 }
 
@@ -94,7 +94,7 @@ void history_text(const json_t *events, struct buffer *out)
 
 		table_member(t, event, "at");
 		table_member(t, event, "type");
-		table_member(t, event, member_string(event, "name") ? "name" : "guest");
+		table_brief(t, event, member_string(event, "name") ? "name" : "guest");
 		table_member(t, event, "revision");
 		table_member(t, event, "by");
 		what(event, &text);

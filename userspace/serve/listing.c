@@ -25,6 +25,11 @@ void listing_name(const json_t *guest, struct buffer *out)
 	member_put(out, guest, member_string(guest, "name") ? "name" : "id");
 }
 
+static void name_in_brief(const json_t *guest, struct buffer *out)
+{
+	member_brief(out, guest, member_string(guest, "name") ? "name" : "id");
+}
+
 void listing_vmm(const json_t *guest, bool package, struct buffer *out)
 {
 	const json_t *vmm = json_object_get(guest, "vmm");
@@ -136,7 +141,7 @@ static void told_add(struct told *told, const json_t *guest)
 	if (told->count++ >= NAMES_TOLD)
 		return;
 	buffer_string(&told->names, told->names.size ? ", " : "");
-	listing_name(guest, &told->names);
+	name_in_brief(guest, &told->names);
 }
 
 static void told_rows(struct told *told, size_t count, struct buffer *out)
@@ -204,7 +209,7 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 			left_out++;
 			continue;
 		}
-		cell_of(t, guest, listing_name);
+		table_brief(t, guest, member_string(guest, "name") ? "name" : "id");
 		cell_of(t, guest, more ? vmm_in_full : vmm_in_brief);
 		table_member(t, guest, "machine");
 		table_member(t, guest, "pid");
@@ -225,7 +230,7 @@ void listing_text(const json_t *guests, bool more, struct buffer *out)
 	json_array_foreach(guests, i, guest) if (is_twin(guest))
 	{
 		buffer_string(out, "\n");
-		listing_name(guest, out);
+		name_in_brief(guest, out);
 		buffer_string(out, ": pid ");
 		member_put(out, guest, "pid");
 		buffer_string(out, " is not this guest, which runs in another VM; give one of them another UUID and name\n");

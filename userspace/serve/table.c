@@ -82,13 +82,23 @@ void table_cell(struct table *t, const char *text)
 	t->at = (t->at + 1) % t->columns;
 }
 
-void table_member(struct table *t, const json_t *object, const char *key)
+static void cell_of(struct table *t, const json_t *object, const char *key, void (*put)(struct buffer *out, const json_t *object, const char *key))
 {
 	struct buffer text = BUFFER_INIT;
 
-	member_put(&text, object, key);
+	put(&text, object, key);
 	table_cell(t, text.data ? text.data : "");
 	buffer_release(&text);
+}
+
+void table_member(struct table *t, const json_t *object, const char *key)
+{
+	cell_of(t, object, key, member_put);
+}
+
+void table_brief(struct table *t, const json_t *object, const char *key)
+{
+	cell_of(t, object, key, member_brief);
 }
 
 /* Columns are padded to the right: the last one's padding says nothing. */

@@ -15,6 +15,7 @@ struct table *table_new(const char *const *headings, bool bare);
 /* The next cell, from left to right; after the last one a new line begins. */
 void table_cell(struct table *t, const char *text);
 void table_member(struct table *t, const json_t *object, const char *key);
+void table_brief(struct table *t, const json_t *object, const char *key); /* member_brief */
 /* Appends it and frees it. */
 void table_end(struct table *t, const char *indent, struct buffer *out);
 
