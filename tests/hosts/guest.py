@@ -52,7 +52,7 @@ MSRS = """0x0000001b 0x0000003a 0x0000008b 0x000000ce 0x000000fe 0x0000010a 0x00
 def guest_initrd(package, target):
     with open(os.path.join(HERE, "guest_init.sh")) as f:
         init = f.read()
-    hosts.initramfs(package, target, ["/usr/bin/cpuid", KEXEC], LATE, {"/init": init, "/msrs": MSRS})
+    hosts.initramfs(package, target, ["/usr/bin/cpuid", "/usr/bin/lspci", KEXEC], LATE, {"/init": init, "/msrs": MSRS})
 
 
 def firmware_files():

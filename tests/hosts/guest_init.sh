@@ -44,6 +44,11 @@ see_rest() {
 	done >msr
 	dmesg >dmesg
 	cp /tmp/insmod.log .
+	[ ! -f /tmp/lspci ] || cp /tmp/lspci .
+}
+
+list_pci() {
+	for _ in $(seq "$1"); do lspci -Dnxxxx >/tmp/lspci || return; done
 }
 
 see() {
@@ -63,6 +68,7 @@ while read -r verb argument; do
 	case $verb in
 	see) see ;;
 	load) load ;;
+	lspci) list_pci "$argument" ;;
 	rescan) echo 1 >/sys/bus/pci/rescan ;;
 	replug)
 		echo 1 >"/sys/bus/pci/devices/$argument/remove"
