@@ -26,8 +26,10 @@ FOUR = [f"kvm:{event}" for event in ("kvm_cpuid", "kvm_pio", "kvm_mmio", "kvm_ms
 KEYS = {"kvm_cpuid": "args->function, args->index", "kvm_pio": "args->port", "kvm_mmio": "args->gpa >> 12", "kvm_msr": "args->ecx"}
 # Tools want tracefs where not every host has it mounted: each gets a mount namespace of its own.
 MOUNTS = ("mount --make-rprivate / && { mount -t tracefs tracefs /sys/kernel/tracing; mount -t debugfs debugfs /sys/kernel/debug; } 2>/dev/null; ")
-# trace-cmd writes 1 here though it is 1, which a host that allows no tracing of functions refuses: it gets a file of the same content.
-FTRACE = 'cat /proc/sys/kernel/ftrace_enabled >"$FTRACE_ENABLED" && mount --bind "$FTRACE_ENABLED" /proc/sys/kernel/ftrace_enabled; '
+# trace-cmd writes 1 to ftrace_enabled though it is 1, and reads and empties the filters of functions. A host that allows no tracing of
+# functions refuses that, and trace-cmd ends by a signal: it gets files of its own there. What it records are events.
+FTRACE = ('for f in /proc/sys/kernel/ftrace_enabled /sys/kernel/tracing/set_ftrace_*; do '
+          'cat "$f" >"$FTRACE_FILES.${f##*/}" 2>/dev/null; mount --bind "$FTRACE_FILES.${f##*/}" "$f"; done; ')
 
 
 class Absent(Exception):
@@ -68,7 +70,7 @@ class Tool:
 
     def start(self, guest):
         del guest
-        env = {**os.environ, "PYTHONUNBUFFERED": "1", "FTRACE_ENABLED": self.folder.file("ftrace_enabled")}
+        env = {**os.environ, "PYTHONUNBUFFERED": "1", "FTRACE_FILES": self.folder.file("ftrace")}
         self.process = Process(inside(self.argv(), self.more), env=env, start_new_session=True)
         try:
             for pattern, stream in self.ready:
@@ -158,17 +160,46 @@ class PerfAll(Perf):
 
 
 class TraceCmd(Tool):
-    name, command, ready, more = "trace-cmd record -e kvm", "trace-cmd", (("Hit Ctrl", "out"),), FTRACE
+    """Beside a command that waits, whose end is the record's."""
+    name, command, more = "trace-cmd record -e kvm", "trace-cmd", FTRACE
     STATE = "events/kvm/enable tracing_on"
 
     def argv(self):
-        return ["stdbuf", "-oL", "trace-cmd", "record", "-e", "kvm", "-o", self.file]
+        return ["trace-cmd", "record", "-e", "kvm", "-o", self.file, "sleep", "infinity"]
+
+    def state(self):
+        return subprocess.run(inside(["sh", "-c", f"cd /sys/kernel/tracing && cat {self.STATE}"]), capture_output=True, text=True, check=False).stdout.split()
+
+    def waiting(self):
+        """The pid of its command."""
+        for path in glob.glob(f"/proc/{self.process.pid}/task/*/children"):
+            with open(path, encoding="ascii") as f:
+                for pid in f.read().split():
+                    with open(f"/proc/{pid}/comm", encoding="utf-8") as comm:
+                        if comm.read() == "sleep\n":
+                            return int(pid)
+        return None
 
     def start(self, guest):
-        said = subprocess.run(inside(["sh", "-c", f"cd /sys/kernel/tracing && cat {self.STATE}"]), capture_output=True, text=True, check=False).stdout.split()
+        said = self.state()
         if said != ["0", "1"]:
             raise Absent(f"somebody traces: {self.STATE} are {' '.join(said) or 'not readable'}")
         super().start(guest)
+
+        def begun():
+            if self.process.child.poll() is not None:
+                raise Absent(f"does not run here: {' '.join(self.process.err[-2:]) or self.process.child.returncode}")
+            return self.waiting() and self.state() == ["1", "1"]
+        try:
+            wait_for("trace-cmd to record", begun)
+        except Absent:
+            self.end()
+            raise
+
+    def stop(self):
+        os.kill(self.waiting(), signal.SIGTERM)
+        self.process.child.wait(60)  # it writes its file
+        self.end()
 
     def end(self, sig=signal.SIGTERM):
         """One that broke off leaves its events enabled, which all guests would go on to pay for: as start() found it."""
