@@ -85,8 +85,10 @@ class HostileText(Live):
         if form == "json":
             json.loads(text)
 
-    def verbs(self, store):
-        for args in (["ls"], ["show", self.uuid], ["show", self.uuid, "--fingerprint"], ["diff", self.uuid], ["history"], ["history", self.uuid], ["alert", "list"]):
+    def verbs(self, store, *others):
+        """others: guests beside the one that has a UUID."""
+        asked = [[verb, guest] for guest in (self.uuid, *others) for verb in ("show", "diff", "history")]
+        for args in (["ls"], ["show", self.uuid, "--fingerprint"], ["history"], ["alert", "list"], *asked):
             done = subprocess.run([ABIDRIFT, args[0], "--store", store, *args[1:]], capture_output=True, stdin=subprocess.DEVNULL, timeout=60)
             self.assertIn(done.returncode, (0, 1, 3), (args, done.stderr))
             self.plain(args, done.stdout)
@@ -165,7 +167,8 @@ class HostileText(Live):
         self.assertIn("\\x1b[31m", shown)
         self.assertIn("FAKE", shown)
         if procs:
-            wait_for("the guest that its unit names", lambda: [g for g in monitor.guests() if (g["name"] or "").startswith(f"vm{os.getpid()}\x1b[31m")])
+            named = wait_for("the guest that its unit names", lambda: [g for g in monitor.guests() if (g["name"] or "").startswith(f"vm{os.getpid()}\x1b[31m")])[0]
+            monitor.settled(named["id"])
         self.assertLess(len(max(shown.splitlines(), key=len)), LONG)
         for line in list(monitor.out):
             self.plain("standard output", line, "json")
@@ -176,7 +179,7 @@ class HostileText(Live):
         for path in glob.glob(out + "/*"):
             with open(path, "rb") as f:
                 self.plain("command", f.read().replace(b"\0", b"\n"), "json" if path.endswith(".json") else None)
-        self.verbs(monitor.store)
+        self.verbs(monitor.store, *(["guest:" + named["id"]] if procs else []))
         self.archive(monitor.store)
         self.metrics(monitor.store)
         self.http(monitor.store)

@@ -141,6 +141,24 @@ static void what_the_host_says_counts_before_what_the_tables_say(void **state)
 	}
 }
 
+/* JSON can hold nothing else, and whoever takes an id from there has to find the guest by it. */
+static void a_name_is_utf8_and_tells_apart_what_is_not(void **state)
+{
+	char name[1000], *at = name;
+
+	(void)state;
+	assert_identity(identify("qemu", ARGS("-name", "b\xfcro"), NULL, NULL), "b\\xfcro", NULL, "b\\xfcro");
+	assert_identity(identify("qemu", ARGS("-name", "b\xf6ro"), NULL, NULL), "b\\xf6ro", NULL, "b\\xf6ro");
+	assert_identity(identify("qemu", ARGS("-name", "b\xc3\xbcro"), NULL, NULL), "b\xc3\xbcro", NULL, "b\xc3\xbcro");
+	/* Of 254 bytes and a character of three, the character does not fit. */
+	for (int i = 0; i < 254; i++)
+		*at++ = 'x';
+	memcpy(at, "\xe6\x97\xa5", sizeof("\xe6\x97\xa5"));
+	struct identity i = identify("qemu", ARGS("-name", name), NULL, NULL);
+	assert_int_equal(strlen(i.name), 254);
+	identity_release(&i);
+}
+
 static void a_name_is_bounded_and_escaped(void **state)
 {
 	struct records s = RECORDS_INIT;
@@ -171,6 +189,7 @@ int main(void)
 		cmocka_unit_test(other_vmms_are_known_by_their_id_or_socket),
 		cmocka_unit_test(a_unit_of_its_own_names_a_guest_and_a_login_does_not),
 		cmocka_unit_test(what_the_host_says_counts_before_what_the_tables_say),
+		cmocka_unit_test(a_name_is_utf8_and_tells_apart_what_is_not),
 		cmocka_unit_test(a_name_is_bounded_and_escaped),
 	};
 

@@ -167,6 +167,23 @@ static void name_of_unit(const struct guest_facts *facts, struct buffer *name)
 		buffer_string(name, leaf);
 }
 
+/* UTF-8, so that JSON has the very id that a guest is asked for by. NULL: no memory. */
+static char *name_kept(const struct buffer *name)
+{
+	struct buffer kept = BUFFER_INIT;
+	size_t size;
+	char *taken;
+
+	text_utf8_escape(&kept, name->data, name->size);
+	taken = buffer_take(&kept, &size);
+	if (!taken || size <= IDENTITY_NAME_MAX)
+		return taken;
+	for (size = IDENTITY_NAME_MAX; ((unsigned char)taken[size] & 0xc0) == 0x80;)
+		size--;
+	taken[size] = '\0';
+	return taken;
+}
+
 static int find_name(const struct guest_facts *facts, char **ret)
 {
 	const char *kind = facts_vm(facts, "kind");
@@ -182,7 +199,7 @@ static int find_name(const struct guest_facts *facts, char **ret)
 	if (buffer_failed(&name)) {
 		r = -ENOMEM;
 	} else if (name.size > 0) {
-		*ret = strndup(name.data, IDENTITY_NAME_MAX);
+		*ret = name_kept(&name);
 		r = *ret ? 0 : -ENOMEM;
 	}
 	buffer_release(&name);

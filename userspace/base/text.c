@@ -153,6 +153,22 @@ void text_utf8(struct buffer *out, const char *data, size_t size)
 	}
 }
 
+void text_utf8_escape(struct buffer *out, const char *data, size_t size)
+{
+	while (size > 0) {
+		uint32_t code;
+		size_t length = utf8_next(data, size, &code);
+		if (length > 0) {
+			buffer_append(out, data, length);
+		} else {
+			length = 1;
+			put_hex(out, data, length);
+		}
+		data += length;
+		size -= length;
+	}
+}
+
 /* ---- numbers and durations */
 
 /* Digits of `base` from *text on, at least one; moves *text behind them. */

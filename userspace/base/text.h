@@ -19,6 +19,8 @@ void text_terminal(struct buffer *out, const char *data, size_t size);
 void text_terminal_brief(struct buffer *out, const char *data, size_t size, size_t columns);
 /* Valid UTF-8 for JSON: bytes that are not become U+FFFD. */
 void text_utf8(struct buffer *out, const char *data, size_t size);
+/* Valid UTF-8 that tells apart what it is made of: bytes that are not become \xHH. */
+void text_utf8_escape(struct buffer *out, const char *data, size_t size);
 
 /* Duration: a decimal number with ms, s, m, h or d ("1.5s" is refused). -EINVAL, -ERANGE. */
 int text_duration(const char *text, uint64_t *ret_ns);
