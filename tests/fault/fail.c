@@ -28,6 +28,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -199,10 +200,10 @@ __asm__(".text\n.globl fault_call\n.type fault_call,@function\nfault_call:\n"
 	".globl fault_back\nfault_back:\nret\n.size fault_call,.-fault_call\n");
 extern const char fault_back[];
 
-/* Standard error stays: who failed has to be able to say so. */
-static bool spared(long number, long a)
+/* Standard error stays: who failed has to be able to say so. Of epoll only what is added takes anything that can run out. */
+static bool spared(long number, long a, long b)
 {
-	return a == STDERR_FILENO && (number == SYS_write || number == SYS_writev);
+	return (a == STDERR_FILENO && (number == SYS_write || number == SYS_writev)) || (number == SYS_epoll_ctl && b != EPOLL_CTL_ADD);
 }
 
 /* Half of it, where the call takes one length; else all of it. */
@@ -221,7 +222,7 @@ static void on_call(int signal, siginfo_t *info, void *context)
 	int saved = errno;
 
 	(void)signal;
-	if (spared(n, a) || !turn())
+	if (spared(n, a, b) || !turn())
 		r[REG_RAX] = fault_call(n, a, b, c, d, e, f);
 	else if (n == SYS_brk)
 		r[REG_RAX] = fault_call(n, 0, 0, 0, 0, 0, 0);

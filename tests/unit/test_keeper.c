@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -34,6 +35,18 @@ int clock_gettime(clockid_t id, struct timespec *ret)
 	(void)id;
 	*ret = (struct timespec){ .tv_sec = now_s += step_s };
 	return 0;
+}
+
+/* Of which descriptor a read fails, after how many. */
+static int unread_fd = -1, unread_after;
+
+ssize_t read(int fd, void *data, size_t bytes)
+{
+	if (fd == unread_fd && !unread_after--) {
+		errno = EIO;
+		return -1;
+	}
+	return syscall(SYS_read, fd, data, bytes);
 }
 
 struct kept {
@@ -189,6 +202,26 @@ static void a_transaction_is_kept_as_a_whole_or_not_at_all(void **state)
 	assert_int_equal(keeper_ended(&k), ENDED);
 	assert_int_equal(notices(s), 2);
 	store_close(s);
+}
+
+/* Its size, or the rest of it, would be taken for the answer to the next question. */
+static void an_answer_that_cannot_be_read_ends_both_and_leaves_what_was_done(void **state)
+{
+	for (int after = 0; after < 2; after++) {
+		struct store *s;
+		struct kept k = begin(*state, &s);
+
+		unread_fd = k.fd;
+		unread_after = after;
+		assert_int_equal(store_alert_done(k.store, "webhook", 2, false), -EPIPE);
+		unread_fd = -1;
+		assert_int_equal(store_changed(k.store), -EPIPE);
+		assert_int_equal(keeper_ended(&k), ENDED);
+		assert_int_equal(waiting(s, "webhook"), 1);
+		assert_int_equal(store_sink_drop(s, "webhook"), 0);
+		store_close(s);
+		unlink(((struct sandbox *)*state)->path);
+	}
 }
 
 static void what_the_keeper_wrote_is_no_news_and_what_others_wrote_is(void **state)
@@ -540,6 +573,7 @@ int main(void)
 #define TEST(function) cmocka_unit_test_setup_teardown(function, sandbox_setup, sandbox_teardown)
 		TEST(the_outbox_is_worked_off_through_the_keeper),
 		TEST(a_transaction_is_kept_as_a_whole_or_not_at_all),
+		TEST(an_answer_that_cannot_be_read_ends_both_and_leaves_what_was_done),
 		TEST(what_the_keeper_wrote_is_no_news_and_what_others_wrote_is),
 		TEST(that_nobody_watches_is_told_once_and_so_is_its_end),
 		TEST(a_store_that_is_locked_is_said_to_be),

@@ -520,6 +520,63 @@ static void what_root_writes_stays_the_owners(void **state)
 	store_close(reader);
 }
 
+/* ---- no descriptor is left, once */
+
+static sqlite3_syscall_ptr real_open;
+static const char *unopened; /* a file whose name ends so */
+static int refusals;
+
+static int scarce_open(const char *path, int flags, int mode)
+{
+	size_t length = strlen(path), end = unopened ? strlen(unopened) : 0;
+
+	if (end && length > end && !strcmp(path + length - end, unopened)) {
+		unopened = NULL;
+		refusals++;
+		errno = EMFILE;
+		return -1;
+	}
+	return ((int (*)(const char *, int, int))real_open)(path, flags, mode);
+}
+
+/* Where others have the store open, SQLite then opens to read only, and would not write for as long as the store is open. */
+static void a_writer_that_lacked_a_descriptor_once_can_write(void **state)
+{
+	static const char *const logs[] = { "-wal", "-shm" };
+	struct sandbox *box = *state;
+	sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+	int ready[2], end[2];
+	char byte = 0;
+	pid_t pid;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(end), 0);
+	pid = fork();
+	if (!pid) {
+		struct store *other = open_store(box->url, STORE_CREATE);
+
+		put_guest(other, "other");
+		close(end[1]);
+		_exit(write(ready[1], &byte, 1) != 1 || read(end[0], &byte, 1) != 0);
+	}
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	real_open = vfs->xGetSystemCall(vfs, "open");
+	assert_int_equal(vfs->xSetSystemCall(vfs, "open", (sqlite3_syscall_ptr)scarce_open), SQLITE_OK);
+	for (size_t i = 0; i < sizeof(logs) / sizeof(*logs); i++) {
+		struct store *s;
+
+		refusals = 0;
+		unopened = logs[i];
+		s = open_store(box->url, STORE_WRITE);
+		assert_int_equal(refusals, 1);
+		put_guest(s, logs[i]);
+		store_close(s);
+	}
+	vfs->xSetSystemCall(vfs, "open", real_open);
+	close(end[1]);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 #define STORE_TEST(f) cmocka_unit_test_setup_teardown(f, sandbox_setup, sandbox_teardown)
 
 int main(void)
@@ -543,6 +600,7 @@ int main(void)
 		STORE_TEST(a_closed_folder_is_named_to_whom_it_is_closed),
 		STORE_TEST(a_folder_that_cannot_be_written_is_named),
 		STORE_TEST(what_root_writes_stays_the_owners),
+		STORE_TEST(a_writer_that_lacked_a_descriptor_once_can_write),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -69,9 +70,11 @@ static void answer(struct command *c, enum sink_result result, const char *text)
 	c->host->answered(c->host->context, sink_command.name, row, &is);
 }
 
+/* Hung up on, it ends; then the messenger does, and both are started again. */
 static void gone(struct command *c)
 {
 	c->gone = true;
+	shutdown(c->host->runner_fd, SHUT_RDWR);
 	sd_event_source_set_enabled(c->talk, SD_EVENT_OFF);
 	buffer_clear(&c->out);
 	if (c->row)
@@ -170,6 +173,8 @@ static void command_deliver(void *state, const struct sink_alert *alert)
 	put(&m, alert->json, "severity");
 	message_text(&m, alert->line);
 	err = c->gone ? -EPIPE : message_put(&m, &c->out);
+	if (err < 0)
+		buffer_clear(&c->out); /* nothing else is in it: one alert at a time */
 	if (err == -EMSGSIZE)
 		answer(c, SINK_REFUSED, "the alert is too long");
 	else if (err < 0)

@@ -47,6 +47,7 @@ struct http_call {
 	size_t bytes, header_bytes;
 	bool cut; /* the answer was longer than anybody wants: we ended it */
 	bool headers_cut; /* so were its headers: it is none */
+	int unheard;      /* -errno: its socket cannot be waited for */
 };
 
 /* ---- files */
@@ -348,7 +349,10 @@ static void call_done(struct http_call *call, CURLcode result)
 	/* What came whole counts, and what we ended ourselves. */
 	if (result && !call->cut) {
 		reply.status = 0;
-		reply.error = call->headers_cut ? "the headers of its answer have no end" : *call->error ? call->error : curl_easy_strerror(result);
+		reply.error = call->headers_cut ? "the headers of its answer have no end" :
+			      call->unheard	? strerror(-call->unheard) :
+			      *call->error	? call->error :
+						  curl_easy_strerror(result);
 	}
 	/* Gone for libcurl before its owner hears of it, who may send the next one. */
 	curl_multi_remove_handle(call->client->multi, call->easy);
@@ -370,17 +374,51 @@ static void calls_done(struct http_client *c)
 	}
 }
 
+/* Those whose sockets nobody waits for: each may bring another one. */
+static void calls_unheard(struct http_client *c)
+{
+	struct http_call *call = c->calls;
+
+	while (call) {
+		struct http_call *next = call->next;
+
+		if (!call->unheard) {
+			call = next;
+			continue;
+		}
+		call_done(call, CURLE_ABORTED_BY_CALLBACK);
+		call = c->calls;
+	}
+}
+
+static void act(struct http_client *c, curl_socket_t fd, int what)
+{
+	int running;
+
+	curl_multi_socket_action(c->multi, fd, what, &running);
+	calls_done(c);
+	calls_unheard(c);
+}
+
 /* ---- sockets and time */
 
 static int socket_ready(sd_event_source *source, int fd, uint32_t events, void *context)
 {
-	struct http_client *c = context;
-	int running, what = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+	int what = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
 			    (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
 
 	(void)source;
-	curl_multi_socket_action(c->multi, fd, what, &running);
-	calls_done(c);
+	act(context, fd, what);
+	return 0;
+}
+
+/* An error returned to libcurl would end all requests, and every one that comes after them. */
+static int unheard(CURL *easy, int err)
+{
+	struct http_call *call = NULL;
+
+	if (err < 0 && !curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&call) && call)
+		call->unheard = err;
 	return 0;
 }
 
@@ -389,29 +427,25 @@ static int socket_wanted(CURL *easy, curl_socket_t fd, int what, void *context, 
 	struct http_client *c = context;
 	sd_event_source *source = known;
 	uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
+	int err;
 
-	(void)easy;
 	if (what == CURL_POLL_REMOVE) {
 		curl_multi_assign(c->multi, fd, NULL);
 		sd_event_source_disable_unref(source);
 		return 0;
 	}
 	if (source)
-		return sd_event_source_set_io_events(source, events) < 0 ? -1 : 0;
-	if (sd_event_add_io(c->loop, &source, fd, events, socket_ready, c) < 0)
-		return -1;
-	curl_multi_assign(c->multi, fd, source);
-	return 0;
+		return unheard(easy, sd_event_source_set_io_events(source, events));
+	err = sd_event_add_io(c->loop, &source, fd, events, socket_ready, c);
+	if (err >= 0)
+		curl_multi_assign(c->multi, fd, source);
+	return unheard(easy, err);
 }
 
 static int time_over(sd_event_source *source, uint64_t usec, void *context)
 {
-	struct http_client *c = context;
-	int running;
-
 	(void)source, (void)usec;
-	curl_multi_socket_action(c->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-	calls_done(c);
+	act(context, CURL_SOCKET_TIMEOUT, 0);
 	return 0;
 }
 

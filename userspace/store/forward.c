@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <sys/socket.h>
 
 #include "userspace/base/buffer.h"
 #include "userspace/store/sqlite_internal.h"
@@ -33,6 +34,13 @@ bool store_forwards(const struct store *s)
 	return s->setup.keeper_fd > 0;
 }
 
+/* What is left of a message would be taken for the next one: the keeper is hung up on, and ends; who watches it does too. */
+static int channel_lost(int fd, struct error *e)
+{
+	shutdown(fd, SHUT_RDWR);
+	return error_set(e, EPIPE, "the keeper, who writes the store for this process, is gone");
+}
+
 static int answer_read(int fd, int64_t *ret_result, struct error *e)
 {
 	struct buffer room = BUFFER_INIT;
@@ -41,7 +49,7 @@ static int answer_read(int fd, int64_t *ret_result, struct error *e)
 
 	if (err <= 0 || !message_is(&m, FORWARD_ANSWER)) {
 		buffer_release(&room);
-		return error_set(e, EPIPE, "the keeper, who writes the store for this process, is gone");
+		return channel_lost(fd, e);
 	}
 	err = 0;
 	if (m.fields[0].number < 0 && m.fields[0].number >= -4095)
@@ -59,7 +67,7 @@ int store_forward(struct store *s, const struct message *m, int64_t *ret_result)
 	if (err == -EMSGSIZE || err == -ENOMEM)
 		return error_set(&s->error, -err, "store %s: a value is too big to be stored", s->path);
 	if (err < 0)
-		return error_set(&s->error, EPIPE, "the keeper, who writes the store for this process, is gone");
+		return channel_lost(s->setup.keeper_fd, &s->error);
 	return answer_read(s->setup.keeper_fd, ret_result, &s->error);
 }
 

@@ -45,7 +45,7 @@ const char *store_forward_kinds(enum store_forward what);
  */
 int store_open_forwarding(const char *url, int fd, struct store **ret, struct error *e);
 bool store_forwards(const struct store *s);
-/* Asks; ret_result may be NULL. -EPIPE: the keeper is gone. */
+/* Asks; ret_result may be NULL. -EPIPE: the keeper is gone, or was hung up on since it could not be understood. */
 int store_forward(struct store *s, const struct message *m, int64_t *ret_result);
 
 #endif

@@ -61,6 +61,11 @@ static char *uri_name(const char *path, const char *option)
 	return name;
 }
 
+static int busy_ms(const struct store *s)
+{
+	return s->setup.busy_ms ? s->setup.busy_ms : s->mode == STORE_READ ? STORE_BUSY_READ_MS : STORE_BUSY_WRITE_MS;
+}
+
 static int connect_database(struct store *s, bool immutable)
 {
 	int flags = SQLITE_OPEN_NOMUTEX | (s->mode == STORE_READ ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
@@ -75,7 +80,7 @@ static int connect_database(struct store *s, bool immutable)
 		return store_fail(s, rc);
 	s->immutable = immutable;
 	sqlite3_extended_result_codes(s->db, 1);
-	sqlite3_busy_timeout(s->db, s->setup.busy_ms ? s->setup.busy_ms : s->mode == STORE_READ ? STORE_BUSY_READ_MS : STORE_BUSY_WRITE_MS);
+	sqlite3_busy_timeout(s->db, busy_ms(s));
 	return harden(s);
 }
 
@@ -148,6 +153,22 @@ static int set_journal(struct store *s)
 	return store_sql(s, wal ? "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = " WAL_KEEP_BYTES : "PRAGMA synchronous = FULL");
 }
 
+/*
+ * A log or an index that could not be opened to write (no descriptor was left) is opened to read only by SQLite, and stays so for
+ * as long as this connection. A lock that somebody else holds says that both are as they should be.
+ */
+static int files_written(struct store *s)
+{
+	int rc;
+
+	sqlite3_busy_timeout(s->db, 0);
+	rc = sqlite3_exec(s->db, "BEGIN IMMEDIATE", NULL, NULL, NULL);
+	if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_BUSY)
+		return store_fail(s, rc);
+	sqlite3_busy_timeout(s->db, busy_ms(s));
+	return rc == SQLITE_OK ? store_sql(s, "ROLLBACK") : 0;
+}
+
 static int open_writer(struct store *s)
 {
 	if (faccessat(AT_FDCWD, s->path, W_OK, AT_EACCESS) < 0)
@@ -164,6 +185,8 @@ static int open_writer(struct store *s)
 		err = store_schema_verify(s);
 	if (!err)
 		err = set_journal(s);
+	if (!err)
+		err = files_written(s);
 	if (!err)
 		err = remember_version(s);
 	return err;
@@ -192,11 +215,11 @@ static bool refused_by_right(const struct store *s)
 static int open_patiently(struct store *s, int (*attempt)(struct store *s))
 {
 	const struct timespec pause = { .tv_nsec = 10000000 };
-	int64_t began = now_ms(), busy_ms = s->setup.busy_ms ? s->setup.busy_ms : STORE_BUSY_WRITE_MS;
+	int64_t began = now_ms();
 	int err;
 
 	while ((err = attempt(s)) < 0) {
-		int64_t patience = err == -EBUSY && s->mode != STORE_READ ? busy_ms : refused_by_right(s) ? RIGHT_COMES_MS : 0;
+		int64_t patience = err == -EBUSY && s->mode != STORE_READ ? busy_ms(s) : refused_by_right(s) ? RIGHT_COMES_MS : 0;
 
 		if (now_ms() - began >= patience)
 			break;
