@@ -206,13 +206,14 @@ static bool spared(long number, long a, long b)
 	return (a == STDERR_FILENO && (number == SYS_write || number == SYS_writev)) || (number == SYS_epoll_ctl && b != EPOLL_CTL_ADD);
 }
 
-/* Half of it, where the call takes one length; else all of it. */
+/* Half of it, where the call takes one length; all of what is read as a whole or not at all (signalfd, eventfd), and of anything else. */
 static long part(long number, long a, long b, long c, long d, long e, long f)
 {
 	bool cut = number == SYS_read || number == SYS_pread64 || number == SYS_write || number == SYS_pwrite64 || number == SYS_sendto ||
 		   number == SYS_recvfrom;
+	long done = fault_call(number, a, b, cut && c > 1 ? c / 2 : c, d, e, f);
 
-	return fault_call(number, a, b, cut && c > 1 ? c / 2 : c, d, e, f);
+	return done == -EINVAL && cut ? fault_call(number, a, b, c, d, e, f) : done;
 }
 
 static void on_call(int signal, siginfo_t *info, void *context)

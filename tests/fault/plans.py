@@ -6,16 +6,23 @@ one line; its store is whole; and the same verb run once more, without fault, le
 import errno
 import gzip
 import hashlib
+import http.client
+import json
 import os
+import random
 import re
 import shutil
+import signal
 import sqlite3
 import struct
 import subprocess
 import tempfile
+import uuid
 
 import traces
-from harness import ABIDRIFT, BUILD, ROOT
+from harness import ABIDRIFT, BUILD, ROOT, Process
+from killing import BASE, Guest
+from receivers import Receiver
 from traces import LEAVES, Trace, life, pairs, without
 
 FAIL = os.path.join(BUILD, "tests", "fault", "fail.so")
@@ -43,13 +50,14 @@ FAULTS = {
 
 
 class Outcome:
-    def __init__(self, code, out, err, calls, fired, where):
-        self.code, self.out, self.err, self.calls, self.fired, self.where = code, out, err, calls, fired, where
+    def __init__(self, code, out, err, calls, fired, where, spoilt=False):
+        self.code, self.out, self.err, self.calls, self.fired, self.where, self.told = code, out, err, calls, fired, where, spoilt or code == 2
 
 
 def plain(text):
     """Without what differs between two runs: times, and ids that are made at random."""
     text = re.sub(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?)?", "TIME", text)
+    text = re.sub(r'"[0-9a-f]{32}"', '"ID"', text)
     return re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "UUID", text)
 
 
@@ -97,9 +105,11 @@ def cells(state):
 
 class Work:
     """A verb, and the folder that it works in. prepare(folder) makes what is there before; {} in an argument is the folder."""
+    MOST = 0  # about so many k of each fault; 0: as many as there are
+
     def __init__(self, name, *argv, prepare=None, codes=(0,), env=None):
         self.name, self.argv, self.prepare, self.codes, self.env = name, argv, prepare, codes, env or {}
-        self.folder, self.template, self.known = None, None, {}
+        self.folder, self.template, self.known, self.faults = None, None, {}, list(FAULTS)
 
     def open(self):
         self.folder = tempfile.mkdtemp(prefix="abidrift-plan-")
@@ -141,7 +151,7 @@ class Work:
             with open(state, "wb") as f:
                 f.truncate(STATE_BYTES)
             env.update(LD_PRELOAD=FAIL, FAULT_KIND=kind, FAULT_AT=str(k), FAULT_HOW=str(how), FAULT_STATE=state, **({"FAULT_STICKS": "1"} if sticks else {}))
-        code, out, err = self.outcome(place, env)
+        code, out, err, spoilt = self.outcome(place, env)
         calls = fired = 0
         where = []
         if fault:
@@ -149,12 +159,12 @@ class Work:
                 data = f.read()
             calls, fired = struct.unpack_from("<QQ", data)
             where = [w for w in (data[16 + i * 120:136 + i * 120].split(b"\0")[0].decode() for i in range(24)) if w and not w.startswith("fail.so")]
-        return Outcome(code, plain(out.replace(place, "PLACE")), err.replace(place, "PLACE"), calls, fired, where)
+        return Outcome(code, plain(out.replace(place, "PLACE")), err.replace(place, "PLACE"), calls, fired, where, spoilt)
 
     def outcome(self, place, env):
-        """(exit code, standard output, standard error)"""
+        """(exit code, standard output, standard error, whether something else told of the fault)"""
         done = subprocess.run(self.command(place), env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace", timeout=PATIENCE)
-        return done.returncode, done.stdout, done.stderr
+        return done.returncode, done.stdout, done.stderr, False
 
     def unlike(self, found):
         """Where a state differs from what is left when nothing failed."""
@@ -284,6 +294,146 @@ def window(folder):
     verb("maintenance", "--for", "1h", "--reason", "test", "--store", f"sqlite:{folder}/a.db")
 
 
+class Serve(Work):
+    """`serve`, asked for each of its answers once. One that a fault spoilt has to say so, by its status or by its end, and asked again is right."""
+    HOST = "127.0.0.1"
+    GUEST = "/api/v1/guests/g1"
+    PATHS = ("/", "/review.js", "/review.css", "/favicon.svg", "/healthz", "/readyz", "/metrics", "/api/v1/guests", GUEST, f"{GUEST}/revisions/1", f"{GUEST}/export",
+             "/api/v1/diff?from=g1@1&to=g1@2", "/api/v1/diff?from=g1@1&to=g1@2&format=text", "/api/v1/history", "/api/v1/alerts", "/api/v1/nothing")
+    SAID = r"^abidrift: (store sqlite:\S+|listening on \S+)\n"
+    ZSTD = b"\x28\xb5\x2f\xfd"
+
+    def __init__(self):
+        super().__init__("serve", "serve", "--listen", f"{self.HOST}:0", *STORE, prepare=drifted)
+        self.right, self.references = None, ()
+        self.faults = [fault for fault in FAULTS if not FAULTS[fault][2]]  # who cannot write any more cannot answer
+
+    def open(self):
+        super().open()
+        first, second = self.references
+        self.right = {path: answer for path, answer in first.items() if second[path] == answer}
+
+    def judge(self, place, got, fault):
+        return got.out if got.out and got.code != 2 else super().judge(place, got, fault)
+
+    def ask(self, port, path):
+        """(status, body), or None where the connection ended before all of it was there."""
+        connection = http.client.HTTPConnection(self.HOST, port, timeout=PATIENCE)
+        try:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            body = answer.read()
+        except TimeoutError:
+            return 0, b"no answer"
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+        # What was measured in this process differs from run to run; that it was, does not.
+        if path == "/metrics" and answer.status == 200:
+            body = b"\n".join(sorted(line.rpartition(b" ")[0] for line in body.splitlines()))
+        # Files of an archive are as old as it.
+        if path.endswith("/export") and body.startswith(self.ZSTD):
+            body = self.ZSTD
+        return answer.status, plain(body.decode(errors="replace"))
+
+    def wrong(self, path, answer):
+        """What is wrong with an answer, or None."""
+        if self.right is None or (path in self.right and answer == self.right[path]) or (path not in self.right and answer and answer[0] == 200):
+            return None
+        return f"{path}: {answer[0]} {answer[1][:200]}" if answer else f"{path}: no answer"
+
+    def outcome(self, place, env):
+        served = Process(self.command(place), env=env)
+        answers, told, wrong = {}, 0, []
+        try:
+            port = self.port(served)
+            for path in self.PATHS if port else ():
+                answers[path] = self.ask(port, path)
+                if not self.wrong(path, answers[path]):
+                    continue
+                told += 1
+                if answers[path] and not 400 <= answers[path][0] < 600:
+                    wrong.append(self.wrong(path, answers[path]))
+                if served.child.poll() is None:
+                    answers[path] = self.ask(port, path)
+                    wrong += filter(None, [self.wrong(path, answers[path])])
+        finally:
+            code = served.stop()
+        if self.right is None:
+            self.references += (answers,)
+        return code, "\n".join(wrong), re.sub(self.SAID, "", "".join(line + "\n" for line in served.err), flags=re.M), bool(told)
+
+    def port(self, served):
+        """None: it ended before it listened."""
+        try:
+            return int(served.wait_line("^abidrift: listening on", seconds=PATIENCE).rpartition(":")[2].rstrip("/"))
+        except AssertionError as why:
+            if served.child.poll() is None:
+                served.stop(signal.SIGKILL)
+                raise subprocess.TimeoutExpired(served.argv, PATIENCE) from why
+            return None
+
+
+class AlertTest(Work):
+    """`alert test`, to a webhook: what it says of the sink is what came there."""
+    def __init__(self):
+        super().__init__("alert test", "alert", "test", "--json", "--set", "webhook.url=WEBHOOK", "--set", "journal.enable=off")
+        self.receiver = None
+
+    def open(self):
+        self.receiver = Receiver()
+        self.argv = tuple(word.replace("WEBHOOK", self.receiver.url("/plan")) for word in self.argv)
+        super().open()
+
+    def close(self):
+        super().close()
+        if self.receiver:
+            self.receiver.stop()
+
+    def judge(self, place, got, fault):
+        try:
+            said = json.loads(got.out)["sinks"] if got.out else []
+        except ValueError:
+            said = []
+        if got.code == 2 and not got.err and said and all(sink["result"] == "delivered" or sink["text"] for sink in said):
+            return None
+        return super().judge(place, got, fault)
+
+
+class Record(Work):
+    """`record` of a guest: a trace that is whole, or one that says that it is not, or none."""
+    MOST = 20  # of each fault: loading the kernel side takes a while
+
+    def __init__(self):
+        self.guest = Guest(f"plan-{uuid.uuid4().hex[:8]}", random.Random(0))
+        super().__init__("record", "record", "-o", "{}/t.trace", "--for", "300ms", "--guest", self.guest.name, "--quiet")
+
+    def open(self):
+        self.guest.begin(BASE)
+        super().open()
+
+    def close(self):
+        super().close()
+        self.guest.end()
+
+    def judge(self, place, got, fault):
+        trace = os.path.join(place, "t.trace")
+        if got.code not in (0, 2):
+            return f"ended by signal {-got.code}" if got.code < 0 else f"exit {got.code}"
+        if got.code == 2 and (wrong := self.told(got, fault)):
+            return wrong
+        if not os.path.exists(trace):
+            return None if got.code else "exit 0, and there is no trace"
+        read = subprocess.run([ABIDRIFT, "replay", trace, "--store", f"sqlite:{place}/r.db", *SETTLE], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                              timeout=PATIENCE)
+        if got.code:
+            return None if "INCOMPLETE" in read.stdout or read.returncode == 2 else "exit 2, and the trace does not say that it is not whole"
+        if read.returncode == 2 or "INCOMPLETE" in read.stdout:
+            return f"exit 0, and the trace is not whole: {read.stdout.strip()} {read.stderr.strip()}"
+        return None if self.guest.name in read.stdout or got.err else f"exit 0, and the guest is not in the trace: {read.stdout.strip()}"
+
+
 STORE = ["--store", "sqlite:{}/a.db"]
 WORKS = [
     lambda: Work("replay into a new store", "replay", "{}/first.trace", *STORE, *SETTLE, prepare=first_day),
@@ -302,7 +452,10 @@ WORKS = [
     lambda: Work("ls", "ls", *STORE, prepare=drifted),
     lambda: Work("history", "history", *STORE, prepare=drifted),
     lambda: Work("alert list", "alert", "list", *STORE, prepare=drifted),
+    Serve,
+    AlertTest,
 ]
 LONG_WORKS = [
+    Record,
     lambda: Work("replay of a q35 guest", "replay", "{}/q35.trace", *STORE, prepare=golden, codes=(0, 1, 3)),
 ]

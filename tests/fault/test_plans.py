@@ -8,7 +8,7 @@ import plans
 
 class Plans(unittest.TestCase):
     # name of a verb: how many k of each fault
-    SAMPLE = {"replay of drift": 5, "accept": 4, "store backup": 3, "export": 3, "diff --json": 3}
+    SAMPLE = {"replay of drift": 5, "accept": 4, "store backup": 3, "export": 3, "diff --json": 3, "serve": 2, "alert test": 2}
 
     def test_what_fails_is_told_and_nothing_is_lost(self):
         for make in plans.WORKS:
@@ -17,7 +17,7 @@ class Plans(unittest.TestCase):
                 continue
             work.open()
             self.addCleanup(work.close)
-            for fault in plans.FAULTS:
+            for fault in work.faults:
                 calls = work.calls(fault)
                 for k in self.spread(calls, self.SAMPLE[work.name]):
                     _, fired, wrong, got = work.plan(fault, k)

@@ -107,6 +107,8 @@ int verb_serve(const struct options *o)
 		output_note(o, "store %s", s.url);
 		output_note(o, "listening on %s", s.listener.text);
 		err = sd_event_loop(s.loop);
+		if (err < 0)
+			error_set(&e, -err, "event loop: %s", strerror(-err));
 	}
 	if (err < 0)
 		code = output_error(o, "%s", *e.text ? e.text : strerror(-err));
