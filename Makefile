@@ -42,7 +42,7 @@ MAIN_OBJECTS := $(MAIN_SOURCES:%.c=$(BUILD)/%.o)
 
 PURE_LIBS := -ljansson -lcrypto -linih -lz
 STORE_LIBS := -lsqlite3 $(PURE_LIBS)
-ALL_LIBS := -lseccomp -lbpf -lelf -lz -lsystemd -lsmartcols -lcurl -larchive -lmicrohttpd -lgnutls -lssl $(STORE_LIBS)
+ALL_LIBS := -lbpf -lelf -lz -lsystemd -lsmartcols -lcurl -larchive -lmicrohttpd -lgnutls -lssl $(STORE_LIBS)
 
 all: $(BUILD)/abidrift
 
@@ -130,10 +130,10 @@ WATCH_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert blind watch)
 $(BUILD)/tests/unit/test_watch: $(BUILD)/tests/unit/test_watch.o $(WATCH_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(STORE_LIBS)
-SANDBOX_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,sandbox sandbox_calls sandbox_landlock)
+SANDBOX_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,sandbox sandbox_calls sandbox_filter sandbox_landlock)
 $(BUILD)/tests/unit/test_sandbox: $(BUILD)/tests/unit/test_sandbox.o $(SANDBOX_OBJECTS) $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka -lseccomp $(PURE_LIBS)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lcmocka $(PURE_LIBS)
 KEEPER_OBJECTS := $(patsubst %,$(BUILD)/userspace/%.o,alert blind keeper)
 $(BUILD)/tests/unit/test_keeper: $(BUILD)/tests/unit/test_keeper.o $(KEEPER_OBJECTS) $(BUILD)/libstore.a $(PURE_ARCHIVES)
 	@echo "  LINK    $@"
@@ -305,7 +305,7 @@ $(BUILD)/alone/%.o: %.c Makefile
 $(BUILD)/abidrift-static: $(ALONE_OBJECTS) $(LIBS)
 	@echo "  LINK    $@"
 	$(Q)$(CC) $(CFLAGS) -static-pie -Wl,-z,relro,-z,now,--gc-sections,--no-warnings -o $@ $(ALONE_OBJECTS) $(call reverse,$(LIBS)) \
-		-lseccomp -lbpf -lelf -lz $(STORE_LIBS) -lm -ldl -lpthread
+		-lbpf -lelf -lz $(STORE_LIBS) -lm -ldl -lpthread
 static: $(BUILD)/abidrift-static
 # Sanitizers have no static library.
 ifndef DEV

@@ -4,18 +4,21 @@
 #include <asm/ioctls.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/seccomp.h>
 #include <linux/sockios.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "userspace/base/error.h"
+#include "userspace/sandbox_filter.h"
 
 #define C SANDBOX_COLLECTOR
 #define R SANDBOX_READER
@@ -42,8 +45,8 @@ struct call {
 	uint64_t mask, value;
 };
 
-#define CALL(name, who) { SCMP_SYS(name), who, 0, 0, 0 }
-#define ONLY(name, who, argument, mask, value) { SCMP_SYS(name), who, argument, mask, value }
+#define CALL(name, who) { SYS_##name, who, 0, 0, 0 }
+#define ONLY(name, who, argument, mask, value) { SYS_##name, who, argument, mask, value }
 
 static const struct call calls[] = {
 	/* what is open: descriptors were given, or opened by the rules below */
@@ -117,70 +120,50 @@ static const struct call calls[] = {
 
 /* What no alert needs, from a program that somebody configured: others' memory, the kernel's own matters. The rest is the program's. */
 static const int runner_lacks[] = {
-	SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
-	SCMP_SYS(process_madvise), SCMP_SYS(pidfd_getfd), SCMP_SYS(kcmp), SCMP_SYS(userfaultfd), SCMP_SYS(io_uring_setup), SCMP_SYS(io_uring_enter),
-	SCMP_SYS(io_uring_register), SCMP_SYS(open_by_handle_at), SCMP_SYS(add_key), SCMP_SYS(request_key), SCMP_SYS(keyctl),
-	SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module), SCMP_SYS(kexec_load), SCMP_SYS(kexec_file_load),
-	SCMP_SYS(setns), SCMP_SYS(pivot_root), SCMP_SYS(swapon), SCMP_SYS(swapoff), SCMP_SYS(reboot), SCMP_SYS(acct), SCMP_SYS(quotactl),
+	SYS_bpf, SYS_perf_event_open, SYS_ptrace, SYS_process_vm_readv, SYS_process_vm_writev,
+	SYS_process_madvise, SYS_pidfd_getfd, SYS_kcmp, SYS_userfaultfd, SYS_io_uring_setup, SYS_io_uring_enter,
+	SYS_io_uring_register, SYS_open_by_handle_at, SYS_add_key, SYS_request_key, SYS_keyctl,
+	SYS_init_module, SYS_finit_module, SYS_delete_module, SYS_kexec_load, SYS_kexec_file_load,
+	SYS_setns, SYS_pivot_root, SYS_swapon, SYS_swapoff, SYS_reboot, SYS_acct, SYS_quotactl,
 };
 
 /* libc falls back to clone, whose flags a filter can read. */
-static const int unknown[] = { SCMP_SYS(clone3) };
+static const int unknown[] = { SYS_clone3 };
 
-static int call_allow(scmp_filter_ctx filter, const struct call *c)
+#define COUNT(list) (sizeof(list) / sizeof *(list))
+#define FIXED 8 /* rules beside the tables */
+#define ALLOW SECCOMP_RET_ALLOW
+#define REFUSE(err) (SECCOMP_RET_ERRNO | (err))
+
+static size_t fill_runner(struct filter_rule *rules)
 {
-	if (c->mask)
-		return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 1, SCMP_CMP64(c->argument, SCMP_CMP_MASKED_EQ, c->mask, c->value));
-	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, c->number, 0);
+	for (size_t i = 0; i < COUNT(runner_lacks); i++)
+		rules[i] = (struct filter_rule){ .number = runner_lacks[i], .action = REFUSE(EPERM) };
+	return COUNT(runner_lacks);
 }
 
-static int fill_runner(scmp_filter_ctx filter)
+static size_t fill(struct filter_rule *rules, unsigned processes)
 {
-	int err = 0;
+	size_t count = 0;
 
-	for (size_t i = 0; err >= 0 && i < sizeof runner_lacks / sizeof *runner_lacks; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EPERM), runner_lacks[i], 0);
-	return err;
-}
-
-static int fill(scmp_filter_ctx filter, unsigned processes)
-{
-	int err = 0;
-
-	if (processes == SANDBOX_RUNNER)
-		return fill_runner(filter);
-	for (size_t i = 0; err >= 0 && i < sizeof calls / sizeof *calls; i++)
+	for (size_t i = 0; i < COUNT(calls); i++)
 		if (calls[i].who & processes)
-			err = call_allow(filter, &calls[i]);
-	for (size_t i = 0; err >= 0 && i < sizeof unknown / sizeof *unknown; i++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), unknown[i], 0);
+			rules[count++] = (struct filter_rule){ calls[i].number, ALLOW, { { calls[i].argument, calls[i].mask, calls[i].value } } };
+	for (size_t i = 0; i < COUNT(unknown); i++)
+		rules[count++] = (struct filter_rule){ .number = unknown[i], .action = REFUSE(ENOSYS) };
 	/* abort() and raise() */
-	if (err >= 0)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, SCMP_A0_64(SCMP_CMP_MASKED_EQ, INT, (uint32_t)getpid()));
+	rules[count++] = (struct filter_rule){ SYS_tgkill, ALLOW, { { 0, INT, (uint32_t)getpid() } } };
 	/* not to be looked into: can be asked for, and not be taken back */
-	if (err >= 0)
-		err = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(prctl), 2, SCMP_A0_64(SCMP_CMP_MASKED_EQ, INT, PR_SET_DUMPABLE),
-				       SCMP_A1_64(SCMP_CMP_EQ, 0));
-	return err;
+	rules[count++] = (struct filter_rule){ SYS_prctl, ALLOW, { { 0, INT, PR_SET_DUMPABLE }, { 1, UINT64_MAX, 0 } } };
+	return count;
 }
 
 int sandbox_calls(unsigned processes, struct error *e)
 {
-	scmp_filter_ctx filter = seccomp_init(processes == SANDBOX_RUNNER ? SCMP_ACT_ALLOW : SCMP_ACT_ERRNO(EPERM));
-	int err = filter ? 0 : -ENOMEM;
+	struct filter_rule rules[COUNT(calls) + COUNT(runner_lacks) + FIXED];
+	bool runner = processes == SANDBOX_RUNNER;
+	size_t count = runner ? fill_runner(rules) : fill(rules, processes);
+	int err = filter_load(rules, count, runner ? ALLOW : REFUSE(EPERM));
 
-	/* Calls of another architecture (32 bit) have other numbers: refused as a whole. */
-	if (err >= 0)
-		err = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_ERRNO(EPERM));
-	if (err >= 0)
-		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
-	/* A tree instead of a list of comparisons. */
-	if (err >= 0)
-		err = seccomp_attr_set(filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-	if (err >= 0)
-		err = fill(filter, processes);
-	if (err >= 0)
-		err = seccomp_load(filter);
-	seccomp_release(filter);
 	return err < 0 ? error_set(e, -err, "cannot give up system calls (seccomp): %s", strerror(-err)) : 0;
 }

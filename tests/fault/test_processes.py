@@ -11,10 +11,10 @@ from killing import tree
 
 
 class Processes(Live):
-    # (process, fault): which calls fail; none where libseccomp loads a filter, which is not held (docs/soak.md)
+    # (process, fault): which calls fail
     SAMPLE = {("supervisor", "descriptor, EMFILE"): (4, 12), ("collector", "allocation"): (700,), ("abidrift-memory", "allocation"): (2500,), ("analyst", "allocation"): (5000, 30000),
               ("analyst", "read, EIO"): (90,), ("keeper", "allocation"): (3000,), ("keeper", "write, EIO"): (40,), ("keeper", "fsync, EIO"): (2,),
-              ("messenger", "allocation"): (12000,), ("messenger", "descriptor, EMFILE"): (9,), ("runner", "allocation"): (300,)}
+              ("messenger", "allocation"): (12000,), ("messenger", "descriptor, EMFILE"): (9,), ("messenger", "read, EIO"): (44,), ("runner", "allocation"): (20,)}
 
     def test_what_fails_in_a_process_is_told_and_no_drift_is_lost(self):
         moments = [(role, fault, k) for (role, fault), numbers in self.SAMPLE.items() for k in numbers]

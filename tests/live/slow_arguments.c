@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 
 static void delay(const char *path)
 {
@@ -43,13 +44,23 @@ static int late(const char *name, const char *path, int flags, mode_t mode)
 LATE(open)
 LATE(open64)
 
-int seccomp_load(const void *filter);
-int seccomp_load(const void *filter)
+long syscall(long number, ...);
+long syscall(long number, ...)
 {
-	int (*real)(const void *) = (int (*)(const void *))dlsym(RTLD_NEXT, "seccomp_load");
+	long (*real)(long, ...) = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
 	const char *refused = getenv("SANDBOX_REFUSED");
 	char name[16] = "";
+	va_list args;
+	long a[6];
 
+	va_start(args, number);
+	for (int i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
 	prctl(PR_GET_NAME, name, 0, 0, 0);
-	return refused && !strcmp(name, refused) ? -EPERM : real(filter);
+	if (number == SYS_seccomp && refused && !strcmp(name, refused)) {
+		errno = EPERM;
+		return -1;
+	}
+	return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

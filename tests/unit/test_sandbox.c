@@ -14,8 +14,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <linux/seccomp.h>
 #include <sched.h>
-#include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -27,6 +27,7 @@
 
 #include "userspace/base/error.h"
 #include "userspace/sandbox.h"
+#include "userspace/sandbox_filter.h"
 #include "userspace/sandbox_landlock.h"
 
 /* ---- what each ABI of Landlock knows */
@@ -282,14 +283,12 @@ static int collects(const struct place *p)
 /* As before 5.13. */
 static int analyst_without_landlock(const char *store_path, struct error *e)
 {
-	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ALLOW);
-	int err = filter ? 0 : -ENOMEM;
+	struct filter_rule rules[3] = { { 0 } };
+	int err;
 
-	for (int call = 444; err >= 0 && call <= 446; call++)
-		err = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ENOSYS), call, 0);
-	if (err >= 0)
-		err = seccomp_load(filter);
-	seccomp_release(filter);
+	for (int i = 0; i < 3; i++)
+		rules[i] = (struct filter_rule){ .number = 444 + i, .action = SECCOMP_RET_ERRNO | ENOSYS };
+	err = filter_load(rules, 3, SECCOMP_RET_ALLOW);
 	return err < 0 ? err : sandbox_analyst(store_path, e);
 }
 
@@ -309,6 +308,62 @@ static int runs_a_command(const struct place *p)
 	ALLOWED(open(p->outside, O_WRONLY));
 	execl("/bin/true", "true", (char *)NULL);
 	return 1;
+}
+
+/* The first of a call's rules that holds counts, with both halves of each argument; what is between the numbers that have rules has none. */
+static int keeps_to_its_rules(const struct place *p)
+{
+	struct filter_rule rules[64] = { { 0 } };
+	size_t count = 0;
+
+	(void)p;
+	for (int i = 0; i < 60; i++)
+		rules[count++] = (struct filter_rule){ .number = 2000 + 2 * i, .action = SECCOMP_RET_ERRNO | (100u + (unsigned)i) };
+	rules[count++] = (struct filter_rule){ SYS_getpgid, SECCOMP_RET_ERRNO | 50, { { 0, 0xff, 5 }, { 1, UINT64_MAX, 7ull << 32 | 1 } } };
+	rules[count++] = (struct filter_rule){ SYS_getpgid, SECCOMP_RET_ERRNO | 51, { { 0, 0xff, 5 } } };
+	rules[count++] = (struct filter_rule){ .number = SYS_getpgid, .action = SECCOMP_RET_ALLOW };
+	rules[count++] = (struct filter_rule){ .number = SYS_getpgid, .action = SECCOMP_RET_ERRNO | 52 };
+	if (filter_load(rules, count, SECCOMP_RET_ALLOW) < 0)
+		return 1;
+	for (int i = 0; i < 120; i++)
+		if (syscall(2000 + i) != -1 || errno != (i % 2 ? ENOSYS : 100 + i / 2))
+			return 2;
+	if (syscall(SYS_getpgid, 0x105, 7ull << 32 | 1) != -1 || errno != 50)
+		return 3;
+	if (syscall(SYS_getpgid, 0x105, 1) != -1 || errno != 51 || syscall(SYS_getpgid, 5, 7ull << 32) != -1 || errno != 51)
+		return 4;
+	if (syscall(SYS_getpgid, 0, 7ull << 32 | 1) < 0)
+		return 5;
+	return syscall(0x40000000 | SYS_getppid) != -1 || errno != EPERM ? 6 : 0;
+}
+
+static int unconfined(const char *store_path, struct error *e)
+{
+	(void)store_path, (void)e;
+	return 0;
+}
+
+static void test_a_filter_keeps_to_its_rules(void **state)
+{
+	struct place p;
+	int code;
+
+	(void)state;
+	need_confinement();
+	place_make(&p);
+	code = within(&p, unconfined, keeps_to_its_rules);
+	place_remove(&p);
+	assert_int_equal(code, 0);
+}
+
+static void test_more_rules_than_fit_are_refused(void **state)
+{
+	static struct filter_rule rules[600];
+
+	(void)state;
+	for (int i = 0; i < 600; i++)
+		rules[i].number = i;
+	assert_int_equal(filter_load(rules, 600, SECCOMP_RET_ALLOW), -E2BIG);
 }
 
 /* A guest that took the analyst over reaches nothing but the store. */
@@ -377,6 +432,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_without_landlock_nothing_is_asked_of_it),
 		cmocka_unit_test(test_a_kernel_is_asked_for_what_its_abi_has),
+		cmocka_unit_test(test_a_filter_keeps_to_its_rules),
+		cmocka_unit_test(test_more_rules_than_fit_are_refused),
 		cmocka_unit_test(test_who_keeps_a_store_has_only_that),
 		cmocka_unit_test(test_without_landlock_calls_are_refused_all_the_same),
 		cmocka_unit_test(test_the_collector_only_looks),
