@@ -26,6 +26,7 @@
 #define DRAIN_NS (100 * MS)
 #define COUNT_NS RECORD_LOOK_NS
 #define SWEEP_NS (30 * S)
+#define MISSED_NS S             /* sooner, where there was no descriptor or memory to look at a process */
 #define FACTS_SWEEPS 10         /* sweeps between two comparisons of all facts when nothing was dropped: 100,000 facts cost 50 ms */
 #define PASS_NS (20 * MS)       /* between two walks over the facts map, at least; and no more than a fifth of the time */
 #define PASS_SHARE 4
@@ -432,6 +433,9 @@ static void sweep(struct collector *c, uint64_t now)
 {
 	struct buffer host = BUFFER_INIT;
 
+	if (c->discovery.missed && c->sweep_ns > now + MISSED_NS)
+		c->sweep_ns = now + MISSED_NS;
+	c->discovery.missed = false;
 	if (now < c->sweep_ns || !output_room(c->output))
 		return;
 	c->sweep_ns = now + SWEEP_NS;

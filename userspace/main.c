@@ -13,6 +13,7 @@
 #include "userspace/commands/options.h"
 #include "userspace/commands/output.h"
 #include "userspace/commands/verbs.h"
+#include "userspace/store/store.h"
 
 /* ABIDRIFT_ALONE: the program that needs nothing on its host, and leaves out what needs a service's libraries. */
 static const struct verb verbs[] = {
@@ -127,6 +128,7 @@ int main(int argc, char **argv)
 
 	json_set_alloc_funcs(json_malloc, free);
 	CRYPTO_set_mem_functions(crypto_malloc, crypto_realloc, crypto_free);
+	store_note_memory();
 	characters_choose();
 	if (argc < 2)
 		return output_error(&none, "a verb is missing (see abidrift -h)");

@@ -403,11 +403,11 @@ class AlertTest(Work):
 
 class Record(Work):
     """`record` of a guest: a trace that is whole, or one that says that it is not, or none."""
-    MOST = 20  # of each fault: loading the kernel side takes a while
+    MOST = 12  # of each fault: it takes its time
 
     def __init__(self):
         self.guest = Guest(f"plan-{uuid.uuid4().hex[:8]}", random.Random(0))
-        super().__init__("record", "record", "-o", "{}/t.trace", "--for", "300ms", "--guest", self.guest.name, "--quiet")
+        super().__init__("record", "record", "-o", "{}/t.trace", "--for", "1500ms", "--guest", self.guest.name, "--quiet")
 
     def open(self):
         self.guest.begin(BASE)

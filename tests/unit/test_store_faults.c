@@ -137,6 +137,67 @@ static int write_much(struct store *s, const char *id)
 	return store_commit(s);
 }
 
+/* ---- the k-th allocation of SQLite's fails */
+
+static sqlite3_mem_methods plain_memory;
+static int allocations = -1; /* that still succeed; -1: all */
+
+static bool memory_ends(void)
+{
+	return allocations >= 0 && allocations-- == 0;
+}
+
+static void *scarce_malloc(int size) { return memory_ends() ? NULL : plain_memory.xMalloc(size); }
+static void *scarce_realloc(void *old, int size) { return memory_ends() ? NULL : plain_memory.xRealloc(old, size); }
+
+static void scarce_install(void)
+{
+	sqlite3_mem_methods scarce;
+
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_GETMALLOC, &plain_memory), SQLITE_OK);
+	scarce = plain_memory;
+	scarce.xMalloc = scarce_malloc;
+	scarce.xRealloc = scarce_realloc;
+	assert_int_equal(sqlite3_config(SQLITE_CONFIG_MALLOC, &scarce), SQLITE_OK);
+	store_note_memory();
+}
+
+static int drifted(struct store *s)
+{
+	struct query q = query_start(s, "SELECT count(*) FROM drifted");
+	int count = query_next(&q) > 0 ? (int)column_int(&q) : -1;
+
+	query_end(&q);
+	return count;
+}
+
+/* It may fail; it must not lack what is counted of it. */
+static void a_drift_that_memory_lacked_for_is_stored_as_a_whole_or_not_at_all(void **state)
+{
+	static const char json[] = "{\"changes\":[{\"facet\":\"cpuid\",\"severity\":\"critical\"}]}";
+	struct sandbox *box = *state;
+	struct store *s = open_store(box->url, STORE_CREATE);
+	int64_t guest = put_guest(s, "g");
+	struct digest digest;
+	int failed = 0;
+
+	digest_bytes("d", 1, &digest);
+	for (int k = 0, err = -1; err < 0; k++) {
+		/* As its first time, with nothing prepared. */
+		store_close(s);
+		s = open_store(box->url, STORE_WRITE);
+		allocations = k;
+		err = store_drift_set(s, guest, json, &digest, "0123456789abcdef", 1);
+		if (allocations < 0 && err >= 0)
+			err = -EAGAIN; /* one failed that SQLite could do without */
+		allocations = -1;
+		failed += err == -ENOMEM;
+		assert_int_equal(drifted(s), err >= 0);
+	}
+	assert_true(failed > 100);
+	store_close(s);
+}
+
 /* Whole, with what was committed; the unfinished transaction in it as a whole, or not at all. */
 static void expect_kept(struct sandbox *box, const char *id, bool committed)
 {
@@ -586,6 +647,7 @@ int main(void)
 		STORE_TEST(a_disk_that_fills_up_at_any_write_loses_nothing),
 		STORE_TEST(a_disk_that_is_full_at_the_start_leaves_no_half_made_store),
 		STORE_TEST(a_limit_on_file_size_is_a_full_disk),
+		STORE_TEST(a_drift_that_memory_lacked_for_is_stored_as_a_whole_or_not_at_all),
 		STORE_TEST(random_damage_is_told_and_never_obeyed),
 		STORE_TEST(an_overwritten_page_is_found),
 		STORE_TEST(a_changed_fingerprint_is_not_believed),
@@ -593,6 +655,7 @@ int main(void)
 		STORE_TEST(a_truncated_store_is_refused_and_stays_as_it_is),
 		STORE_TEST(a_writer_that_was_killed_leaves_what_it_committed),
 	};
+	scarce_install();
 	faulty_install();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

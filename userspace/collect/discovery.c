@@ -76,6 +76,7 @@ static int owner_get(struct discovery *d, int tgid, struct owner **ret)
 		err = -errno;
 		vms_owner_remove(&d->vms, *ret);
 	}
+	d->missed |= err == -EMFILE || err == -ENFILE || err == -ENOSPC || err == -ENOMEM;
 	return err < 0 ? err : 0;
 }
 

@@ -24,6 +24,7 @@ struct discovery {
 	struct vms vms;
 	bool ending;           /* there is no time to wait any more */
 	bool compare;          /* the kernel's map of VMs may know more: discovery_compare soon */
+	bool missed;           /* a process could not be looked at for want of descriptors or memory: a sweep soon */
 };
 
 /* All VMs of this host. -errno: the inventory does not work here. */

@@ -175,9 +175,11 @@ static int show(struct store *s, const struct side *side, int only, json_t **ret
 		return err;
 	}
 	facets = json_array();
-	for (int f = 0; side->loaded && f < FACETS; f++)
-		if (only < 0 || only == f)
-			json_array_append_new(facets, facet_json(&side->entries, (enum facet_id)f));
+	for (int f = 0; facets && side->loaded && f < FACETS; f++)
+		if ((only < 0 || only == f) && json_array_append_new(facets, facet_json(&side->entries, (enum facet_id)f)) < 0) {
+			json_decref(facets);
+			facets = NULL;
+		}
 	*ret = json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "guest", guest, "revision", json_number(side->number), "digest",
 			 json_text(side->revision.digest.text), "at", json_time(side->revision.at), "context", context_json(side), "facets",
 			 facets, "revisions", revisions);

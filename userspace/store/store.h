@@ -31,6 +31,11 @@ enum store_mode {
 	STORE_CREATE, /* made if missing; its folder must exist */
 };
 
+/*
+ * Before any store is opened: what SQLite gets no memory for counts as a shortage (memory.h). Some of its functions go on without:
+ * json_valid() then calls good JSON bad.
+ */
+void store_note_memory(void);
 /* url: sqlite:PATH. e gets the one clear line. */
 int store_open(const char *url, enum store_mode mode, struct store **ret, struct error *e);
 void store_close(struct store *s);
