@@ -51,7 +51,7 @@ ROOMS = {
     "analyst": PURE + ("store", "alert", "blind", "judge", "maintenance", "lives", "skips", "status"),
     "messenger": PURE + ("store", "notify", "serve", "watch"),
     "commands": PURE + ("store", "notify", "serve", "collect", "collector", "judge", "alert", "maintenance", "analyst", "messenger", "sandbox", "keeper"),
-    "main": PURE + ("commands",),
+    "main": PURE + ("store", "commands"),
 }
 # Libraries' headers and where they belong.
 LIBRARY_HEADERS = (
