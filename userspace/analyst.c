@@ -656,14 +656,15 @@ static int instance_who(struct analyst *a, struct instance *in)
 static int instance_recall(struct analyst *a, struct instance *in)
 {
 	struct store_instance *items = NULL;
-	char *vm = NULL;
+	char *vm = NULL, begins[17];
 	size_t count = 0;
 	int err = row_describe(a, in);
 
 	if (err >= 0)
 		err = vm_name(a, in, &vm);
+	snprintf(begins, sizeof begins, "%016" PRIx64, in->vm);
 	if (err >= 0)
-		err = store_instances(a->store, 0, &items, &count);
+		err = store_instances_like(a->store, &in->row, begins, &items, &count);
 	for (size_t i = 0; err >= 0 && i < count && !in->table_uuid[0]; i++) {
 		struct store_guest guest = { 0 };
 

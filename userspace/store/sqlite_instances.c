@@ -193,6 +193,23 @@ static int get_coverage(struct store *s, struct store_instance *i)
 /* What a list is made by. */
 enum which { ALL, RUNNING, NEWEST };
 
+static int list_of(struct query *q, struct store_instance **items, size_t *count)
+{
+	while (query_next(q) > 0) {
+		struct store_instance *grown = reallocarray(*items, *count + 1, sizeof(*grown));
+		if (!grown) {
+			q->err = store_fail(q->s, SQLITE_NOMEM);
+			break;
+		}
+		*items = grown;
+		grown[*count] = (struct store_instance){ 0 };
+		instance_columns(q, &grown[(*count)++]);
+		if (q->err)
+			break;
+	}
+	return query_end(q);
+}
+
 static int list(struct store *s, int64_t guest, enum which which, struct store_instance **items, size_t *count)
 {
 	/* Of those that run there are few: they are put in order by newest_first, which costs less than a sorter. */
@@ -203,19 +220,7 @@ static int list(struct store *s, int64_t guest, enum which which, struct store_i
 	};
 	struct query q = query_start(s, guest ? of_guest[which] : INSTANCES " WHERE ?1 = 0" NEWEST_FIRST);
 	query_int(&q, guest);
-	while (query_next(&q) > 0) {
-		struct store_instance *grown = reallocarray(*items, *count + 1, sizeof(*grown));
-		if (!grown) {
-			q.err = store_fail(s, SQLITE_NOMEM);
-			break;
-		}
-		*items = grown;
-		grown[*count] = (struct store_instance){ 0 };
-		instance_columns(&q, &grown[(*count)++]);
-		if (q.err)
-			break;
-	}
-	return query_end(&q);
+	return list_of(&q, items, count);
 }
 
 /* As NEWEST_FIRST. */
@@ -271,4 +276,23 @@ int store_instances(struct store *s, int64_t guest, struct store_instance **ret,
 int store_instances_now(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count)
 {
 	return instances(s, guest, true, ret, ret_count);
+}
+
+int store_instances_like(struct store *s, const struct store_instance *i, const char *vm, struct store_instance **ret, size_t *ret_count)
+{
+	struct store_instance *items = NULL;
+	size_t count = 0;
+	/* Few VMs have no UUID on a host where others have one, and rows of those alone are looked at. */
+	struct query q = query_start(s, INSTANCES " WHERE guest IN (SELECT row FROM guests WHERE uuid IS NOT NULL)"
+						  " AND (pid = ?1 OR substr(vm, 1, length(?2)) = ?2)" NEWEST_FIRST);
+	query_int(&q, i->pid);
+	query_text(&q, vm);
+	int err = list_of(&q, &items, &count);
+	if (err < 0) {
+		store_instances_free(items, count);
+		return err;
+	}
+	*ret = items;
+	*ret_count = count;
+	return 0;
 }

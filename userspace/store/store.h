@@ -111,6 +111,8 @@ void store_instances_free(struct store_instance *items, size_t count);
 int store_instance_put(struct store *s, struct store_instance *i);
 /* Of one guest (0 = of all), running first, then those that are the guest, then newest first. */
 int store_instances(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count);
+/* Of guests that have a UUID, without coverage: those with i's pid, or whose vm begins so; in that order. */
+int store_instances_like(struct store *s, const struct store_instance *i, const char *vm, struct store_instance **ret, size_t *ret_count);
 /* Those of one guest that run, newest first; where none does its newest one. */
 int store_instances_now(struct store *s, int64_t guest, struct store_instance **ret, size_t *ret_count);
 
