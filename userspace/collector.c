@@ -471,6 +471,7 @@ static void tick(struct collector *c, uint64_t now)
 		return;
 	c->tick_ns = now + RECORD_TICK_NS;
 	tell_clock(c->output, output_sinks(c->output), RECORD_TICK);
+	contents_rest(c->contents);
 	if (now >= c->save_ns) {
 		output_save(c->output);
 		c->save_ns = now + SAVE_NS;

@@ -73,6 +73,77 @@ static void test_a_file_that_cannot_be_read_is_an_error_and_keeps_no_reader(void
 	contents_free(contents);
 }
 
+/* Its only one; 0: there is none. */
+static pid_t own_child(void)
+{
+	FILE *f = fopen("/proc/thread-self/children", "r");
+	int pid = 0;
+
+	if (!f || fscanf(f, "%d", &pid) != 1)
+		pid = 0;
+	if (f)
+		fclose(f);
+	return pid;
+}
+
+static void read_all(struct contents *contents, const char *path, size_t max, struct buffer *out)
+{
+	struct foreign *reading = NULL;
+
+	assert_int_equal(foreign_begin(contents, path, max, &reading), 0);
+	assert_int_equal(foreign_take(&reading, 60000, out), 0);
+}
+
+static void test_one_reader_reads_one_file_after_the_other(void **state)
+{
+	struct contents *contents = contents_new();
+	struct buffer first = BUFFER_INIT, second = BUFFER_INIT;
+	pid_t reader;
+
+	(void)state;
+	/* Of several pieces, of which the last is cut. */
+	read_all(contents, "/proc/self/exe", 10001, &first);
+	assert_int_equal(first.size, 10001);
+	assert_memory_equal(first.data, "\177ELF", 4);
+	reader = own_child();
+	assert_int_not_equal(reader, 0);
+	read_all(contents, "/proc/self/exe", 4096, &second);
+	assert_int_equal(second.size, 4096);
+	assert_memory_equal(first.data, second.data, 4096);
+	assert_int_equal(own_child(), reader);
+
+	/* Asked since the last time; then not. */
+	contents_rest(contents);
+	assert_int_equal(own_child(), reader);
+	contents_rest(contents);
+	while (own_child())
+		contents_rest(contents);
+	buffer_release(&first);
+	buffer_release(&second);
+	contents_free(contents);
+}
+
+static void test_a_reader_that_was_killed_is_followed_by_another(void **state)
+{
+	struct contents *contents = contents_new();
+	struct buffer out = BUFFER_INIT;
+	siginfo_t ended;
+	pid_t reader;
+
+	(void)state;
+	read_all(contents, "/proc/self/exe", 4, &out);
+	reader = own_child();
+	assert_int_equal(kill(reader, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, reader, &ended, WEXITED | WNOWAIT), 0);
+	read_all(contents, "/proc/self/exe", 4, &out);
+	assert_int_equal(out.size, 8);
+	contents_rest(contents);
+	while (own_child())
+		contents_rest(contents);
+	buffer_release(&out);
+	contents_free(contents);
+}
+
 static void test_a_process_that_has_ended_is_never_another_one(void **state)
 {
 	struct process p = PROCESS_INIT, again = PROCESS_INIT;
@@ -306,6 +377,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_vmm_is_described_by_its_process),
 		cmocka_unit_test(test_a_file_that_cannot_be_read_is_an_error_and_keeps_no_reader),
+		cmocka_unit_test(test_one_reader_reads_one_file_after_the_other),
+		cmocka_unit_test(test_a_reader_that_was_killed_is_followed_by_another),
 		cmocka_unit_test(test_a_process_that_has_ended_is_never_another_one),
 		cmocka_unit_test(test_a_path_of_a_vmm_is_resolved_within_its_root),
 		cmocka_unit_test(test_a_changed_firmware_file_gets_a_new_digest_and_a_pipe_none),

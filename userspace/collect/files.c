@@ -44,17 +44,38 @@ struct entry {
 	struct executable executable;
 };
 
+/* A child that reads what its parent may not wait for, one file after the other: where 1,000 guests are met at once, a child for each cost more than all else. */
+struct child {
+	pid_t pid; /* 0: there is none */
+	int asked, said;
+};
+
+struct question {
+	uint32_t max;
+	char path[60];
+};
+
+/* Before so many bytes of the file; size 0: that was all, or status, an errno, says why there is no more. */
+struct piece {
+	uint32_t size;
+	uint32_t status;
+};
+
 struct contents {
 	struct entry entries[REMEMBERED];
 	unsigned next; /* the oldest is replaced */
-	pid_t stuck[STUCK_MAX]; /* readers that were left behind */
-	unsigned stuck_count, reading; /* together STUCK_MAX at most */
+	pid_t stuck[STUCK_MAX]; /* children that were left behind, or end */
+	unsigned stuck_count, reading; /* together, and with the one that waits, STUCK_MAX at most */
+	struct child waiting; /* for the next question */
+	bool asked;           /* since contents_rest */
 };
 
 struct foreign {
 	struct contents *contents;
-	pid_t child; /* 0: it has ended */
-	int fd;
+	struct child by;
+	struct piece piece;
+	size_t had;  /* bytes of `piece` */
+	size_t left; /* bytes that follow it */
 	struct buffer text;
 };
 
@@ -202,67 +223,14 @@ struct contents *contents_new(void)
 	return calloc(1, sizeof(struct contents));
 }
 
-void contents_free(struct contents *c)
+static void child_end(struct contents *c, struct child *child)
 {
-	free(c);
-}
-
-/* Nothing of the collector's stays open in a reader that hangs: not its programs, not the analyst's connection. */
-static _Noreturn void read_for_parent(const char *path, size_t max, int out)
-{
-	enum { OUT = 3 };
-	char chunk[4096];
-	ssize_t n;
-	int fd;
-
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (out != OUT && dup2(out, OUT) < 0)
-		_exit(errno);
-	syscall(SYS_close_range, OUT + 1, ~0u, 0);
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		_exit(errno);
-	for (size_t total = 0; total < max; total += n) {
-		n = read(fd, chunk, max - total < sizeof(chunk) ? max - total : sizeof(chunk));
-		if (n < 0)
-			_exit(errno);
-		if (n == 0 || write(OUT, chunk, n) != n)
-			break;
-	}
-	_exit(0);
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
-}
-
-/* Until the writer is done: 0; -EAGAIN. */
-static int read_until(int fd, int64_t end_ms, struct buffer *out)
-{
-	for (;;) {
-		struct pollfd ready = { .fd = fd, .events = POLLIN };
-		int64_t left = end_ms - now_ms();
-		char chunk[4096];
-		ssize_t n;
-
-		if (poll(&ready, 1, left > 0 ? (int)left : 0) < 0 && errno != EINTR)
-			return -errno;
-		if (!ready.revents && left <= 0)
-			return -EAGAIN;
-		if (!ready.revents)
-			continue;
-		n = read(fd, chunk, sizeof(chunk));
-		if (n == 0)
-			return 0;
-		if (n < 0 && errno != EINTR)
-			return -errno;
-		if (n > 0)
-			buffer_append(out, chunk, n);
-	}
+	if (!child->pid)
+		return;
+	close(child->asked); /* that is its end, unless it hangs */
+	close(child->said);
+	c->stuck[c->stuck_count++] = child->pid;
+	child->pid = 0;
 }
 
 static void reap_stuck(struct contents *c)
@@ -274,34 +242,183 @@ static void reap_stuck(struct contents *c)
 			i++;
 }
 
+void contents_rest(struct contents *c)
+{
+	if (!c->asked)
+		child_end(c, &c->waiting);
+	c->asked = false;
+	reap_stuck(c);
+}
+
+void contents_free(struct contents *c)
+{
+	if (c && c->waiting.pid) {
+		child_end(c, &c->waiting);
+		waitpid(c->stuck[c->stuck_count - 1], NULL, 0); /* it reads nothing */
+	}
+	free(c);
+}
+
+static uint32_t read_pieces(const struct question *q, int out)
+{
+	struct {
+		struct piece piece;
+		char data[4096 - sizeof(struct piece)];
+	} chunk;
+	int fd = open(q->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), err = 0;
+	ssize_t n = 0;
+
+	if (fd < 0)
+		return errno;
+	for (size_t total = 0; total < q->max; total += n) {
+		n = read(fd, chunk.data, q->max - total < sizeof(chunk.data) ? q->max - total : sizeof(chunk.data));
+		if (n < 0)
+			err = errno;
+		if (n <= 0)
+			break;
+		chunk.piece = (struct piece){ .size = n };
+		if (write(out, &chunk, sizeof(chunk.piece) + n) != (ssize_t)sizeof(chunk.piece) + n)
+			_exit(0);
+	}
+	close(fd);
+	return err;
+}
+
+/* Nothing of the collector's stays open in a child that hangs: not its programs, not the analyst's connection. */
+static _Noreturn void read_for_parent(int asked, int said)
+{
+	enum { ASKED = 3, SAID = 4 };
+	struct question q;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	prctl(PR_SET_NAME, "abidrift-files");
+	/* Each may be where the other belongs. */
+	asked = fcntl(asked, F_DUPFD, SAID + 1);
+	said = fcntl(said, F_DUPFD, SAID + 1);
+	if (asked < 0 || said < 0 || dup2(asked, ASKED) < 0 || dup2(said, SAID) < 0)
+		_exit(errno);
+	syscall(SYS_close_range, SAID + 1, ~0u, 0);
+	while (read(ASKED, &q, sizeof(q)) == sizeof(q)) {
+		struct piece end = { .status = read_pieces(&q, SAID) };
+
+		if (write(SAID, &end, sizeof(end)) != sizeof(end))
+			break;
+	}
+	_exit(0);
+}
+
+static int child_begin(struct child *ret)
+{
+	int asked[2], said[2], err = 0;
+
+	if (pipe2(asked, O_CLOEXEC) < 0)
+		return -errno;
+	if (pipe2(said, O_CLOEXEC) < 0) {
+		err = -errno;
+		close(asked[0]);
+		close(asked[1]);
+		return err;
+	}
+	ret->pid = fork();
+	if (ret->pid == 0)
+		read_for_parent(asked[0], said[1]);
+	if (ret->pid < 0) {
+		err = -errno;
+		ret->pid = 0;
+	}
+	close(asked[0]);
+	close(said[1]);
+	ret->asked = asked[1];
+	ret->said = said[0];
+	if (err < 0) {
+		close(asked[1]);
+		close(said[0]);
+	}
+	return err;
+}
+
+static int64_t now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec * 1000LL + t.tv_nsec / 1000000;
+}
+
+/* What n more bytes are. True: that was all. */
+static bool piece_took(struct foreign *f, const char *data, size_t n)
+{
+	if (f->had < sizeof(f->piece)) {
+		memcpy((char *)&f->piece + f->had, data, n);
+		f->had += n;
+		f->left = f->had == sizeof(f->piece) ? f->piece.size : 0;
+		return f->had == sizeof(f->piece) && !f->piece.size;
+	}
+	buffer_append(&f->text, data, n);
+	f->left -= n;
+	if (!f->left)
+		f->had = 0;
+	return false;
+}
+
+/* Until all of it was said: 0; -EAGAIN. */
+static int read_until(struct foreign *f, int64_t end_ms)
+{
+	for (;;) {
+		struct pollfd ready = { .fd = f->by.said, .events = POLLIN };
+		int64_t left = end_ms - now_ms();
+		size_t want = f->had < sizeof(f->piece) ? sizeof(f->piece) - f->had : f->left;
+		char chunk[4096];
+		ssize_t n;
+
+		if (poll(&ready, 1, left > 0 ? (int)left : 0) < 0 && errno != EINTR)
+			return -errno;
+		if (!ready.revents && left <= 0)
+			return -EAGAIN;
+		if (!ready.revents)
+			continue;
+		n = read(f->by.said, chunk, want < sizeof(chunk) ? want : sizeof(chunk));
+		if (n == 0)
+			return -EIO; /* it was killed, and read less than there is */
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		if (n > 0 && piece_took(f, chunk, n))
+			return 0;
+	}
+}
+
 int foreign_begin(struct contents *c, const char *path, size_t max, struct foreign **ret)
 {
+	struct question q = { .max = max };
 	struct foreign *f;
-	int ends[2], err = 0;
+	int err = 0;
 
+	if (snprintf(q.path, sizeof(q.path), "%s", path) >= (int)sizeof(q.path))
+		return -ENAMETOOLONG;
 	reap_stuck(c);
-	if (c->reading + c->stuck_count >= STUCK_MAX)
+	if (c->reading + c->stuck_count + 1 >= STUCK_MAX)
 		return -EBUSY;
 	f = calloc(1, sizeof(*f));
 	if (!f)
 		return -ENOMEM;
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		err = -errno;
-		free(f);
-		return err;
-	}
-	f->child = fork();
-	if (f->child == 0)
-		read_for_parent(path, max, ends[1]);
-	err = f->child < 0 ? -errno : 0;
-	close(ends[1]);
-	if (err < 0) {
-		close(ends[0]);
-		free(f);
-		return err;
-	}
 	f->contents = c;
-	f->fd = ends[0];
+	f->by = c->waiting;
+	c->waiting.pid = 0;
+	c->asked = true;
+	/* One that waited may have been killed. */
+	if (f->by.pid && (waitpid(f->by.pid, NULL, WNOHANG) != 0 || write(f->by.asked, &q, sizeof(q)) != sizeof(q)))
+		child_end(c, &f->by);
+	if (!f->by.pid) {
+		err = child_begin(&f->by);
+		if (err >= 0 && write(f->by.asked, &q, sizeof(q)) != sizeof(q)) {
+			err = -EIO;
+			child_end(c, &f->by);
+		}
+	}
+	if (err < 0) {
+		free(f);
+		return err;
+	}
 	c->reading++;
 	*ret = f;
 	return 0;
@@ -310,14 +427,16 @@ int foreign_begin(struct contents *c, const char *path, size_t max, struct forei
 int foreign_take(struct foreign **f, int wait_ms, struct buffer *out)
 {
 	struct foreign *r = *f;
-	int status = 0, err = read_until(r->fd, now_ms() + wait_ms, &r->text);
+	int err = read_until(r, now_ms() + wait_ms);
 
 	if (err == -EAGAIN)
 		return err;
-	if (err >= 0 && waitpid(r->child, &status, 0) == r->child) {
-		r->child = 0;
-		/* One that was killed read less than there is. */
-		err = WIFEXITED(status) ? -WEXITSTATUS(status) : -EIO;
+	if (err >= 0) {
+		err = -(int)r->piece.status;
+		if (!r->contents->waiting.pid) {
+			r->contents->waiting = r->by;
+			r->by.pid = 0;
+		}
 	}
 	if (err >= 0)
 		buffer_append(out, r->text.data, r->text.size);
@@ -334,11 +453,9 @@ void foreign_drop(struct foreign *f)
 	if (!f)
 		return;
 	f->contents->reading--;
-	if (f->child > 0) {
-		kill(f->child, SIGKILL);
-		f->contents->stuck[f->contents->stuck_count++] = f->child;
-	}
-	close(f->fd);
+	if (f->by.pid)
+		kill(f->by.pid, SIGKILL);
+	child_end(f->contents, &f->by);
 	buffer_release(&f->text);
 	free(f);
 }

@@ -30,6 +30,8 @@ struct executable {
 /* Remembers what was read, by device, inode, times and size: each file is read once until it changes. */
 struct contents *contents_new(void);
 void contents_free(struct contents *c);
+/* Now and then: a child that was asked nothing since the last time ends. */
+void contents_rest(struct contents *c);
 /*
  * As files_read, of what lies in the memory of a process that may make its reader wait for ever (a mapping that FUSE serves), or
  * for long (a host that swaps): read by a child. -errno; -EBUSY: too many are at it.
