@@ -27,6 +27,13 @@ struct {
 	__type(value, struct evidence_caches);
 } fast_mmio_cache SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CACHE_CPUS);
+	__type(key, __u32);
+	__type(value, struct pci_caches);
+} pci_ecam_cache SEC(".maps");
+
 /* Written by userspace alone; there are few, and only VMs whose own chipset did not tell are looked up. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -71,6 +78,25 @@ static __always_inline struct evidence_cache *exact_cached(struct evidence_cache
 	return &here->of[(key >> 6 ^ key >> 12 ^ key >> 16 ^ key) % CACHE_ENTRIES];
 }
 
+/* A read from the ECAM window of which nothing will come. The window is the VM's as long as the epoch is the same. */
+static __always_inline bool ecam_known(const struct mmio_access *m, __u64 vcpu, __u32 at)
+{
+	struct pci_caches *pci = cache_here(&pci_ecam_cache);
+	const struct vm_state *vm = pci_vm_here(pci, vcpu, at);
+
+	return vm && pci_is_cached(pci, vm, PCI_CACHE_KEY(m->gpa, m->len), m->value);
+}
+
+static __always_inline void ecam_access(struct subject *s, const struct mmio_access *m, __u64 vcpu, __u32 offset, __u32 at)
+{
+	struct pci_caches *pci = cache_here(&pci_ecam_cache);
+
+	pci_was_here(pci, vcpu, s->kvm, at);
+	if (!m->write)
+		pci_keep(pci, s->vm, PCI_CACHE_KEY(m->gpa, m->len), m->value, at);
+	pci_config(s->kvm, s->vcpu_id, offset, m->write ? m->len | CONFIG_WRITE : m->len, m->value);
+}
+
 static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_caches *here, __u32 at)
 {
 	struct mmio_access m = { .gpa = ctx->args[2], .len = ctx->args[1], .write = ctx->args[0] == MMIO_WRITE };
@@ -84,15 +110,15 @@ static __noinline int mmio_slow(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu,
 	c = exact_cached(here, exact);
 	if (c->key == exact && c->vcpu == vcpu && c->epoch == at && (c->is == EVIDENCE_ANSWERED || !answered(ctx->args[3], m.len, 1)))
 		return 0;
-	if (!enter(&s, vcpu))
-		return 0;
 	if (val)
 		m.value = read_wide(val, m.len);
+	if ((!m.write && val && ecam_known(&m, vcpu, at)) || !enter(&s, vcpu))
+		return 0;
 	width = m.write ? m.len | ACCESS_WRITE : m.len;
 	offset = ecam_offset(s.kvm, m.gpa);
 	if (offset != NO_ECAM) {
 		if (val && (m.len == 1 || m.len == 2 || m.len == 4))
-			pci_config(s.kvm, s.vcpu_id, offset, m.write ? m.len | CONFIG_WRITE : m.len, m.value);
+			ecam_access(&s, &m, vcpu, offset, at);
 		return 0;
 	}
 	how = val ? mmio_register(s.kvm, s.vcpu_id, m.gpa, m.value, width) : CACHE_PAGE;

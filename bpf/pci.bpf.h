@@ -83,7 +83,17 @@ static __always_inline bool pci_is_absent(const struct subject *s, __u32 bdf)
 }
 
 /*
+ * What pci_read, pci_write and what they lead to leave to their caller: calls side by side need less of the stack than calls within each
+ * other.
+ */
+#define PCI_PLACES 2 /* | whether it is a bridge */
+#define PCI_KNOWN 4  /* nothing came of it, and nothing will while nothing else happens to PCI in this VM */
+#define PCI_JOINS(kind, class) ((kind) << 8 | (class) << 16)
+#define PLACE_BRIDGE 0x100u /* beside a width */
+
+/*
  * Nobody answered. 32 devices are one fact: where there are several root buses, firmware asks for every device of 256 buses.
+ * Returns as pci_read.
  */
 GLOBAL int pci_take_absent(__u64 kvm, __u32 vcpu_id, __u32 bdf)
 {
@@ -98,8 +108,10 @@ GLOBAL int pci_take_absent(__u64 kvm, __u32 vcpu_id, __u32 bdf)
 	pci_key(&key, s, OBSERVE_PCI_ABSENT, bdf >> 8, bdf & 7);
 	in.data[0] = 1u << (bdf >> 3 & 0x1f);
 	v = first_sight(s, &key, &in, OBSERVE_CLASS_PCI_ABSENT);
-	if (!v || v->data[0] & in.data[0])
+	if (!v)
 		return 0;
+	if (v->data[0] & in.data[0])
+		return PCI_KNOWN;
 	v->data[0] |= in.data[0];
 	v->changed_ns = s->now;
 	return signal_fact(s, &key);
@@ -150,17 +162,9 @@ static __always_inline __u32 pci_identity(__u32 reg, __u32 *ret_bits)
 	return 0xf;
 }
 
-/*
- * What pci_read, pci_write and what they lead to leave to their caller: calls side by side need less of the stack than calls within each
- * other.
- */
-#define PCI_PLACES 2 /* | whether it is a bridge */
-#define PCI_JOINS(kind, class) ((kind) << 8 | (class) << 16)
-#define PLACE_BRIDGE 0x100u /* beside a width */
-
 #define PCI_CLASSES 7 /* mask: of the classes of PCI, the verifier sees that they are below OBSERVE_CLASSES */
 
-/* A register's value joins what is known of it. where: bdf << 12 | register; how: width | PCI_JOINS. */
+/* A register's value joins what is known of it. where: bdf << 12 | register; how: width | PCI_JOINS. Returns 0 or PCI_KNOWN. */
 GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 raw, __u32 how)
 {
 	struct observe_value in = { 0 }, *v;
@@ -182,7 +186,7 @@ GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 raw, __u32 how)
 		a.data &= bits & byte_mask(a.known);
 	}
 	if (!a.known)
-		return 0;
+		return PCI_KNOWN;
 	in.known = a.known;
 	in.data[0] = a.data;
 	v = first_sight(&s, &key, &in, how >> 16 & PCI_CLASSES);
@@ -202,12 +206,12 @@ GLOBAL int pci_join(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 raw, __u32 how)
 		v->known |= in.known;
 		return changed(&s, &key);
 	}
-	if (fresh) {
-		v->data[0] = merged;
-		v->known |= fresh;
-		v->changed_ns = s.now;
-		signal_fact(&s, &key);
-	}
+	if (!fresh)
+		return PCI_KNOWN;
+	v->data[0] = merged;
+	v->known |= fresh;
+	v->changed_ns = s.now;
+	signal_fact(&s, &key);
 	return 0;
 }
 
@@ -279,17 +283,17 @@ static __always_inline int pci_placed(struct subject *s, const struct pci_access
 	return 0;
 }
 
-/* The register was seen to hold `a`, by reading or writing it. */
+/* The register was seen to hold `a`, by reading or writing it. Returns 0 or PCI_KNOWN. */
 static __always_inline int pci_place(struct subject *s, struct pci_access *a, struct observe_value *current, bool bridge, bool write)
 {
-	__u32 bytes, kind, merged, moved, fresh;
+	__u32 bytes, kind, before, merged, moved, fresh;
 
 	if (bridge && a->reg == PCI_REG_BUSES)
 		a->known &= 7; /* the latency timer is state */
 	if (bridge && a->reg == PCI_REG_IO_WINDOW)
 		a->known &= 3; /* so is the secondary status */
 	if (!a->known)
-		return 0;
+		return PCI_KNOWN;
 	bytes = byte_mask(a->known);
 	kind = pci_kind_bits(s, a, current, bridge);
 	if (write)
@@ -297,9 +301,12 @@ static __always_inline int pci_place(struct subject *s, struct pci_access *a, st
 	merged = (current->data[0] & ~bytes) | (a->data & bytes);
 	moved = (current->data[0] ^ merged) & ~kind;
 	fresh = a->known & ~current->known;
+	before = current->data[0];
 	current->data[0] = merged;
 	current->known |= a->known;
-	return moved || fresh ? pci_placed(s, a, current) : 0;
+	if (moved || fresh)
+		return pci_placed(s, a, current);
+	return merged == before ? PCI_KNOWN : 0;
 }
 
 GLOBAL int pci_place_read(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
@@ -344,7 +351,7 @@ GLOBAL int pci_place_write(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, _
 	return pci_place(s, a, current, bridge, true);
 }
 
-/* where: bdf << 12 | register; width 1, 2 or 4. Returns 0, PCI_PLACES or PCI_JOINS. */
+/* where: bdf << 12 | register; width 1, 2 or 4. Returns 0, PCI_KNOWN, PCI_PLACES or PCI_JOINS. */
 GLOBAL int pci_read(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
 	struct pci_access a;
@@ -359,18 +366,16 @@ GLOBAL int pci_read(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 ra
 	if (a.reg == PCI_REG_ID) {
 		/* All ones in other bytes than the vendor's tell nothing by themselves. */
 		if (!(a.known & 3) && a.data == byte_mask(a.known) && (!id || is_absent(FACT_KNOWN(id), FACT_DATA(id))))
-			return 0;
-		if (!id && is_absent(a.known, a.data)) {
-			pci_take_absent(kvm, vcpu_id, a.bdf);
-			return 0;
-		}
+			return PCI_KNOWN;
+		if (!id && is_absent(a.known, a.data))
+			return pci_take_absent(kvm, vcpu_id, a.bdf);
 		return PCI_JOINS(OBSERVE_PCI, OBSERVE_CLASS_PCI_HEADER);
 	}
 	if (id ? is_absent(FACT_KNOWN(id), FACT_DATA(id)) : a.data == byte_mask(a.known))
-		return 0;
+		return PCI_KNOWN;
 	/* Most of a 4 KiB configuration space is zeros. A fact of them would take the room of one that tells something. */
 	if (a.reg > PCI_REG_EXTENDED && !a.data && !pci_known(&s, a.bdf, a.reg))
-		return 0;
+		return PCI_KNOWN;
 	if (a.reg >= PCI_REG_BODY)
 		return PCI_JOINS(OBSERVE_PCI, OBSERVE_CLASS_PCI_BODY);
 	bridge = pci_is_bridge(&s, a.bdf);
@@ -472,6 +477,84 @@ GLOBAL int pci_write(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 r
 		return 0;
 	bridge = pci_is_bridge(&s, a.bdf);
 	return pci_is_placeable(a.reg, bridge) ? PCI_PLACES | bridge : 0;
+}
+
+/*
+ * Reads of which nothing came, and nothing will come again. What comes of one is determined by what this boot knows of PCI in its VM, and only
+ * other accesses to PCI change that: those that may have are counted in vm_state.pci_steps, and what was kept before one is not believed any
+ * more. Before all, one look tells whose accesses these are: as the vCPU that was here last, it leads to its VM, whose latch no other CPU's
+ * cache may know better.
+ */
+#define PCI_CACHE_ENTRIES 256
+
+struct pci_cache {
+	__u64 vm; /* as observe_vm.vm */
+	__u64 key;
+	__u32 epoch;
+	__u32 steps;
+	__u32 value;
+	__u32 zero; /* two in a cache line */
+};
+
+struct pci_caches {
+	struct pci_cache of[PCI_CACHE_ENTRIES];
+	__u64 vcpu;
+	__u64 kvm;
+	__u32 epoch;
+	__u32 zero;
+};
+
+#define PCI_CACHE_KEY(where, width) ((__u64)(width) << 60 | (where))
+
+static __always_inline struct pci_cache *pci_cached(struct pci_caches *here, __u64 key)
+{
+	__u32 n = key >> 2 ^ key >> 8 ^ key >> 12 ^ key >> 20 ^ key;
+
+	/* The compiler knows how small parts of it are, and masks the others before it joins them; verifiers before 6.12 lose that bound. */
+	asm volatile("" : "+r"(n));
+	return &here->of[n % PCI_CACHE_ENTRIES];
+}
+
+/* The VM of the vCPU that was here last, or NULL: it is another one, or has to be looked at closer. */
+static __always_inline struct vm_state *pci_vm_here(const struct pci_caches *here, __u64 vcpu, __u32 now)
+{
+	struct vm_state *vm;
+
+	if (!here || here->vcpu != vcpu || here->epoch != now)
+		return NULL;
+	vm = vm_of(here->kvm);
+	return vm && !is_suspected(vm) ? vm : NULL;
+}
+
+static __always_inline void pci_was_here(struct pci_caches *here, __u64 vcpu, __u64 kvm, __u32 at)
+{
+	if (!here)
+		return;
+	here->vcpu = vcpu;
+	here->kvm = kvm;
+	here->epoch = at;
+}
+
+static __always_inline bool pci_is_cached(struct pci_caches *here, const struct vm_state *vm, __u64 key, __u32 value)
+{
+	const struct pci_cache *c = pci_cached(here, key);
+
+	return c->key == key && c->value == value && c->vm == vm->seen.vm && c->epoch == here->epoch && c->steps == vm->pci_steps;
+}
+
+/* Before a read is looked at: if something comes of it, that is a step, and this was not kept. at: the epoch when the event began. */
+static __always_inline void pci_keep(struct pci_caches *here, const struct vm_state *vm, __u64 key, __u32 value, __u32 at)
+{
+	struct pci_cache *c;
+
+	if (!here)
+		return;
+	c = pci_cached(here, key);
+	c->vm = vm->seen.vm;
+	c->key = key;
+	c->value = value;
+	c->epoch = at;
+	c->steps = *(volatile const __u32 *)&vm->pci_steps;
 }
 
 #endif

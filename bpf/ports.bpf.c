@@ -38,6 +38,13 @@ struct {
 	__type(value, struct evidence_caches);
 } port_cache SEC(".maps");
 
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, CACHE_CPUS);
+	__type(key, __u32);
+	__type(value, struct pci_caches);
+} pci_port_cache SEC(".maps");
+
 /* During an event: where byte 0 of the fw_cfg item would be. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -258,9 +265,19 @@ GLOBAL int write_means(__u32 port, __u32 size)
 	return is_hotplug_port(port) ? WRITE_HOTPLUG : WRITE_NOTHING;
 }
 
+/* Nearly all of these are of the vCPU that was here last. False: more has to be done. */
+static __noinline bool pci_address_written(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu)
+{
+	struct vm_state *vm = pci_vm_here(cache_here(&pci_port_cache), vcpu, epoch_now());
+
+	if (vm)
+		vm->seen.pci_latch = read_answer(data_of(ctx->args[4]), 4);
+	return vm;
+}
+
 static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu)
 {
-	__u32 port = ctx->args[1], size = ctx->args[2], value;
+	__u32 at = epoch_now(), port = ctx->args[1], size = ctx->args[2], value;
 	int means = write_means(port, size);
 	struct subject s;
 
@@ -283,6 +300,7 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 		return 0;
 	case WRITE_PCI_ADDRESS:
 		s.vm->seen.pci_latch = value;
+		pci_was_here(cache_here(&pci_port_cache), vcpu, s.kvm, at);
 		return 0;
 	case WRITE_FWCFG:
 		return fwcfg_write(&s, port, size, value);
@@ -294,21 +312,46 @@ static __noinline int port_write(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu
 	return pci_config(s.kvm, s.vcpu_id, pci_where(s.vm->seen.pci_latch, port), (size & 7) | CONFIG_WRITE, value);
 }
 
+static __always_inline bool is_pci_data(__u32 port)
+{
+	return port >= PORT_PCI_DATA && port < PORT_PCI_DATA + 4;
+}
+
+/* A read of PCI configuration of which nothing will come. */
+static __noinline bool pci_data_known(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, __u32 now)
+{
+	__u32 port = ctx->args[1], size = ctx->args[2];
+	struct pci_caches *here = cache_here(&pci_port_cache);
+	const struct vm_state *vm = pci_vm_here(here, vcpu, now);
+
+	if (!vm || !(vm->seen.pci_latch & LATCH_ENABLE))
+		return false;
+	return pci_is_cached(here, vm, PCI_CACHE_KEY(pci_where(vm->seen.pci_latch, port), size & 7), read_answer(data_of(ctx->args[4]), size));
+}
+
+static __always_inline int pci_data_read(struct subject *s, __u64 vcpu, __u32 port, __u32 size, __u32 value, __u32 at)
+{
+	__u32 where = pci_where(s->vm->seen.pci_latch, port);
+	struct pci_caches *here = cache_here(&pci_port_cache);
+
+	pci_was_here(here, vcpu, s->kvm, at);
+	pci_keep(here, s->vm, PCI_CACHE_KEY(where, size), value, at);
+	return pci_config(s->kvm, s->vcpu_id, where, size, value);
+}
+
 static __noinline int port_read(struct bpf_raw_tracepoint_args *ctx, __u64 vcpu, struct evidence_cache *c, __u32 at)
 {
-	__u32 port = ctx->args[1], size = ctx->args[2], count = ctx->args[3], where, is;
+	__u32 port = ctx->args[1], size = ctx->args[2], count = ctx->args[3], is;
 	const void *data = data_of(ctx->args[4]);
 	struct subject s;
 
 	if (!enter(&s, vcpu))
 		return 0;
-	if (port >= PORT_PCI_DATA && port < PORT_PCI_DATA + 4) {
-		/* Never cached: what is behind these ports changes with the latch. */
+	if (is_pci_data(port)) {
+		/* Not by its number: what is behind these ports changes with the latch. */
 		c = NULL;
-		if (s.vm->seen.pci_latch & LATCH_ENABLE) {
-			where = pci_where(s.vm->seen.pci_latch, port);
-			return pci_config(s.kvm, s.vcpu_id, where, size & 7, read_answer(data, size));
-		}
+		if (s.vm->seen.pci_latch & LATCH_ENABLE)
+			return pci_data_read(&s, vcpu, port, size & 7, read_answer(data, size), at);
 	} else if (port == PORT_FWCFG_DATA) {
 		c = NULL;
 		if (size == 1)
@@ -332,8 +375,11 @@ ON("kvm_pio", ports, TURNS_PORTS)
 	if (ctx->args[0] && !may_mean(ctx->args[1]))
 		return 0;
 	vcpu = current_vcpu();
-	if (ctx->args[0])
+	if (ctx->args[0]) {
+		if (ctx->args[1] == PORT_PCI_ADDRESS && ctx->args[2] == 4 && pci_address_written(ctx, vcpu))
+			return 0;
 		return port_write(ctx, vcpu);
+	}
 	now = epoch_now();
 	here = cache_here(&port_cache);
 	if (!here)
@@ -342,6 +388,8 @@ ON("kvm_pio", ports, TURNS_PORTS)
 	c = &here->of[((__u32)key ^ (__u32)key >> 6) % CACHE_ENTRIES];
 	if (c->key == key && c->vcpu == vcpu && c->epoch == now &&
 	    (c->is == EVIDENCE_ANSWERED || !answered(ctx->args[4], ctx->args[2], ctx->args[3])))
+		return 0;
+	if (is_pci_data(ctx->args[1]) && pci_data_known(ctx, vcpu, now))
 		return 0;
 	return port_read(ctx, vcpu, c, now);
 }

@@ -36,7 +36,7 @@ struct vm_state {
 	__u32 fwcfg_item;       /* selected one | FWCFG_SELECTED; 0 = not one that is kept, or not known */
 	__u32 fwcfg_offset;     /* of the next byte */
 	__u32 eject_bus;        /* as last selected for ejecting */
-	__u32 zero;
+	__u32 pci_steps;        /* accesses to PCI configuration that may have told something, or changed what the next one tells */
 };
 
 /* Bits of vm_state.learnt: from then on the page is like any other. */

@@ -306,13 +306,14 @@ GLOBAL int port_register(__u64 kvm, __u32 vcpu_id, __u32 port, __u64 value, __u3
 }
 
 /* ---- which pages and ports: where the BARs of known adapters are */
-static __always_inline int watch_range(struct subject *s, __u32 space, __u64 address, __u32 bytes, __u32 width)
+/* Returns whether there was no room for it: then the next access may find some. */
+static __always_inline bool watch_range(struct subject *s, __u32 space, __u64 address, __u32 bytes, __u32 width)
 {
 	struct observe_value *w = watch_make(s, space, address);
 	__u32 first = address & (space == OBSERVE_SPACE_PORT ? WATCH_PORTS - 1 : ~PAGE_MASK), end = first + bytes, held;
 
 	if (!w)
-		return 0;
+		return true;
 	held = w->data[2];
 	if (held) {
 		if ((held & 0xffff) + (held >> 16 & 0xff) > end)
@@ -321,10 +322,10 @@ static __always_inline int watch_range(struct subject *s, __u32 space, __u64 add
 			first = held & 0xffff;
 	}
 	if (end - first > 0xff || w->data[2] == WATCH_RANGE(first, end - first, width))
-		return 0;
+		return false;
 	w->data[2] = WATCH_RANGE(first, end - first, width);
 	forget_caches();
-	return 0;
+	return false;
 }
 
 /* Where a BAR is now, 0 where that is not known. */
@@ -353,7 +354,7 @@ GLOBAL __u64 bar_base(__u64 kvm, __u32 bdf, __u32 reg, __u32 space)
 	return (FACT_DATA(low) & ~0xfu) | (__u64)FACT_DATA(high) << 32;
 }
 
-/* Is `reg` the BAR that row n of nic_registers is about, and is the function that adapter? Then watches where it is now. */
+/* Is `reg` the BAR that row n of nic_registers is about, and is the function that adapter? Then watches where it is now. Returns as watch_range. */
 GLOBAL int watch_nic(__u64 kvm, __u32 bdf, __u32 reg, __u32 id, __u64 n)
 {
 	const struct nic_registers *nic;
@@ -371,7 +372,7 @@ GLOBAL int watch_nic(__u64 kvm, __u32 bdf, __u32 reg, __u32 id, __u64 n)
 	return base ? watch_range(&s, nic->space, base + nic->offset, nic->bytes, nic->width) : 0;
 }
 
-/* The offset of a capability was read; is it that of virtio's device configuration? There the address comes first. */
+/* The offset of a capability was read; is it that of virtio's device configuration? There the address comes first. Returns as watch_range. */
 GLOBAL int watch_virtio(__u64 kvm, __u32 bdf, __u32 reg)
 {
 	__u64 head, bar, offset, base;
@@ -390,11 +391,12 @@ GLOBAL int watch_virtio(__u64 kvm, __u32 bdf, __u32 reg)
 	return base ? watch_range(&s, OBSERVE_SPACE_MEMORY, base + FACT_DATA(offset), NIC_MAC_BYTES, 0) : 0;
 }
 
-/* After an access to PCI configuration: where = bdf << 12 | register. */
+/* After an access to PCI configuration: where = bdf << 12 | register. Returns as watch_range. */
 GLOBAL int watch_function(__u64 kvm, __u32 where)
 {
 	__u32 bdf = where >> 12, reg = where & 0xffc;
 	struct subject s;
+	int no_room = 0;
 	__u64 id;
 
 	if (reg < PCI_REG_BAR0 || (reg > PCI_REG_BAR5 && reg < PCI_REG_BODY + 8))
@@ -407,8 +409,8 @@ GLOBAL int watch_function(__u64 kvm, __u32 where)
 	if (reg <= PCI_REG_BAR5) {
 #pragma clang loop unroll(disable)
 		for (__u32 n = 0; n < NIC_REGISTERS; n++)
-			watch_nic(kvm, bdf, reg, FACT_DATA(id), n);
-		return 0;
+			no_room |= watch_nic(kvm, bdf, reg, FACT_DATA(id), n);
+		return no_room;
 	}
 	if (FACT_DATA(id) == NIC_VIRTIO || FACT_DATA(id) == NIC_VIRTIO_TRANSITIONAL)
 		return watch_virtio(kvm, bdf, reg);
@@ -417,8 +419,8 @@ GLOBAL int watch_function(__u64 kvm, __u32 where)
 
 #define CONFIG_WRITE 0x200u /* beside a width */
 
-/* An access to PCI configuration, however it was made. where: bdf << 12 | register; width 1, 2 or 4. */
-GLOBAL int pci_config(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
+/* What comes of an access to PCI configuration. where: bdf << 12 | register; width 1, 2 or 4. Returns 0 or PCI_KNOWN. */
+static __always_inline int pci_step(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
 {
 	int left = width & CONFIG_WRITE ? pci_write(kvm, vcpu_id, where, width, raw) : pci_read(kvm, vcpu_id, where, width, raw);
 
@@ -427,9 +429,24 @@ GLOBAL int pci_config(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 
 			width |= PLACE_BRIDGE;
 		left = width & CONFIG_WRITE ? pci_place_write(kvm, vcpu_id, where, width, raw) : pci_place_read(kvm, vcpu_id, where, width, raw);
 	}
-	if (left)
-		pci_join(kvm, vcpu_id, where, raw, (width & 7) | left);
-	return watch_function(kvm, where);
+	if (left & ~PCI_KNOWN)
+		left = pci_join(kvm, vcpu_id, where, raw, (width & 7) | left);
+	return watch_function(kvm, where) ? 0 : left;
+}
+
+/* An access to PCI configuration, however it was made. It is a step, unless it is a read of which nothing came. */
+GLOBAL int pci_config(__u64 kvm, __u32 vcpu_id, __u32 where, __u32 width, __u32 raw)
+{
+	int known = pci_step(kvm, vcpu_id, where, width, raw);
+	struct vm_state *vm;
+
+	if (known & PCI_KNOWN && !(width & CONFIG_WRITE))
+		return 0;
+	vm = vm_of(kvm);
+	/* Behind what it changed: who looked before sees this number move. */
+	if (vm)
+		__sync_fetch_and_add(&vm->pci_steps, 1);
+	return 0;
 }
 
 #endif

@@ -510,6 +510,8 @@ static int programs_load(struct bench *b)
 	bpf_map__set_max_entries(b->skel->maps.port_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(b->skel->maps.mmio_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(b->skel->maps.fast_mmio_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(b->skel->maps.pci_port_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(b->skel->maps.pci_ecam_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(b->skel->maps.msr_cache, (uint32_t)cpus);
 	b->skel->rodata->ring_urgent_bytes = bpf_map__max_entries(b->skel->maps.news) / 4;
 	r = turns_autocreate(b->skel, b->turns);

@@ -397,6 +397,248 @@ static void two_guests_have_a_latch_each(void **state)
 	assert_false(has_fact(KVM_A, OBSERVE_PCI, BRIDGE, 0, 0));
 }
 
+/* What a read left: how often it changed within this boot. */
+static uint32_t changes_of(uint64_t kvm, uint32_t bdf, uint32_t reg)
+{
+	return fact_of(kvm, OBSERVE_PCI, bdf, reg, 0).changes;
+}
+
+/* Same again: reads that are known by heart. */
+static void pci_in_often(uint32_t bdf, uint32_t reg, uint32_t width, uint32_t value)
+{
+	for (unsigned i = 0; i < 4; i++)
+		pci_in(bdf, reg, width, value);
+}
+
+static void a_known_read_that_changes_is_seen(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	pci_in_often(NIC, 0x40, 4, 1);
+	pci_in(NIC, 0x40, 4, 2);
+	assert_int_equal(changes_of(KVM_A, NIC, 0x40), 1);
+	pci_in(NIC, 0x40, 4, 1);
+	assert_int_equal(changes_of(KVM_A, NIC, 0x40), 2);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x40, 0).data[0], 1);
+	/* State, that changes without end and is told no more: it holds what was read last all the same. */
+	for (uint32_t i = 0; i < 2 * OBSERVE_VOLATILE_CHANGES; i++)
+		pci_in(NIC, 0x40, 4, i & 1);
+	pci_in_often(NIC, 0x40, 4, 3);
+	pci_in(NIC, 0x40, 4, 4);
+	pci_in(NIC, 0x40, 4, 3);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x40, 0).data[0], 3);
+	/* Another width of the same, and the bytes beside it. */
+	pci_in_often(NIC, 0x50, 1, 7);
+	pci_in(NIC, 0x50, 2, 0x0107);
+	pci_in(NIC, 0x53, 1, 7);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x50, 0).data[0], 0x07000107);
+	/* All ones, of a function that was there; of one that never was, and comes. */
+	pci_in(NIC, 0x00, 4, 0xffffffff);
+	assert_int_equal(changes_of(KVM_A, NIC, 0), 1);
+	pci_in_often(BRIDGE, 0x00, 4, 0xffffffff);
+	pci_in(BRIDGE, 0x00, 4, 0x000c1b36);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, BRIDGE, 0, 0).data[0], 0x000c1b36);
+}
+
+static void a_known_read_amid_sizing_is_a_size(void **state)
+{
+	struct observe_value first, second;
+
+	(void)state;
+	rig_begin();
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	pci_out(NIC, 0x10, 4, 0xfe000000);
+	pci_in_often(NIC, 0x10, 4, 0xfe000000);
+	pci_out(NIC, 0x10, 4, 0xffffffff);
+	/* The very answer that was known as a place. */
+	pci_in_often(NIC, 0x10, 4, 0xfe000000);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI_SIZE, NIC, 0x10, 0).data[0], 0xfe000000);
+	pci_out(NIC, 0x10, 4, 0xfd000000);
+	pci_in_often(NIC, 0x10, 4, 0xfd000000);
+	/* It did not keep what was written: the old answer, read again, is its place again. */
+	pci_out(NIC, 0x10, 4, 0xfc000000);
+	pci_in(NIC, 0x10, 4, 0xfd000000);
+	assert_true(placed(NIC, 0x10, 0xfc000000, &first) && placed(NIC, 0x10, 0xfd000000, &second));
+	assert_true(second.changed_ns > first.changed_ns);
+}
+
+/* Until the header type is read, nothing tells that the register is a bridge's. */
+static void a_known_read_means_more_once_it_is_a_bridges(void **state)
+{
+	struct observe_value v;
+
+	(void)state;
+	rig_begin();
+	pci_in(BRIDGE, 0x00, 4, 0x000c1b36);
+	pci_in_often(BRIDGE, 0x38, 4, 0xfeb00000);
+	assert_false(placed(BRIDGE, 0x38, 0xfeb00000, &v));
+	pci_in(BRIDGE, 0x0e, 1, 1);
+	pci_in(BRIDGE, 0x38, 4, 0xfeb00000);
+	assert_true(placed(BRIDGE, 0x38, 0xfeb00000, &v));
+}
+
+static void another_vcpu_shares_the_latch_and_what_is_known(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	pci_in(BRIDGE, 0x00, 4, 0x000c1b36);
+	pci_in_often(NIC, 0x40, 4, 1);
+	pci_in_often(BRIDGE, 0x40, 4, 5);
+	/* The latch is moved by the other vCPU, and back: each read is of where it stands. */
+	pci_in_often(NIC, 0x40, 4, 1);
+	rig_who(KVM_A, VCPU_B, 1);
+	out_port(0xcf8, 4, cf8(BRIDGE, 0x40));
+	rig_who(KVM_A, VCPU_A, 0);
+	in_port(0xcfc, 4, 6);
+	assert_int_equal(changes_of(KVM_A, NIC, 0x40), 0);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, BRIDGE, 0x40, 0).data[0], 6);
+	out_port(0xcf8, 4, cf8(NIC, 0x40));
+	rig_who(KVM_A, VCPU_B, 1);
+	in_port(0xcfc, 4, 1);
+	in_port(0xcfc, 4, 1);
+	in_port(0xcfc, 4, 9);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x40, 0).data[0], 9);
+	assert_int_equal(changes_of(KVM_A, BRIDGE, 0x40), 1);
+	/* What the other one changed is a change back for this one. */
+	rig_who(KVM_A, VCPU_A, 0);
+	pci_in(NIC, 0x40, 4, 1);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x40, 0).data[0], 1);
+	/* Switched off by the other one, the data port is a port. */
+	pci_in_often(NIC, 0x40, 4, 1);
+	rig_who(KVM_A, VCPU_B, 1);
+	out_port(0xcf8, 4, 0);
+	rig_who(KVM_A, VCPU_A, 0);
+	in_port(0xcfc, 4, 1);
+	assert_true(has_fact(KVM_A, OBSERVE_PORT, 0xcfc, 0, 4));
+}
+
+static void what_one_guest_knows_is_none_of_anothers(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	rig_who(KVM_B, VCPU_B, 0);
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	assert_true(has_fact(KVM_B, OBSERVE_PCI, NIC, 0, 0));
+	/* One after the other, the same way and not. */
+	for (unsigned i = 0; i < 3; i++) {
+		rig_who(KVM_A, VCPU_A, 0);
+		pci_in(NIC, 0x00, 4, 0x100e8086);
+		rig_who(KVM_B, VCPU_B, 0);
+		pci_in(NIC, 0x00, 4, 0x100e8086);
+	}
+	pci_in(NIC, 0x00, 4, 0x10d38086);
+	assert_int_equal(changes_of(KVM_A, NIC, 0), 0);
+	assert_int_equal(changes_of(KVM_B, NIC, 0), 1);
+	/* Another guest where one was that nobody took leave of: its vCPU and its VM have the same addresses. */
+	pci_in_often(NIC, 0x00, 4, 0x10d38086);
+	rig.skel->data->fake.tgid = TGID + 1;
+	tsc_written(false, true);
+	pci_in(NIC, 0x00, 4, 0x10d38086);
+	assert_int_equal(fact_of(KVM_B, OBSERVE_PCI, NIC, 0, 0).changes, 0);
+}
+
+/* Two guests of which as much has come, though not the same. */
+static void what_is_kept_names_its_guest(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	rig_who(KVM_B, VCPU_B, 0);
+	pci_in(BRIDGE, 0x00, 4, 0x000c1b36);
+	rig_who(KVM_A, VCPU_A, 0);
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	rig_who(KVM_B, VCPU_B, 0);
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	assert_true(has_fact(KVM_B, OBSERVE_PCI, NIC, 0, 0));
+}
+
+static void a_new_boot_knows_nothing_by_heart(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	pci_in(0, 0x00, 4, Q35);
+	pci_out(0, 0x60, 4, ECAM | 1);
+	for (unsigned i = 0; i < 3; i++)
+		mmio_read(ecam(NIC, 0x40), 4, 1);
+	tsc_written(true, true);
+	assert_int_equal(vm_of(KVM_A).boot, 2);
+	/* The latch is off after a reset, and the window gone. */
+	in_port(0xcfc, 4, 0x100e8086);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0).boot, 1);
+	mmio_read(ecam(NIC, 0x40), 4, 1);
+	assert_true(has_fact(KVM_A, OBSERVE_MMIO, 0, ecam(NIC, 0), 4));
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0).boot, 2);
+	/* A reset that is only suspected is confirmed by a read that was known by heart, too. */
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	out_port(0xcf9, 1, 6);
+	rig.skel->data->fake.protected_mode = 0;
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	assert_int_equal(vm_of(KVM_A).boot, 3);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0).boot, 3);
+	/* The very next access after a reset is that read. */
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	tsc_written(true, true);
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	assert_int_equal(vm_of(KVM_A).boot, 4);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0, 0).boot, 4);
+}
+
+/* While one vCPU's reset is awaited, nothing is known by heart: each access of another may be the first after it. */
+static void a_known_read_is_looked_at_while_a_reset_is_awaited(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	rig.skel->data->fake.protected_mode = 1;
+	rig_who(KVM_A, VCPU_B, 1);
+	out_port(0xcf9, 1, 6);
+	rig_who(KVM_A, VCPU_A, 0);
+	pci_in_often(NIC, 0x00, 4, 0x100e8086);
+	assert_int_equal(vm_of(KVM_A).boot, 1);
+	rig.skel->data->fake.protected_mode = 0;
+	in_port(0xcfc, 4, 0x100e8086);
+	assert_int_equal(vm_of(KVM_A).boot, 2);
+}
+
+static void known_by_ports_and_ecam_is_one(void **state)
+{
+	(void)state;
+	rig_begin();
+	pci_in(0, 0x00, 4, Q35);
+	pci_out(0, 0x60, 4, ECAM | 1);
+	pci_in(NIC, 0x00, 4, 0x100e8086);
+	for (unsigned i = 0; i < 4; i++)
+		mmio_read(ecam(NIC, 0x40), 4, 1);
+	mmio_read(ecam(NIC, 0x40), 4, 2);
+	assert_int_equal(changes_of(KVM_A, NIC, 0x40), 1);
+	pci_in_often(NIC, 0x40, 4, 2);
+	mmio_read(ecam(NIC, 0x40), 4, 2);
+	mmio_read(ecam(NIC, 0x40), 4, 2);
+	pci_in(NIC, 0x40, 4, 3);
+	mmio_read(ecam(NIC, 0x40), 4, 2);
+	assert_int_equal(changes_of(KVM_A, NIC, 0x40), 3);
+	/* A BAR that is sized by ports is read through ECAM. */
+	pci_out(NIC, 0x10, 4, 0xfe000000);
+	for (unsigned i = 0; i < 4; i++)
+		mmio_read(ecam(NIC, 0x10), 4, 0xfe000000);
+	pci_out(NIC, 0x10, 4, 0xffffffff);
+	mmio_read(ecam(NIC, 0x10), 4, 0xfe000000);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI_SIZE, NIC, 0x10, 0).data[0], 0xfe000000);
+	/* The window moves away: what was a register there is a page. */
+	mmio_read(ecam(NIC, 0x40), 4, 2);
+	mmio_read(ecam(NIC, 0x40), 4, 2);
+	pci_out(0, 0x60, 4, 0xe0000000 | 1);
+	mmio_read(ecam(NIC, 0x40), 4, 2);
+	assert_true(has_fact(KVM_A, OBSERVE_MMIO, 0, ecam(NIC, 0), 4));
+	mmio_read(0xe0000000 + (NIC << 12) + 0x40, 4, 9);
+	assert_int_equal(fact_of(KVM_A, OBSERVE_PCI, NIC, 0x40, 0).data[0], 9);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -416,6 +658,15 @@ int main(void)
 		cmocka_unit_test_teardown(only_q35_has_its_window_there, rig_close),
 		cmocka_unit_test_teardown(a_bar_that_is_moved_for_ever_stops_being_news, rig_close),
 		cmocka_unit_test_teardown(two_guests_have_a_latch_each, rig_close),
+		cmocka_unit_test_teardown(a_known_read_that_changes_is_seen, rig_close),
+		cmocka_unit_test_teardown(a_known_read_amid_sizing_is_a_size, rig_close),
+		cmocka_unit_test_teardown(a_known_read_means_more_once_it_is_a_bridges, rig_close),
+		cmocka_unit_test_teardown(another_vcpu_shares_the_latch_and_what_is_known, rig_close),
+		cmocka_unit_test_teardown(what_one_guest_knows_is_none_of_anothers, rig_close),
+		cmocka_unit_test_teardown(what_is_kept_names_its_guest, rig_close),
+		cmocka_unit_test_teardown(a_new_boot_knows_nothing_by_heart, rig_close),
+		cmocka_unit_test_teardown(a_known_read_is_looked_at_while_a_reset_is_awaited, rig_close),
+		cmocka_unit_test_teardown(known_by_ports_and_ecam_is_one, rig_close),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

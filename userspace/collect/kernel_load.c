@@ -110,7 +110,7 @@ static int maps_autocreate(const struct abidrift_bpf *skel, unsigned mask)
 	const struct { enum program program; struct bpf_map *map; } own[] = {
 		{ PROGRAM_CPUID, skel->maps.cpuid_cache },         { PROGRAM_PORTS, skel->maps.port_cache }, { PROGRAM_PORTS, skel->maps.fwcfg_bytes_at },
 		{ PROGRAM_MMIO, skel->maps.mmio_cache },           { PROGRAM_MSR, skel->maps.msr_cache },
-		{ PROGRAM_FAST_MMIO, skel->maps.fast_mmio_cache },
+		{ PROGRAM_FAST_MMIO, skel->maps.fast_mmio_cache }, { PROGRAM_PORTS, skel->maps.pci_port_cache }, { PROGRAM_MMIO, skel->maps.pci_ecam_cache },
 	};
 	int r = 0;
 
@@ -150,6 +150,8 @@ static int skeleton_open(struct kernel *k, const struct kernel_options *options,
 	bpf_map__set_max_entries(skel->maps.port_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.mmio_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.fast_mmio_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.pci_port_cache, (uint32_t)cpus);
+	bpf_map__set_max_entries(skel->maps.pci_ecam_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.msr_cache, (uint32_t)cpus);
 	bpf_map__set_max_entries(skel->maps.facts, facts);
 	k->facts_most = facts;
