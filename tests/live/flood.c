@@ -13,8 +13,9 @@
  *	fw_cfg    every selector of fw_cfg by ports, and reads by DMA
  *	reset     after a short while, a reset of the machine
  *	cpus      all processors do so at once; each begins with another word
+ *	held      nothing of that before a key was pressed
  *
- * To port 0xE9 it writes BEGUN, then the number of each word that was gone through once, counted from 0 in this order.
+ * To port 0xE9 it writes HELD where it is, then BEGUN, then the number of each word that was gone through once, counted from 0 in this order.
  * It writes nothing that would take the machine away: selectors, latches and addresses only.
  *
  * gcc -m32 -ffreestanding -nostdlib -static -no-pie -fno-pic -fno-stack-protector -Wl,-Ttext=0x100000 -Wl,--build-id=none
@@ -30,6 +31,8 @@ typedef unsigned long long u64;
 #define APIC_BASE 0xfee00000u
 #define TRAMPOLINE 0x8000u
 #define DUMP_PORT 0xe9
+#define KEYBOARD_DATA 0x60
+#define KEYBOARD_STATUS 0x64
 #define FW_CFG_DMA_READ_SELECT 0x0au
 
 /* The header has to be among the first 8 KiB of the file. */
@@ -338,6 +341,20 @@ static void apic_write(u32 reg, u32 value)
 		__asm__ volatile("pause");
 }
 
+static void say(const char *text)
+{
+	for (; *text; text++)
+		out8(DUMP_PORT, *text);
+}
+
+/* Its keyboard has something to read. */
+static void await_key(void)
+{
+	while (!(in8(KEYBOARD_STATUS) & 1))
+		for (u32 n = 0; n < 1000000; n++)
+			__asm__ volatile("pause");
+}
+
 static void others_begin(void)
 {
 	for (u32 i = 0; trampoline + i < trampoline_end; i++)
@@ -350,7 +367,6 @@ static void others_begin(void)
 
 __attribute__((used)) static void run(const struct multiboot *info)
 {
-	static const char begun[] = "BEGUN\n";
 	u32 base = latched(0, 0) == Q35 ? latched(0, 0x60) : 0;
 
 	words = info->flags & 4 ? (const char *)info->command_line : "";
@@ -367,8 +383,13 @@ __attribute__((used)) static void run(const struct multiboot *info)
 			 "movw %%ax, %%ds\n"
 			 "movw %%ax, %%es\n"
 			 "movw %%ax, %%ss\n" : : : "eax", "memory");
-	for (u32 i = 0; i < sizeof(begun) - 1; i++)
-		out8(DUMP_PORT, begun[i]);
+	if (has_word(words, "held")) {
+		while (in8(KEYBOARD_STATUS) & 1)
+			(void)in8(KEYBOARD_DATA); /* left by firmware */
+		say("HELD\n");
+		await_key();
+	}
+	say("BEGUN\n");
 	if (has_word(words, "cpus"))
 		others_begin();
 	each_cpu(0);

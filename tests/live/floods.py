@@ -32,13 +32,24 @@ class Flood(Qemu):
         super().__init__(folder, MACHINE, *(many_devices() if devices is None else devices), "-kernel", program(folder), "-append", words,
                          "-debugcon", f"file:{self.said}", name=name, vcpus=vcpus)
 
+    def text(self):
+        if not os.path.exists(self.said):
+            return ""
+        with open(self.said, encoding="ascii", errors="replace") as f:
+            return f.read()
+
+    def held(self):
+        return "HELD\n" in self.text()
+
     def rounds(self):
         """How often each word was gone through, by word; None: it has not begun."""
-        if not os.path.exists(self.said):
-            return None
-        with open(self.said, encoding="ascii", errors="replace") as f:
-            _, begun, after = f.read().partition("BEGUN\n")
+        _, begun, after = self.text().partition("BEGUN\n")
         return {word: after.count(str(n)) for n, word in enumerate(WORDS)} if begun else None
+
+    def begin(self):
+        """Ends `held`."""
+        self.command("send-key", keys=[{"type": "qcode", "data": "a"}])
+        wait_for("the flood", self.rounds)
 
 
 class Quiet:
