@@ -7,7 +7,7 @@ import threading
 
 import processes
 from harness import Live, wait_for
-from killing import tree
+from killing import children
 
 
 class Processes(Live):
@@ -30,8 +30,8 @@ class Processes(Live):
         self.addCleanup(run.close)
 
         def end():
-            wait_for("the messenger", lambda: run.monitor and run.count()[0] and tree(run.monitor.pid).get("messenger"))
-            os.kill(tree(run.monitor.pid)["messenger"], signal.SIGSEGV)
+            # Not one of its own children, which have its name until they have theirs.
+            os.kill(wait_for("the messenger", lambda: run.monitor and run.count()[0] and children(run.monitor.pid).get("messenger")), signal.SIGSEGV)
         ender = threading.Thread(target=end)
         ender.start()
         with self.assertRaisesRegex(processes.Wrong, "messenger was ended by signal 11"):

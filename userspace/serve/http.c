@@ -275,15 +275,10 @@ static int daemon_start(struct http *h, struct error *e)
 int http_begin(struct http *h, const char *store_url, const struct suppressions *rules, sd_event *loop, struct error *e)
 {
 	const union MHD_DaemonInfo *info;
-	struct digest first;
 	int err;
 
 	if (h->listen_fd < 0)
 		return 0;
-	/* What libcrypto could not make when it was first asked for a digest it does not make later: then there would never be an answer. */
-	digest_bytes("", 0, &first);
-	if (!*first.text)
-		return error_set(e, ENOMEM, "out of memory");
 	h->rules = rules;
 	h->store_url = strdup(store_url);
 	err = h->store_url ? daemon_start(h, e) : error_set(e, ENOMEM, "out of memory");

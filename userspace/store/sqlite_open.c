@@ -298,7 +298,13 @@ static int open_path(struct store *s, bool *ret_made)
 int store_open_with(const char *url, enum store_mode mode, const struct store_setup *setup, struct store **ret, struct error *e)
 {
 	bool made = false;
-	struct store *s = calloc(1, sizeof(*s));
+	struct digest first;
+	/*
+	 * What libcrypto could not make when it was first asked for a digest it does not make later, or it ends the program: before
+	 * anything is there.
+	 */
+	digest_bytes("", 0, &first);
+	struct store *s = *first.text ? calloc(1, sizeof(*s)) : NULL;
 	if (!s)
 		return error_set(e, ENOMEM, "store %s: out of memory", url);
 	s->mode = mode;
