@@ -160,7 +160,7 @@ $(BUILD)/tests/bench/%.bpf.o: tests/bench/%.bpf.c $(wildcard bpf/*.h) Makefile
 $(BUILD)/tests/bench/cost.skel.h: $(BUILD)/tests/bench/cost.bpf.o
 	@echo "  SKEL    $@"
 	$(Q)$(BPFTOOL) gen skeleton $< name cost_bpf > $@
-$(BUILD)/tests/bench/kernel_cost.o: $(BUILD)/tests/bench/cost.skel.h
+$(BUILD)/tests/bench/kernel_cost.o $(BUILD)/tests/bench/bare_programs.o: $(BUILD)/tests/bench/cost.skel.h
 # The micro-VMM runs inside hosts of other distributions: static.
 $(BUILD)/tests/live/microvmm: tests/live/microvmm.c Makefile
 	@mkdir -p $(@D)

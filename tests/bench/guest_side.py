@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What a guest notices of abidrift: loops of exits in the micro-VMM and SeaBIOS's whole boot under QEMU, with and without the monitor by
-turns. Each turn with it lies between two without; those without, compared in the same way, are the control."""
+turns. Each turn with it lies between two without; those without, compared in the same way, are the control. Beside it, the loops with empty
+programs on the same tracepoints: what the kernel takes to call any program there."""
 import json
 import os
 import statistics
@@ -13,13 +14,14 @@ sys.dont_write_bytecode = True
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "live")]
 import report  # noqa: E402
-from harness import QEMU, Folder, Monitor, Qemu, wait_for  # noqa: E402
+from harness import BUILD, QEMU, Folder, Monitor, Process, Qemu, wait_for  # noqa: E402
 from loops import LOOPS, LoopGuest, Spent, processors, ran_ns  # noqa: E402
 
 TABLE = "The guest's side"
 PAIRS = 20
 LOOP_NS = 100e6  # what one loop is to take of the vCPU
 BOUND = 0.01
+BARE = os.path.join(BUILD, "tests", "bench", "bare_programs")
 BOOT = "SeaBIOS's boot"
 # The boot sector resets the machine, and there QEMU stops.
 DEVICES = ["-device", "VGA", "-device", "virtio-net-pci,romfile=", "-device", "pcie-root-port,id=p1,chassis=1", "-device", "virtio-blk-pci,bus=p1,drive=d,bootindex=0",
@@ -54,13 +56,13 @@ def boot(folder, disk):
 
 
 class Sides:
-    """The same work by turns: without, with, without, ..., with, without."""
+    """The same work by turns: without; then with, with empty programs (or these two the other way round), without; and so on."""
     def __init__(self, folder, pairs, turns, boots):
         self.folder, self.pairs = folder, pairs
         self.disk = boot_disk(folder) if boots else None
         self.guest = LoopGuest()
         self.turns = {loop.name: turns or self.fitting(loop) for loop in LOOPS}
-        self.without, self.with_it = [], []  # [{what: Spent}]
+        self.without, self.with_it, self.bare = [], [], []  # [{what: Spent}]
 
     def fitting(self, loop):
         few = 5000
@@ -68,12 +70,16 @@ class Sides:
         self.guest.run(loop, few)
         return max(few, int(few * LOOP_NS / self.guest.run(loop, few).thread_ns))
 
-    def work(self):
+    def loops(self):
         self.guest.watched()
         done = {}
         for loop in LOOPS:
             self.guest.run(loop, 100)  # what is new is found before, not in the loop
             done[loop.name] = self.guest.run(loop, self.turns[loop.name])
+        return done
+
+    def work(self):
+        done = self.loops()
         if self.disk:
             done[BOOT] = boot(self.folder, self.disk)
         return done
@@ -92,6 +98,15 @@ class Sides:
         finally:
             monitor.stop()
 
+    def called(self):
+        """The loops alone: in a boot there are few exits for all that it does."""
+        programs = Process([BARE], stdin=subprocess.PIPE)
+        try:
+            programs.wait_line("^attached", "out")
+            self.bare.append(self.loops())
+        finally:
+            programs.stop()
+
     def run(self):
         """What the last monitor knows of the guest."""
         seen = None
@@ -99,20 +114,25 @@ class Sides:
             self.work()  # caches, and what a first VM of a host costs
             for nth in range(self.pairs):
                 self.without.append(self.work())
+                if nth % 2:
+                    self.called()
                 seen = self.watched(nth)
+                if not nth % 2:
+                    self.called()
             self.without.append(self.work())
         finally:
             self.guest.stop()
         return seen
 
     def slower(self, what, clock):
-        """Median of how much longer it took with the monitor than in the two turns beside it; the same for turns without."""
+        """How much longer each turn took than the two without beside it: with the monitor, with empty programs, without."""
         def by(rows):
-            return [getattr(row[what], clock) for row in rows]
-        out, beside = by(self.with_it), by(self.without)
-        paired = [2 * b / (a + c) - 1 for a, b, c in zip(beside, out, beside[1:])]
-        control = [2 * b / (a + c) - 1 for a, b, c in zip(beside, beside[1:], beside[2:])]
-        return paired, control
+            return [getattr(row[what], clock) for row in rows if what in row]
+
+        def between(middle, beside, after):
+            return [2 * b / (a + c) - 1 for a, b, c in zip(beside, middle, after)]
+        out = by(self.without)
+        return between(by(self.with_it), out, out[1:]), between(by(self.bare), out, out[1:]), between(out[1:], out, out[2:])
 
     def each_ns(self, rows, what, per):
         return statistics.median(row[what].thread_ns for row in rows) / per
@@ -125,14 +145,15 @@ def percent(values):
 
 def report_rows(sides):
     for what in sides.without[0]:
-        paired, control = sides.slower(what, "thread_ns")
-        wall, _ = sides.slower(what, "wall_ns")
+        paired, bare, control = sides.slower(what, "thread_ns")
+        wall = sides.slower(what, "wall_ns")[0]
         per = sides.turns.get(what, 0) * next((loop.exits for loop in LOOPS if loop.name == what), 0)
         ns = [sides.each_ns(rows, what, per or 1) for rows in (sides.without, sides.with_it)]
         each = f"{ns[0]:,.0f} ns an exit without, {ns[1]:,.0f} with" if per else f"{ns[0] / 1e6:,.1f} ms without, {ns[1] / 1e6:,.1f} with"
+        called = f"empty programs {percent(bare)}, abidrift's own work {percent([a - b for a, b in zip(paired, bare)])}; " if bare else ""
         middle = statistics.median(paired)
         report.row(TABLE, what if what == BOOT else f"{what} loop",
-                   f"{percent(paired)}; control {percent(control)}; by the wall {100 * statistics.median(wall):+.2f} %; {each}",
+                   f"{percent(paired)}; {called}control {percent(control)}; by the wall {100 * statistics.median(wall):+.2f} %; {each}",
                    f"{BOUND:.0%} of the vCPU's time", middle <= BOUND)
 
 

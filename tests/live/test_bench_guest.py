@@ -18,11 +18,10 @@ class GuestSide(Live):
         sides = guest_side.Sides(self.folder, 2, TURNS, False)
         self.addCleanup(sides.guest.stop)
         seen = sides.run()
-        self.assertEqual((len(sides.without), len(sides.with_it)), (3, 2))
+        self.assertEqual((len(sides.without), len(sides.with_it), len(sides.bare)), (3, 2, 2))
         self.assertTrue(seen and seen["running"], seen)
         for loop in LOOPS:
-            paired, control = sides.slower(loop.name, "thread_ns")
-            self.assertEqual((len(paired), len(control)), (2, 1))
+            self.assertEqual([len(of) for of in sides.slower(loop.name, "thread_ns")], [2, 2, 1])
 
     def test_a_loop_makes_the_exits_that_its_figure_is_divided_by(self):
         guest = LoopGuest()
