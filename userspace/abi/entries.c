@@ -132,6 +132,9 @@ static void merge_sort(struct abi_entry *items, struct abi_entry *spare, size_t 
 	}
 	merge_sort(items, spare, half);
 	merge_sort(items + half, spare, count - half);
+	/* What comes out of a baseline is sorted but for the little that joined it. */
+	if (!entry_after(&items[half - 1], &items[half]))
+		return;
 	while (left < half && right < count)
 		spare[at++] = entry_after(&items[left], &items[right]) ? items[right++] : items[left++];
 	while (left < half)
