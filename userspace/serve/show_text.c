@@ -178,8 +178,13 @@ static bool facet_presented(const json_t *facet, struct buffer *out)
 	size_t i, count = json_array_size(entries);
 	bool whole = true;
 
-	if (!row || !row->present || !(lines = calloc(count ? count : 1, sizeof(*lines))))
+	if (!row || !row->present)
 		return false;
+	lines = calloc(count ? count : 1, sizeof(*lines));
+	if (!lines) {
+		out->failed = true;
+		return true;
+	}
 	json_array_foreach(entries, i, entry)
 	{
 		lines[i] = (struct facet_line){ line_text(entry, "key"), line_text(entry, "value"), line_text(entry, "meaning") };
