@@ -9,7 +9,7 @@ import urllib.parse
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from browser import Server, Views, installed  # noqa: E402
 from dmi import entry64, structure  # noqa: E402
-from harness import Folder, abidrift  # noqa: E402
+from harness import Folder, abidrift, wait_for  # noqa: E402
 from traces import LEAVES, Trace, life, without  # noqa: E402
 
 UUID = "11111111-2222-3333-4444-555555555555"
@@ -74,6 +74,20 @@ class Hostile(Views):
             cls.origins[kind] = server.origin
         super().setUpClass()
 
+    def at_rest(self, page):
+        """{element and its attributes' names: how many}, once nothing comes any more: what unfolds may ask for more."""
+        seen = []
+
+        def look():
+            page.ready()
+            seen.append(page.there("""[...document.querySelectorAll('*')].reduce((all, e) => {
+                    const kind = e.localName + ' ' + e.getAttributeNames().sort().join(' ')
+                    return { ...all, [kind]: (all[kind] ?? 0) + 1 }
+                }, {})"""))
+            return len(seen) > 4 and seen[-1] == seen[-2] == seen[-3] == seen[-4]
+        wait_for("the page to be at rest", look)
+        return seen[-1]
+
     def census(self, kind, text):
         """{view: {element and its attributes' names: how many}}, of all that can be unfolded; and what heard a script."""
         page = self.open(None, origin=self.origins[kind])
@@ -85,10 +99,7 @@ class Hostile(Views):
             page.unfold()
             page.there("document.querySelectorAll('*').forEach((e) => e.dispatchEvent(new MouseEvent('mouseover', { bubbles: true })))")
             self.assertEqual(page.there("window.heard"), [], view)
-            found[view] = page.there("""[...document.querySelectorAll('*')].reduce((all, e) => {
-                    const kind = e.localName + ' ' + e.getAttributeNames().sort().join(' ')
-                    return { ...all, [kind]: (all[kind] ?? 0) + 1 }
-                }, {})""")
+            found[view] = self.at_rest(page)
             self.assertEqual(page.there("[...document.querySelectorAll('a')].map((a) => new URL(a.getAttribute('href'), location).protocol).filter((p) => !['http:', 'blob:'].includes(p))"), [], view)
             found[view, "text"] = page.there("document.body.innerText")
         return found
