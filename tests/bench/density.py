@@ -34,7 +34,10 @@ class Watched:
         self.ready = time.monotonic() - began
         self.began = began
         self.store = Store(self.monitor)
-        self.pids = family(self.monitor.pid)
+
+    @property
+    def pids(self):
+        return family(self.monitor.pid)
 
     def since(self, what, condition):
         """Seconds from the monitor's start."""
@@ -51,7 +54,7 @@ class Watched:
         """What the kernel accounts to the maps that these processes have open; a map counts once."""
         maps = {}
         for pid in self.pids:
-            for fd in os.listdir(f"/proc/{pid}/fdinfo"):
+            for fd in os.listdir(f"/proc/{pid}/fdinfo") if os.path.exists(f"/proc/{pid}/fdinfo") else ():
                 try:
                     with open(f"/proc/{pid}/fdinfo/{fd}", encoding="utf-8") as f:
                         text = f.read()

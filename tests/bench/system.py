@@ -18,18 +18,26 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def family(pid):
-    """The process and its children."""
+    """The process and its children. Some of them end when they have nothing to do."""
+    try:
+        children = open(f"/proc/{pid}/task/{pid}/children").read().split()
+    except OSError:
+        return []
     found = [pid]
-    for child in open(f"/proc/{pid}/task/{pid}/children").read().split():
+    for child in children:
         found += family(int(child))
     return found
 
 
 def cpu_seconds(pids):
+    """Their children's that have ended, too."""
     total = 0
     for pid in pids:
-        fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
-        total += int(fields[11]) + int(fields[12])
+        try:
+            fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        total += sum(int(field) for field in fields[11:15])
     return total / TICKS
 
 
@@ -37,7 +45,10 @@ def resident(pids):
     """Proportional set size and resident set size, MiB."""
     pss = rss = 0
     for pid in pids:
-        text = open(f"/proc/{pid}/smaps_rollup").read()
+        try:
+            text = open(f"/proc/{pid}/smaps_rollup").read()
+        except OSError:
+            continue
         pss += int(re.search(r"Pss: +(\d+)", text)[1])
         rss += int(re.search(r"Rss: +(\d+)", text)[1])
     return pss / 1024, rss / 1024
