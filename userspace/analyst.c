@@ -118,6 +118,7 @@ struct analyst {
 	int64_t rule_end; /* when the next rule ends; INT64_MAX = none */
 	int64_t window; /* when the maintenance window ends, as far as the store was read; INT64_MAX = none is open */
 	bool packed;        /* facts of some guest, at the last look */
+	bool rest;          /* all guests' are, and nothing was told since */
 	uint64_t ring_full; /* news that found the ring full, as last told */
 	uint64_t map_full;  /* facts that found the map full, as last heard */
 	struct skips skips;
@@ -2130,6 +2131,12 @@ static void facts_close(struct analyst *a, struct instance *in)
 		a->packed |= facts_pack(in->facts) >= 0;
 }
 
+/* Most guests rest most of the time: what was packed is as it was judged until the stream tells more. */
+static bool is_packed(const struct instance *in)
+{
+	return facts_packed(in->facts) && in->ready && in->boot_stored && !in->dirty && !in->twin && !in->gone;
+}
+
 /* A guest that is gone is freed. */
 static int instance_follow(struct analyst *a, struct instance *in, bool end, struct error *e)
 {
@@ -2139,8 +2146,7 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 
 	if (in->gone)
 		return instance_bury(a, in, e);
-	/* Most guests rest most of the time: what was packed is as it was judged until the stream tells more. */
-	if (facts_packed(in->facts) && in->ready && in->boot_stored && !in->dirty && !in->twin && !a->recheck && !end)
+	if (is_packed(in) && !a->recheck && !end)
 		return 0;
 	if ((!at_rest(in) || a->recheck) && (err = facts_open(in, e)) < 0)
 		return err;
@@ -2167,12 +2173,13 @@ static int instance_follow(struct analyst *a, struct instance *in, bool end, str
 static int instances_follow(struct analyst *a, bool end, struct error *e)
 {
 	struct instance *next;
-	bool busy = false, holes = a->packed;
+	bool busy = false, holes = a->packed, rest = true;
 	int err = 0;
 
 	a->packed = false;
 	for (struct instance *in = a->instances; in && err >= 0 && !busy; in = next) {
 		next = in->next;
+		rest &= is_packed(in);
 		alive(a);
 		err = instance_follow(a, in, end, e);
 		busy = held(err);
@@ -2180,6 +2187,7 @@ static int instances_follow(struct analyst *a, bool end, struct error *e)
 			err = store_trouble(a, err, e);
 	}
 	a->recheck &= busy;
+	a->rest = rest && !busy && !a->packed;
 	/* Packing leaves holes in the heap: once no more are made they are given back. */
 	if (holes && !a->packed)
 		malloc_trim(0);
@@ -2528,7 +2536,7 @@ static int take_tick(struct analyst *a, const void *body, bool hello, struct err
 	}
 	if (a->skips_told)
 		skips_tick(&a->skips, a->now_ns);
-	err = instances_follow(a, false, e);
+	err = a->rest && !a->recheck ? 0 : instances_follow(a, false, e);
 	if (err >= 0 && a->now_ns - a->polled_ns >= POLL_NS)
 		err = analyst_poll(a, e);
 	return err;
@@ -2540,6 +2548,7 @@ int analyst_feed(struct analyst *a, const struct record_header *h, const void *b
 		return error_set(e, EBADMSG, "the stream does not begin with a hello record");
 	if (h->at_ns > a->now_ns)
 		a->now_ns = h->at_ns;
+	a->rest &= h->type == RECORD_TICK || h->type == RECORD_STATS;
 	switch (h->type) {
 	case RECORD_HELLO: return take_tick(a, body, true, e);
 	case RECORD_TICK: return take_tick(a, body, false, e);

@@ -486,21 +486,21 @@ int discovery_sweep(struct discovery *d)
 	for (struct owner *o = d->vms.owners; o; o = o->next) {
 		bool replaced = o->described && process_replaced(&o->process);
 
+		o->turned = replaced != o->replaced;
+		o->replaced = replaced;
 		if (o->unread && o->described)
 			owner_reread(d, o);
-		for (struct vm *vm = d->vms.list; vm; vm = vm->next) {
-			if (vm->owner != o)
-				continue;
-			if (replaced != o->replaced)
-				vm->dirty |= VM_DIRTY_VM;
-			/* A sweep over all files takes its time: looked at once more before it is taken for gone. */
-			if (err >= 0 && vm->found && !vm->seen)
-				owner_due(o, tell_now());
-		}
-		o->replaced = replaced;
+	}
+	for (struct vm *vm = d->vms.list; vm; vm = vm->next) {
+		if (vm->owner->turned)
+			vm->dirty |= VM_DIRTY_VM;
+		/* A sweep over all files takes its time: looked at once more before it is taken for gone. */
+		if (err >= 0 && vm->found && !vm->seen)
+			owner_due(vm->owner, tell_now());
+	}
+	for (struct owner *o = d->vms.owners; o; o = o->next)
 		if (!o->inventory_ns && o->vms)
 			owner_read(d, o, tell_now());
-	}
 	discovery_compare(d);
 	return err;
 }

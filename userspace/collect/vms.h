@@ -24,6 +24,7 @@ struct owner {
 	struct process process;
 	struct buffer pairs;     /* process_describe's, once `described` */
 	bool described, replaced, matches;
+	bool turned; /* `replaced` is another than at the sweep before */
 	bool unread;             /* so far without its arguments: they are still waited for */
 	struct foreign *reading; /* of them; NULL: none is under way */
 	uint64_t asked_ns;       /* when they were asked for first */
