@@ -232,16 +232,17 @@ $(BUILD)/fuzz/lib$(1).a: $(call fuzz_objects,$(1))
 	@rm -f $$@
 	$(Q)ar rcs $$@ $$^
 endef
-FUZZ_ROOMS := $(PURE) collect
+FUZZ_ROOMS := $(PURE) collect store serve
 $(foreach room,$(FUZZ_ROOMS),$(eval $(call fuzz_room_rule,$(room))))
 $(call fuzz_objects,collect): | $(BUILD)/bpf/abidrift.skel.h
+$(BUILD)/fuzz/userspace/serve/review.o: $(BUILD)/review/done
 $(BUILD)/fuzz/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  FUZZCC  $@"
 	$(Q)$(CLANG) $(FUZZ_CFLAGS) -c $< -o $@
 $(FUZZ_TARGETS): $(BUILD)/fuzz/fuzz_%: $(BUILD)/fuzz/tests/fuzz/fuzz_%.o $(call reverse,$(FUZZ_ROOMS:%=$(BUILD)/fuzz/lib%.a))
 	@echo "  LINK    $@"
-	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ -lbpf -lelf -lz $(PURE_LIBS)
+	$(Q)$(CLANG) -g -fsanitize=fuzzer,address,undefined -o $@ $^ $(ALL_LIBS)
 fuzz-build: $(FUZZ_TARGETS)
 
 tests-programs: $(UNIT_TESTS) $(BPF_TESTS) $(BUILD)/tests/live/microvmm $(BUILD)/tests/live/slow_arguments.so $(BUILD)/tests/live/clock_steps.so $(BUILD)/tests/fault/fail.so $(BUILD)/tests/live/refuse.so $(BUILD)/tests/live/inject $(BUILD)/tests/live/amldump $(BUILD)/tests/live/metricsdump $(BUILD)/tests/stores/other_rules $(BUILD)/tests/hosts/guest_kexec $(BUILD)/abidrift $(BUILD)/no-page/abidrift

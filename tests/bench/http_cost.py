@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What an answer over HTTP costs with 1,000 guests, a third of which drift. Beside each time the same answer parsed and written
-by Python's json in this run: a yardstick for the machine and its load. Prints figures; asserts nothing."""
+by Python's json in this run: a yardstick for the machine and its load. Asserts nothing."""
 import contextlib
 import json
 import os
@@ -11,13 +11,16 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "live"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "live")]
+import report  # noqa: E402
 from harness import Folder, abidrift  # noqa: E402
 from test_cli import ECX, LEAVES_MORE, QUICK, SSE4_2  # noqa: E402
 from test_http import Answer, Server  # noqa: E402
 from traces import Trace, life, without  # noqa: E402
 
 GUESTS, DRIFTED, ROUNDS = 1000, 3, 30
+TABLE = f"HTTP, {GUESTS:,} guests of which {(GUESTS + DRIFTED - 1) // DRIFTED} drift"
 YARDSTICK_BYTES = 100000  # smaller ones, and compressed ones, are no measure
 
 
@@ -60,19 +63,19 @@ def touch(path):
         c.execute("INSERT OR REPLACE INTO statuses VALUES ('bench', ?, '{}')", (time.time_ns(),))
 
 
-def show(what, path, server, fresh, **headers):
-    """fresh: the store changes before each, so that nothing is kept."""
+def show(what, path, server, fresh, bound=None, **headers):
+    """fresh: the store changes before each, so that nothing is kept. bound: milliseconds of a processor."""
     with contextlib.closing(server.connection()) as c:
         ask(c, path, **headers)
         before = processor_ms(server.pid)
         runs = [(fresh and touch(server.store)) or timed(lambda: ask(c, path, **headers)) for _ in range(ROUNDS)]
         used = (processor_ms(server.pid) - before) / ROUNDS
     times, body = [ms for ms, _ in runs], runs[0][1].body
-    line = f"{what}: {statistics.median(times):.1f} ms, best {min(times):.1f} ms, {used:.1f} ms of a processor; {len(body) / 1024:.0f} KiB"
+    line = f"{used:.1f} ms of a processor; answered after {statistics.median(times):.1f} ms, best {min(times):.1f} ms; {len(body) / 1024:.0f} KiB"
     if len(body) > YARDSTICK_BYTES:
         yardstick = min(timed(lambda: json.dumps(json.loads(body)))[0] for _ in range(5))
         line += f"; yardstick {yardstick:.1f} ms, best is {min(times) / yardstick:.2f} of it"
-    print(line)
+    report.row(TABLE, what, line, f"{bound} ms" if bound else "", used <= bound if bound else None)
 
 
 def main(folder):
@@ -81,8 +84,7 @@ def main(folder):
     server = Server(store, "unix:" + folder.file("http.sock"))
     server.store = folder.file("s.db")
     try:
-        print(f"{GUESTS} guests, {(GUESTS + DRIFTED - 1) // DRIFTED} drift; load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors")
-        show("all guests, not kept (at most 50)", "/api/v1/guests", server, True)
+        show("all guests, not kept", "/api/v1/guests", server, True, 50)
         show("all guests, kept", "/api/v1/guests", server, False)
         show("all guests, not kept, compressed", "/api/v1/guests", server, True, **{"Accept-Encoding": "gzip"})
         show("one guest, not kept", f"/api/v1/guests/{ident(0)}", server, True)

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """How soon the review page is painted with 1,000 guests, in a browser that has never been there; beside it, in turn, the same with one
-guest: a yardstick for the machine and its load. And what of it goes over the wire. Prints figures; asserts nothing."""
+guest: a yardstick for the machine and its load. And what of it goes over the wire. Asserts nothing."""
 import contextlib
 import os
 import statistics
@@ -9,11 +9,14 @@ import sys
 import unittest
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "web"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "web")]
+import report  # noqa: E402
 from browser import BUILD, Browser, Folder, Page, Server, abidrift  # noqa: E402
 from scene import MORE, ident, thousand  # noqa: E402
 from traces import Trace, life  # noqa: E402
 
+TABLE = "The page"
 ROUNDS = 7
 PAINTED = """const listed = await page.waitForFunction((n) => document.querySelectorAll('table.guests tbody tr').length >= n &&
         new Promise((r) => requestAnimationFrame(() => setTimeout(() => r(performance.now())))), args)
@@ -44,13 +47,14 @@ def main(folder, ending):
     for _ in range(ROUNDS + 1):
         for guests, server in servers.items():
             runs[guests].append(painted(browser, server, guests))
-    print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors; medians of {ROUNDS}, each in a profile of its own")
     medians = {g: [statistics.median(column) for column in zip(*times[1:])] for g, times in runs.items()}
     for what, at in (("first contentful paint", 0), ("all of the list there and drawn", 1)):
-        print(f"{what}: {medians[1000][at]:.0f} ms with 1,000 guests (at most 1000), {medians[1][at]:.0f} ms with one; {medians[1000][at] / medians[1][at]:.1f} of it")
+        report.row(TABLE, f"{what}, 1,000 guests", f"{medians[1000][at]:.0f} ms, {medians[1000][at] / medians[1][at]:.1f} of {medians[1][at]:.0f} ms with one", "1000 ms",
+                   medians[1000][at] <= 1000)
     assets = [os.path.join(BUILD, "review", name) for name in os.listdir(os.path.join(BUILD, "review")) if name.endswith(".gz")]
-    print(f"the page, compressed: {sum(map(os.path.getsize, assets)) / 1024:.1f} KiB (at most 60): " +
-          ", ".join(f"{os.path.basename(a)[:-3]} {os.path.getsize(a) / 1024:.1f}" for a in sorted(assets)))
+    total = sum(map(os.path.getsize, assets)) / 1024
+    report.row(TABLE, "what goes over the wire, compressed",
+               f"{total:.1f} KiB: " + ", ".join(f"{os.path.basename(a)[:-3]} {os.path.getsize(a) / 1024:.1f}" for a in sorted(assets)), "60 KiB", total <= 60)
 
 
 class Ended:

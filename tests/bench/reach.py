@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: Apache-2.0
 """What one guest with all its facets costs: the analyst for the largest guest that is promised anything, the collector and its
-reader for the tables of guests that boot under SeaBIOS. Prints figures; asserts nothing."""
+reader for the tables of guests that boot under SeaBIOS. Asserts nothing."""
 import json
 import os
 import resource
@@ -11,23 +11,17 @@ import sys
 import time
 
 sys.dont_write_bytecode = True
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "live"))
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "..", "live")]
 import large  # noqa: E402
+import report  # noqa: E402
 from harness import ABIDRIFT, BUILD, QEMU, Folder, Process, Qemu, wait_for  # noqa: E402
 
+TABLE, READING = "One guest with all its facets", "Reading guests' tables"
 BOOTING = 6        # guests that boot at once, for the cost of reading
 READ_SECONDS = 25  # they have their tables, and a second reading has confirmed them
 PAIRS = 5
 COST = os.path.join(BUILD, "tests", "bench", "analyst_cost")
-
-
-def load():
-    """Figures of a busy machine are to be known as such."""
-    return f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
-
-
-def verdict(value, bound):
-    return f"at most {bound:g}: {'yes' if value <= bound else 'no'}"
 
 
 def replayed(trace):
@@ -56,7 +50,6 @@ def analyst(folder):
     finally:
         guest.stop()
         recorder.stop(signal.SIGINT)
-    print(f"{large.VCPUS} vCPUs, {large.NODES} nodes, {large.DEVICES} devices; {load()}")
     subprocess.run([COST, trace], check=True)
     spent = []
     for _ in range(7):
@@ -64,7 +57,7 @@ def analyst(folder):
         subprocess.run([ABIDRIFT, "replay", "-q", trace], capture_output=True)
         after = resource.getrusage(resource.RUSAGE_CHILDREN)
         spent.append(1000 * (after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime))
-    print(f"a whole boot of it, every judgement and the store, as `abidrift replay`: {sorted(spent)[3]:.0f} ms of processor time")
+    report.row(TABLE, "a whole boot of it, every judgement and the store, as `abidrift replay`", f"{sorted(spent)[3]:.0f} ms of a processor")
 
 
 def children(pid):
@@ -104,11 +97,11 @@ def reading(folder):
         extra.append((on[0] - off[0]) / BOOTING)
         reader.append(on[1] / BOOTING)
     if not extra:
-        print(f"reading the tables of a guest that boots: the reader did not get its turn within a second; {load()}")
+        report.row(READING, "the tables of a guest that boots", "the reader did not get its turn within a second")
         return
     middle = sorted(extra)[len(extra) // 2]
-    print(f"reading the tables of a guest that boots, {len(extra)} pairs of {BOOTING} with and without: {middle:.2f} ms of collector and reader "
-          f"({verdict(middle, 2)}), the reader alone {sorted(reader)[len(reader) // 2]:.2f} ms; {load()}")
+    report.row(READING, f"the tables of a guest that boots under SeaBIOS: {len(extra)} pairs of {BOOTING} with and without",
+               f"{middle:.2f} ms of collector and reader, the reader alone {sorted(reader)[len(reader) // 2]:.2f} ms", "2 ms", middle <= 2)
 
 
 def main():

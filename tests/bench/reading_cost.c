@@ -37,6 +37,7 @@
 #define TABLES_GPA 0x80000u
 #define TABLE_BYTES 0x4000u
 #define SKIPPED 77
+#define TABLE "Reading guests' tables"
 
 struct guest {
 	int kvm, vm, vcpu;
@@ -227,6 +228,7 @@ static double child_ms(void)
 static void measure_readings(struct readings *r)
 {
 	double child, asker;
+	char measured[96];
 
 	read_once(r);
 	r->count = r->whole = 0;
@@ -237,10 +239,10 @@ static void measure_readings(struct readings *r)
 	asker = (ms_of(CLOCK_THREAD_CPUTIME_ID) - asker) / READINGS;
 	child = child < 0 ? child : (child_ms() - child) / READINGS;
 	if (child <= 0)
-		printf("one reading of all areas: the reader was replaced while it was measured\n");
+		snprintf(measured, sizeof(measured), "the reader was replaced while it was measured");
 	else
-		printf("one reading of all areas: %.2f ms, of them %.2f in the reader (all readings of a boot: at most 2; SeaBIOS takes about 6 of them)\n",
-		       asker + child, child);
+		snprintf(measured, sizeof(measured), "%.2f ms, of them %.2f in the reader", asker + child, child);
+	bench_row(TABLE, "one reading of all areas, of which a boot under SeaBIOS takes about 6", measured, "", -1);
 }
 
 struct spent {
@@ -272,6 +274,7 @@ enum { OFF, ON, OFF_AGAIN, ROUNDS };
 static int measure(struct guest *g, struct readings *r, const char *name, const uint8_t *code, size_t size)
 {
 	double ran[PAIRS], passed[PAIRS], equal[PAIRS], percent;
+	char what[96], measured[200];
 	struct spent spent[ROUNDS];
 	int err = guest_run(g, code, size);
 
@@ -291,9 +294,10 @@ static int measure(struct guest *g, struct readings *r, const char *name, const 
 		return err;
 	}
 	percent = (median(ran, PAIRS) - 1) * 100;
-	printf("%-6s loop of a guest while its tables are read: %+.2f %% of its processor time (within 1 %%: %s), %+.2f %% of the time that passed; "
-	       "without reading twice: %+.2f %%; medians of %d pairs, %u readings, %u whole\n",
-	       name, percent, percent <= 1 ? "yes" : "no", (median(passed, PAIRS) - 1) * 100, (median(equal, PAIRS) - 1) * 100, PAIRS, r->count, r->whole);
+	snprintf(what, sizeof(what), "%s loop of a guest while its tables are read ten times a second", name);
+	snprintf(measured, sizeof(measured), "%+.2f %% of its processor time, %+.2f %% of the time that passed; without reading twice %+.2f %%; %d pairs, %u readings, %u whole",
+		 percent, (median(passed, PAIRS) - 1) * 100, (median(equal, PAIRS) - 1) * 100, PAIRS, r->count, r->whole);
+	bench_row(TABLE, what, measured, "1 %", percent <= 1);
 	return 0;
 }
 
@@ -321,7 +325,7 @@ int main(void)
 	if (err >= 0)
 		measure_readings(&r);
 	if (err >= 0)
-		err = measure(&g, &r, "cpuid", loop_cpuid, sizeof(loop_cpuid));
+		err = measure(&g, &r, "CPUID", loop_cpuid, sizeof(loop_cpuid));
 	if (err >= 0)
 		err = measure(&g, &r, "port", loop_port, sizeof(loop_port));
 	reader_free(r.reader);

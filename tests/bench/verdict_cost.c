@@ -20,6 +20,7 @@
 #define ENTRIES 5000u
 #define ROUNDS 21
 #define BOUND_MS 5.0
+#define PROMISED 100u /* changes; an upgrade of QEMU makes 10 to 70 */
 
 enum stage { COMPARE, JUDGE, JSON, STAGES };
 
@@ -118,6 +119,7 @@ static int measure(const struct abi_entries *from, const struct context contexts
 {
 	struct abi_entries to = ABI_ENTRIES_INIT;
 	double ms[STAGES][ROUNDS], judged[ROUNDS], one[STAGES], whole;
+	char what[96], measured[160], bound[32];
 	size_t changes = 0;
 	int r = fill(&to, nth);
 
@@ -131,8 +133,11 @@ static int measure(const struct abi_entries *from, const struct context contexts
 	if (r < 0)
 		return r;
 	whole = median(judged, ROUNDS);
-	printf("%4zu of %u entries differ: compared %.2f ms, judged %.2f ms, together %.2f ms (at most %.0f: %s); as JSON %.2f ms\n", changes, ENTRIES,
-	       median(ms[COMPARE], ROUNDS), median(ms[JUDGE], ROUNDS), whole, BOUND_MS, whole <= BOUND_MS ? "yes" : "no", median(ms[JSON], ROUNDS));
+	snprintf(what, sizeof(what), "two fingerprints of %u entries, %zu of which differ: compared and judged", ENTRIES, changes);
+	snprintf(measured, sizeof(measured), "%.2f ms (%.2f and %.2f); as JSON %.2f ms", whole, median(ms[COMPARE], ROUNDS), median(ms[JUDGE], ROUNDS),
+		 median(ms[JSON], ROUNDS));
+	snprintf(bound, sizeof(bound), "%.0f ms", BOUND_MS);
+	bench_row("Comparing", what, measured, changes <= PROMISED ? bound : "", changes <= PROMISED ? whole <= BOUND_MS : -1);
 	return 0;
 }
 

@@ -107,7 +107,7 @@ SLEEPS = {
     "tests/live/harness.py": (1, "wait_for: the one place that polls"),
     "tests/service/inside.py": (1, "wait_for: as that of harness.py, which is not there"),
     "tests/bench/system.py": (2, "measures over a time"),
-    "tests/bench/density.py": (2, "measures over a time, once guests have rested"),
+    "tests/bench/density.py": (3, "measures over a time, once guests have rested"),
     "tests/bench/reach.py": (1, "measures over a time"),
     "tests/bench/reading_cost.c": (1, "ten readings a second"),
     "tests/fault/floods": (1, "each flood lasts a minute, and is measured over it"),

@@ -6,7 +6,7 @@
 
 #include "bpf/observe.h"
 
-#define ROOM_FIRST 256u
+#define ROOM_FIRST 64u
 
 /* MurmurHash3's 64-bit finaliser: mixes each word in. */
 static uint64_t mix(uint64_t hash, uint64_t word)
@@ -32,16 +32,16 @@ static uint64_t digest(uint64_t seed, const void *data, size_t bytes)
 
 static struct shadow_slot *place(struct shadow_slot *slots, size_t room, uint64_t key)
 {
-	size_t at = key & (room - 1);
+	size_t at = (key >> 32) * room >> 32;
 
 	while (slots[at].key && slots[at].key != key)
-		at = (at + 1) & (room - 1);
+		at = at + 1 < room ? at + 1 : 0;
 	return &slots[at];
 }
 
 static bool grow(struct shadow *s)
 {
-	size_t room = s->room ? s->room * 2 : ROOM_FIRST;
+	size_t room = s->room ? s->room + s->room / 4 : ROOM_FIRST; /* by little: most guests' facts come at once, then no more */
 	struct shadow_slot *slots = calloc(room, sizeof(*slots));
 
 	if (!slots)
@@ -62,8 +62,8 @@ bool shadow_note(struct shadow *s, const struct observe_key *key, const struct o
 	struct shadow_slot *slot;
 
 	value_digest = digest(s->seed, value->flags & OBSERVE_VOLATILE ? &state : value, sizeof(*value));
-	/* Three quarters full at most. */
-	if (s->used * 4 >= s->room * 3 && !grow(s) && s->used + 1 >= s->room)
+	/* Seven eighths full at most. */
+	if (s->used * 8 >= s->room * 7 && !grow(s) && s->used + 1 >= s->room)
 		return true;
 	slot = place(s->slots, s->room, key_digest);
 	if (slot->key && slot->value == value_digest)

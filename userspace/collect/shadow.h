@@ -20,7 +20,7 @@ struct shadow_slot {
 
 struct shadow {
 	struct shadow_slot *slots;
-	size_t room; /* a power of two, or 0 */
+	size_t room; /* below 2^32 */
 	size_t used;
 	uint64_t seed; /* chosen by the caller and not told: a guest that knew it could make two values look the same */
 };
